@@ -1,0 +1,47 @@
+# Every target does all of its own set-up: one virtual environment, .venv, made on first use and
+# brought up to date whenever pyproject.toml has changed since.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+NOTEBOOKS := $(patsubst %.py,%.ipynb,$(wildcard examples/plot_*.py))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench notebooks
+
+help:
+	@echo "make demo       the main job on real text: a table, pictures, a minute or two"
+	@echo "make test       the whole test suite, with coverage"
+	@echo "make lint       ruff, mypy and the import contracts"
+	@echo "make bench      every benchmark against its rivals; results in bench/results/"
+	@echo "make notebooks  build and execute examples/*.ipynb from the scripts beside them"
+	@echo "PYTHON=python3.12 make test   picks the interpreter the environment is made with"
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m examples.demo
+
+# SCIPY_ARRAY_API must be set before scipy is imported: without it scikit-learn skips its
+# array-API checks without a word.
+test: $(STAMP)
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+notebooks: $(STAMP) $(NOTEBOOKS)
+
+examples/%.ipynb: examples/%.py
+	$(BIN)/jupytext --set-kernel python3 --to ipynb --output $@ $<
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $@

@@ -1,0 +1,332 @@
+"""What a hidden Markov model can do once it has parameters: score, decode, predict, sample."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
+
+from spectral_estimators._validation import (
+    checked_parameters,
+    encoded,
+    is_table,
+    read,
+)
+from spectral_nn.models.hmm.coding import emission_table
+from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
+from spectral_nn.sequences import Sequences, SequenceStream
+
+_ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
+
+
+class HMMInference:
+    """Exact inference, mixed into an estimator that holds the three arrays of parameters.
+
+    It needs ``n_components``, ``n_features``, ``algorithm``, ``random_state`` and ``missing`` from
+    the estimator, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand; they
+    are checked at every use.
+    """
+
+    n_components: Any
+    n_features: int | None
+    algorithm: str
+    random_state: Any
+    missing: float | None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether the parameters are there, by `fit` or by hand."""
+        return all(hasattr(self, name) for name in _ATTRIBUTES)
+
+    def score(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> float:
+        """Log-likelihood of the data in nats, summed over sequences.
+
+        Parameters
+        ----------
+        X : list of arrays, Sequences, table (n, 1), 1-D array, or iterable of arrays
+            See `fit`.
+        y : ignored
+            Except that ``score(X, lengths)`` works as in hmmlearn, see `fit`.
+        lengths : array of int, shape (m,), optional
+            Rows of each sequence in a table.
+
+        Returns
+        -------
+        float
+            -inf if a sequence is impossible under the model.
+
+        Notes
+        -----
+        Exact, float64, O(n K^2), and never underflows.
+        """
+        if lengths is None and y is not None and is_table(X):
+            from spectral_estimators._validation import labels_and_lengths
+
+            lengths = labels_and_lengths(X, y, None)[1]
+        return float(sum(part.sum() for part, _ in self._likelihoods(X, lengths)))
+
+    def score_samples(self, X: Any, lengths: ArrayLike | None = None) -> tuple[float, Any]:
+        """Log-likelihood of the data and the probabilities of the states at every position.
+
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+
+        Returns
+        -------
+        log_likelihood : float, nats
+        posteriors : array, shape (n, K), or Sequences of such
+            As `predict_proba`.
+        """
+        from spectral_nn.models.hmm.recursions import posteriors
+
+        parameters, codes = self._prepared(X, lengths)
+        table = emission_table(parameters.emissionprob)
+        posterior, log_likelihood = posteriors(
+            parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
+        )
+        return float(log_likelihood.sum()), _shaped_like(X, posterior, codes)
+
+    def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
+        """Probabilities of the states at every position given the whole sequence (smoothing).
+
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+
+        Returns
+        -------
+        array, shape (n, K), for a table; Sequences of such arrays for a list or `Sequences`
+            Uniform over the states in a sequence that is impossible under the model.
+        """
+        return self.score_samples(X, lengths)[1]
+
+    def decode(
+        self, X: Any, lengths: ArrayLike | None = None, algorithm: str | None = None
+    ) -> tuple[float, Any]:
+        """Find the states behind the observations.
+
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+        algorithm : {"viterbi", "map"}, optional
+            "viterbi": the most likely path of states.  "map": the most likely state at each
+            position by itself.  Default: the estimator's ``algorithm``.
+
+        Returns
+        -------
+        log_probability : float
+            "viterbi": ``log P(path, X)`` in nats.  "map": the expected number of positions that
+            are right (the sum of the largest posteriors), which is what hmmlearn returns.
+        states : array of int, shape (n,), or Sequences of such
+            As `predict`.
+
+        Raises
+        ------
+        ValueError
+            If ``algorithm`` is unknown.
+        """
+        algorithm = algorithm or self.algorithm
+        if algorithm not in ("viterbi", "map"):
+            raise ValueError(f"algorithm must be 'viterbi' or 'map', got {algorithm!r}.")
+        if algorithm == "map":
+            posterior = self.predict_proba(X, lengths)
+            rows = posterior.values if isinstance(posterior, Sequences) else posterior
+            states = rows.argmax(axis=1)
+            return float(rows.max(axis=1).sum()), _shaped_like(X, states, posterior)
+        from spectral_nn.models.hmm.recursions import viterbi
+
+        parameters, codes = self._prepared(X, lengths)
+        table = emission_table(parameters.emissionprob)
+        states, log_probability = viterbi(
+            parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
+        )
+        return float(log_probability.sum()), _shaped_like(X, states, codes)
+
+    def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
+        """States behind the observations, by the estimator's ``algorithm``.
+
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+
+        Returns
+        -------
+        array of int, shape (n,), for a table; Sequences of such arrays for a list or `Sequences`
+            There are as many samples in the result as in X.
+        """
+        return self.decode(X, lengths)[1]
+
+    def predict_next(self, X: Any, lengths: ArrayLike | None = None) -> np.ndarray:
+        """Distribution of the observation that follows a prefix.
+
+        .. math:: P(x_{T+1} = v | x_1 \\ldots x_T)
+                  = \\sum_{ij} P(h_T = i | x_1 \\ldots x_T)\\, T_{ij} B_{jv}
+
+        Parameters
+        ----------
+        X : array, shape (t,) or (t, 1), or m prefixes in any form of `score`
+            An empty array asks for the first observation.
+        lengths : array of int, shape (m,), optional
+
+        Returns
+        -------
+        array, shape (d,) for one prefix, (m, d) for a list, `Sequences`, 3-D array or ``lengths``
+
+        Raises
+        ------
+        ValueError
+            If a prefix is impossible under the model.
+        """
+        state = self._next_state(X, lengths)
+        following = state @ self._parameters().emissionprob
+        return following[0] if lengths is None and is_table(X) else following
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: Any = None,
+        currstate: int | None = None,
+        *,
+        prefix: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a sequence from the model.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of steps.
+        random_state : int or RandomState, optional
+            Default: the estimator's.  Equal seeds give hmmlearn's draws.
+        currstate : int, optional
+            State of the first step.
+        prefix : array, shape (t,) or (t, 1), optional
+            Observations that the sample continues: its first state is drawn given all of them.
+
+        Returns
+        -------
+        X : array of int, shape (n_samples, 1)
+        states : array of int, shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1, ``currstate`` is no state, or it comes with ``prefix``.
+        """
+        from spectral_nn.models.hmm import recursions
+
+        parameters = self._parameters()
+        start = parameters.startprob
+        if n_samples < 1 or n_samples != int(n_samples):
+            raise ValueError(f"n_samples must be a whole number of at least 1, got {n_samples}.")
+        if currstate is not None and not 0 <= currstate < parameters.n_components:
+            raise ValueError(
+                f"currstate must be one of 0 .. {parameters.n_components - 1}, got {currstate}."
+            )
+        if prefix is not None:
+            if currstate is not None:
+                raise ValueError("Give currstate or prefix, not both.")
+            start = self._next_state(np.asanyarray(prefix), None)[0]
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        symbols, states = recursions.sample(
+            start, parameters.transmat, parameters.emissionprob, int(n_samples), rng, currstate
+        )
+        return symbols[:, None], states
+
+    def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
+        """Akaike's information criterion, ``-2 log L + 2 p``; lower is better.
+
+        Parameters
+        ----------
+        X, lengths : see `score`
+
+        Returns
+        -------
+        float, with the p of `spectral_nn.models.hmm.parameters.n_parameters`
+        """
+        return -2 * self.score(X, lengths=lengths) + 2 * n_parameters(self._parameters())
+
+    def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
+        """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
+
+        Parameters
+        ----------
+        X, lengths : see `score`
+
+        Returns
+        -------
+        float
+            n counts the observations that are not missing.
+        """
+        parts = list(self._likelihoods(X, lengths))
+        total, n = sum(part.sum() for part, _ in parts), sum(seen for _, seen in parts)
+        return float(-2 * total + n_parameters(self._parameters()) * np.log(max(n, 1)))
+
+    def get_stationary_distribution(self) -> np.ndarray:
+        """Distribution over states that the transitions leave as it is.
+
+        Returns
+        -------
+        array, shape (K,)
+        """
+        return stationary(self._parameters().transmat)
+
+    def _parameters(self) -> HMMParameters:
+        """The parameters in use, checked."""
+        missing = [name for name in _ATTRIBUTES if not hasattr(self, name)]
+        if missing:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: {', '.join(missing)} "
+                "must come from fit or be set by hand."
+            )
+        k = getattr(self, "n_components_", self.n_components)
+        return checked_parameters(
+            *(getattr(self, name) for name in _ATTRIBUTES), k, self.n_features
+        )
+
+    def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences]:
+        """Checked parameters, and X in memory as codes."""
+        parameters = self._parameters()
+        source = read(X, lengths)
+        if isinstance(source, SequenceStream):
+            source = Sequences.from_list(source.iterable)
+        return parameters, encoded(source, parameters.n_symbols, self.missing)
+
+    def _likelihoods(self, X: Any, lengths: Any) -> Any:
+        """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""
+        from spectral_nn.models.hmm.recursions import log_likelihoods
+
+        parameters = self._parameters()
+        table = emission_table(parameters.emissionprob)
+        for piece in encoded(read(X, lengths), parameters.n_symbols, self.missing).pieces():
+            part = log_likelihoods(
+                parameters.startprob, parameters.transmat, table, piece.values, piece.offsets
+            )
+            yield part, int(np.count_nonzero(piece.values < parameters.n_symbols))
+
+    def _next_state(self, X: Any, lengths: Any) -> np.ndarray:
+        """Distributions (m, K) of the state after each prefix."""
+        from spectral_nn.models.hmm.recursions import filtered
+
+        if lengths is None and is_table(X) and np.shape(X)[:1] == (0,):
+            return self._parameters().startprob[None]
+        parameters, codes = self._prepared(X, lengths)
+        last, log_likelihood = filtered(
+            parameters.startprob,
+            parameters.transmat,
+            emission_table(parameters.emissionprob),
+            codes.values,
+            codes.offsets,
+        )
+        impossible = np.flatnonzero(np.isneginf(log_likelihood))
+        if impossible.size:
+            raise ValueError(
+                f"Prefix {impossible[0]} has probability zero under this model, so nothing follows "
+                "it. Smooth startprob_, transmat_ or emissionprob_."
+            )
+        return last @ parameters.transmat
+
+
+def _shaped_like(X: Any, values: np.ndarray, sequences: Any) -> Any:
+    """``values`` themselves for a table X, else cut into the sequences that X holds."""
+    return values if is_table(X) else Sequences(values, sequences.offsets)

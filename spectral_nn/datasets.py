@@ -1,0 +1,283 @@
+"""Texts that come with installed packages, and models drawn at random.
+
+Nothing here downloads or ships data. Every text is read where pip put it, from files that other
+packages install, without importing those packages:
+
+================================  ==========================  =======================
+function                          text                        licence
+================================  ==========================  =======================
+:func:`python_manual_text`        the Python language manual  PSF-2.0
+:func:`news_text`                 English news articles       in gensim's test data
+:func:`dataset_descriptions`      scikit-learn's data sets    BSD-3-Clause
+:func:`docstring_text`            docstrings of a package     that of the package
+================================  ==========================  =======================
+
+No setting in this package is chosen on a text that its benchmarks report on: settings are tuned on
+the docstrings of NumPy; the Python manual, the news, scikit-learn's descriptions and the docstrings
+of SciPy are only ever reported on.
+"""
+
+import ast
+import re
+import warnings
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.models.hmm import recursions
+from spectral_nn.models.hmm.parameters import HMMParameters, stationary
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+DIGIT = "0"
+OTHER = "\N{REPLACEMENT CHARACTER}"
+N_PUNCTUATION = 7
+
+
+def python_manual_text() -> str:
+    """Topics of the Python manual, as the interpreter's own ``help()`` prints them.
+
+    About 79 articles and 465,000 characters of technical English, in alphabetical order of topic;
+    the text differs a little between versions of Python. From ``pydoc_data.topics`` of the
+    standard library, under the Python Software Foundation licence.
+
+    Returns
+    -------
+    str
+        The articles, joined by blank lines.
+    """
+    from pydoc_data.topics import topics  # half a megabyte: loaded by those who ask for it
+
+    return "\n\n".join(topics[name] for name in sorted(topics))
+
+
+def news_text() -> str:
+    """English news articles of 2000 and 2001: the Lee background corpus.
+
+    About 300 short articles, 360,000 characters. Gathered by M. D. Lee, B. Pincombe and M. Welsh
+    (*An empirical evaluation of models of text document similarity*, CogSci 2005) from the
+    Australian Broadcasting Corporation's news service; read from the test data of gensim (itself
+    LGPL-2.1), and not redistributed here.
+
+    Returns
+    -------
+    str
+        One article a line.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If gensim is not installed.
+    """
+    path = _package_folder("gensim") / "test" / "test_data" / "lee_background.cor"
+    return path.read_text(encoding="utf-8")
+
+
+def dataset_descriptions() -> str:
+    """Descriptions of scikit-learn's data sets: ``sklearn/datasets/descr/*.rst``, BSD-3-Clause.
+
+    About 43,000 characters: prose, with tables in between.
+
+    Returns
+    -------
+    str
+        The descriptions in alphabetical order, joined by blank lines.
+    """
+    folder = _package_folder("sklearn") / "datasets" / "descr"
+    return "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rst")))
+
+
+def docstring_text(package: str) -> str:
+    """Docstrings of an installed package, parsed from its source files without importing it.
+
+    Technical English, a megabyte or more for ``"numpy"`` and ``"scipy"`` (both BSD-3-Clause; for
+    other packages their own licence holds). Tests are left out.
+
+    Parameters
+    ----------
+    package : str
+        Name of a top-level package, as one would import it.
+
+    Returns
+    -------
+    str
+        The docstrings in order of path and line, joined by blank lines.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package is not installed.
+    """
+    folder = _package_folder(package)
+    pieces: list[str] = []
+    for path in sorted(folder.rglob("*.py")):
+        if "tests" in path.relative_to(folder).parts:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other people's invalid escape sequences
+            tree = ast.parse(path.read_bytes())
+        nodes = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        nodes.sort(key=lambda node: getattr(node, "lineno", 0))
+        pieces += [text for node in nodes if (text := ast.get_docstring(node))]
+    return "\n\n".join(pieces)
+
+
+def encode_characters(text: str, alphabet: str | None = None) -> tuple[NDArray[np.int32], str]:
+    r"""Turn a text into integers, one a character.
+
+    Upper case becomes lower case, each run of white space one blank, each digit the symbol ``"0"``.
+    The alphabet that is built from a text is: the blank, the letters a-z, ``"0"``, the seven most
+    frequent other ASCII characters of this text, and one symbol for everything else
+    (U+FFFD): 36 symbols for any text with seven kinds of punctuation.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    alphabet : str, optional
+        An alphabet that an earlier call returned; built from the text when None.
+
+    Returns
+    -------
+    codes : int32 array of shape (n,)
+        Position of each character in the alphabet; n is at most ``len(text)``.
+    alphabet : str of length d
+        Symbol v is written ``alphabet[v]``.
+
+    Raises
+    ------
+    ValueError
+        If a given alphabet has no symbol for everything else.
+
+    Examples
+    --------
+    >>> codes, alphabet = encode_characters("Route 66:\n  a road.")
+    >>> "".join(alphabet[code] for code in codes)
+    'route 00: a road.'
+    """
+    plain = re.sub(r"[0-9]", DIGIT, re.sub(r"\s+", " ", text.lower()))
+    if alphabet is None:
+        alphabet = _build_alphabet(plain)
+    elif OTHER not in alphabet:
+        raise ValueError(
+            f"alphabet must contain U+FFFD, the symbol of characters outside it; got {alphabet!r}. "
+            "Pass an alphabet that encode_characters returned, or append '\\N{REPLACEMENT "
+            "CHARACTER}'."
+        )
+    points = np.frombuffer(plain.encode("utf-32-le", errors="replace"), dtype=np.uint32)
+    symbols = np.array([ord(symbol) for symbol in alphabet], dtype=np.uint32)
+    size = int(max(points.max(initial=0), symbols.max())) + 1
+    table = np.full(size, alphabet.index(OTHER), dtype=np.int32)
+    table[symbols] = np.arange(len(symbols), dtype=np.int32)
+    return table[points], alphabet
+
+
+def planted_hmm(
+    n_components: int,
+    n_symbols: int,
+    *,
+    stay: float | None = None,
+    concentration: float = 0.3,
+    rng: np.random.Generator,
+) -> HMMParameters:
+    """Draw the parameters of a hidden Markov model, to be recovered from samples of it.
+
+    Rows of the emission matrix follow Dirichlet(concentration). Rows of the transition matrix
+    follow Dirichlet(1); with ``stay``, they are ``stay`` on the diagonal and ``1 - stay`` times a
+    Dirichlet(1) draw elsewhere. The chain starts in its stationary distribution.
+
+    Parameters
+    ----------
+    n_components, n_symbols : int
+        K and d.
+    stay : float in [0, 1), optional
+        Probability that a state follows itself, the same for all states (K >= 2).
+    concentration : float
+        Of the emissions: the smaller, the fewer symbols a state emits and the better the
+        conditioning of the moments.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    HMMParameters
+        Start (K,), transitions (K, K) and emissions (K, d).
+
+    Raises
+    ------
+    ValueError
+        If ``stay`` is given with a single state.
+    """
+    emissionprob = rng.dirichlet(np.full(n_symbols, concentration), size=n_components)
+    if stay is None:
+        transmat = rng.dirichlet(np.ones(n_components), size=n_components)
+    elif n_components < 2:
+        raise ValueError(
+            f"stay={stay} needs another state to leave for; got n_components={n_components}. "
+            "Pass stay=None or n_components >= 2."
+        )
+    else:
+        leave = rng.dirichlet(np.ones(n_components - 1), size=n_components)
+        transmat = np.diag(np.full(n_components, stay))
+        transmat[~np.eye(n_components, dtype=bool)] = (1.0 - stay) * leave.ravel()
+    return HMMParameters(stationary(transmat), transmat, emissionprob)
+
+
+def sample_hmm(
+    parameters: HMMParameters, n: int, rng: np.random.Generator, n_sequences: int = 1
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Draw sequences of one length from a hidden Markov model.
+
+    Parameters
+    ----------
+    parameters : HMMParameters
+        The model, K states and d symbols.
+    n : int
+        Tokens in each sequence.
+    rng : numpy.random.Generator
+        Source of randomness.
+    n_sequences : int
+        Number of independent sequences.
+
+    Returns
+    -------
+    codes, states : int32 arrays of shape (n_sequences, n)
+        What was emitted, and from which state. ``list(codes)`` is a list of sequences.
+
+    Notes
+    -----
+    Cost: O(log K + log d) a token, in compiled code; about 40 bytes a token.
+    """
+    codes = np.empty((n_sequences, n), dtype=np.int32)
+    states = np.empty((n_sequences, n), dtype=np.int32)
+    for row in range(n_sequences):
+        codes[row], states[row] = recursions.sample(
+            parameters.startprob, parameters.transmat, parameters.emissionprob, n, rng
+        )
+    return codes, states
+
+
+def _build_alphabet(plain: str) -> str:
+    """Blank, letters, digit, the commonest punctuation of this text, the symbol for the rest."""
+    known = f" {LETTERS}{DIGIT}"
+    counts = Counter(symbol for symbol in plain if symbol.isascii() and symbol not in known)
+    ranked = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
+    return known + "".join(ranked[:N_PUNCTUATION]) + OTHER
+
+
+def _package_folder(package: str) -> Path:
+    """Folder of an installed package, found without importing it."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            f"this text is read from the package {package!r}, which is not installed. Install it "
+            f"with `pip install {package}`, or all of the benchmarks' data with "
+            "`pip install 'spectral-nn[bench]'`."
+        )
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,1 @@
+"""Runners: a statistic over many chunks, summed, whoever computes the chunks."""

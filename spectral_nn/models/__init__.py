@@ -1,0 +1,1 @@
+"""Models: from moments to factors to the parameters of one family of latent variables."""

@@ -1,0 +1,1 @@
+"""Hidden Markov models with categorical emissions: parameters, recursions, E-steps and starts."""

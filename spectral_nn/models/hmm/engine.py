@@ -1,0 +1,118 @@
+"""E-steps over a whole data set: chunks for a runner, lanes widened until they are good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.hmm.expectation import expect_exact, expect_lanes
+from spectral_nn.models.hmm.lanes import LANES, LaneBatches, lane_batches
+from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.hmm.statistics import HMMStatistics
+from spectral_nn.sequences import Sequences, SequenceStream
+
+EXACT_ROWS = 2**14  # up to here the exact recursion is as fast as lanes and needs no burn-in
+MINIBATCHES = 20
+_CHUNK_STEPS = 2**12  # time steps of 32 lanes that a worker takes at once: 131,072 tokens
+_LANE_LENGTH = (128, 1024)
+_BURN_IN = {4: 24, 8: 64}  # by item size: as accurate as the arithmetic, on text
+_TOLERANCE = {4: 1e-3, 8: 1e-9}
+
+
+class LaneEngine:
+    """E-steps of one data set on a runner.
+
+    Everything but the burn-in is fixed by the data: how they are cut, into how many chunks, and
+    the order of the sums, so that statistics do not depend on who computes them.
+
+    Parameters
+    ----------
+    source : Sequences of codes, or a SequenceStream of them.
+    n_rows : positions in the whole source, missing ones included.
+    pad : code of a missing symbol.
+    dtype : float32 or float64.
+    labelled : whether codes carry labels.
+    run : the runner.
+    seed : orders the lanes.
+    """
+
+    def __init__(
+        self,
+        source: Sequences | SequenceStream,
+        *,
+        n_rows: int,
+        pad: int,
+        dtype: DTypeLike,
+        labelled: bool,
+        run: Runner,
+        seed: int,
+    ) -> None:
+        self._source = source
+        self._n_rows = n_rows
+        self._pad = pad
+        self._dtype = np.dtype(dtype)
+        self._labelled = labelled
+        self._run = run
+        self._seed = seed
+        self._kept: list[Any] | None = None
+        self.burn_in = _BURN_IN[self._dtype.itemsize]
+        self.lane_length = int(np.clip(n_rows / (MINIBATCHES * LANES), *_LANE_LENGTH))
+        self.exact = n_rows <= EXACT_ROWS
+        self.lane_error = 0.0
+
+    def expect(self, parameters: HMMParameters) -> HMMStatistics:
+        """Statistics of all data; widens the burn-in, or goes exact, where lanes disagree."""
+        while True:
+            statistics = total(self._run, self._statistic(parameters), self._chunks())
+            self.lane_error = statistics.lane_error
+            if self.exact or self.lane_error <= _TOLERANCE[self._dtype.itemsize]:
+                return statistics
+            self._kept = None
+            self.burn_in *= 2
+            self.exact = self.burn_in > self.lane_length
+
+    def minibatches(self) -> Iterator[LaneBatches]:
+        """About 20 samples of the data in turn; of a stream, about 20 stretches."""
+        share = (1 + 2 * self.burn_in / self.lane_length) / (MINIBATCHES * LANES)
+        for layout in self._layouts():
+            yield from layout.chunks(int(np.ceil(self._n_rows * share)))
+
+    def expect_minibatch(self, parameters: HMMParameters, batch: LaneBatches) -> HMMStatistics:
+        """Statistics of a minibatch, scaled to the whole data."""
+        statistics = total(self._run, self._statistic(parameters), batch.chunks(_CHUNK_STEPS))
+        return statistics.scaled(self._n_rows / statistics.emit.sum())
+
+    def _statistic(self, parameters: HMMParameters) -> Any:
+        if self.exact:
+            return partial(expect_exact, parameters, labelled=self._labelled)
+        return partial(expect_lanes, parameters, dtype=self._dtype, labelled=self._labelled)
+
+    def _chunks(self) -> Iterable[Any]:
+        """Chunks in order, kept between passes when the data are in memory."""
+        if self._kept is not None:
+            return self._kept
+        made = self._exact_chunks() if self.exact else self._lane_chunks()
+        if isinstance(self._source, Sequences):
+            self._kept = list(made)
+            return self._kept
+        return made
+
+    def _layouts(self) -> Iterator[LaneBatches]:
+        for piece in self._source.pieces():
+            rng = np.random.default_rng(self._seed)
+            yield lane_batches(piece, self.lane_length, self.burn_in, self._pad, rng=rng)
+
+    def _lane_chunks(self) -> Iterator[LaneBatches]:
+        for layout in self._layouts():
+            yield from layout.chunks(_CHUNK_STEPS)
+
+    def _exact_chunks(self) -> Iterator[Sequences]:
+        for piece in self._source.pieces():
+            group = piece.offsets[:-1] // (LANES * _CHUNK_STEPS)
+            for run in np.split(np.arange(len(piece)), np.flatnonzero(np.diff(group)) + 1):
+                yield piece[run]

@@ -1,0 +1,151 @@
+"""Hidden Markov models from moments: decomposition starts, without any likelihood.
+
+The chain of reasoning: cross moments of past and future have rank K; whitened by them, the
+moments with each symbol in between are simultaneously diagonal, ``M(v) = R diag(B[:, v]) R^-1``;
+their common eigenvectors give B, and a convex fit of the bigrams gives the transitions
+(Hsu, Kakade, Zhang 2009; Anandkumar, Hsu, Kakade 2012; Anandkumar et al. 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
+
+from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.moments.ngrams import NgramCounts
+from spectral_nn.moments.past_future import past_future
+from spectral_nn.tensors import cp_als, jennrich, project_simplex, whiten_cross
+
+_FLOOR = 1e-3  # singular values are floored at this share of the first
+_EXTRA = 10  # singular values kept beyond K, for the spectrum
+_UNIGRAM = 1e-2  # share of the unigram distribution mixed into each state
+
+
+@dataclass(frozen=True, eq=False)
+class WhitenedMoments:
+    """Observable operators in K dimensions.
+
+    Attributes
+    ----------
+    singular_values : (K + extra,) of the cross moment of past and future.
+    operators : (d, K, K), summing to the identity where no singular value is floored.
+    """
+
+    singular_values: NDArray[np.float64]
+    operators: NDArray[np.float64]
+
+    @property
+    def sigma_ratio(self) -> float:
+        """K-th singular value over the first: how well-conditioned the decomposition is."""
+        n_components = self.operators.shape[1]
+        return float(self.singular_values[n_components - 1] / self.singular_values[0])
+
+
+def whitened_moments(
+    counts: NgramCounts, n_components: int, rng: np.random.Generator
+) -> WhitenedMoments:
+    """Whiten past and future and move the operators of every symbol into K dimensions.
+
+    Raises
+    ------
+    ValueError
+        When the windows cannot carry K components: fewer features than K.
+
+    Notes
+    -----
+    O(U K^2) time for U distinct windows, after a randomised SVD (Halko, Martinsson, Tropp 2011).
+    """
+    views = past_future(counts)
+    moment = views.cross_moment()
+    most = min(moment.shape)
+    if most < n_components:
+        raise ValueError(
+            f"n_components={n_components} needs as many features of past and future, but the data "
+            f"have {most}. Lower n_components or give more data."
+        )
+    seed = int(rng.integers(2**31))
+    wanted = min(n_components + _EXTRA, most)
+    u, s, vt = randomized_svd(moment, wanted, n_iter=4, random_state=seed)
+    left, right = whiten_cross(
+        u[:, :n_components], s[:n_components], vt[:n_components], floor=_FLOOR
+    )
+    return WhitenedMoments(s, views.observable_operators(left, right, counts.n_symbols))
+
+
+def decompose(moments: WhitenedMoments, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
+    """Read a model off whitened moments: Jennrich, alternating least squares, simplex, bigrams.
+
+    Parameters
+    ----------
+    moments : d operators of size K.
+    counts : the windows they come from.
+    rng : draws the random combinations; different draws give different starts.
+
+    Notes
+    -----
+    The d operators are compressed to 2K by an SVD first: O(d K^4) time for that, then 2K^4 an
+    iteration.
+    """
+    frequency = counts.symbols / max(counts.symbols.sum(), 1)
+    seen = frequency > 0
+    scale = np.sqrt(frequency[seen])
+    n_components = moments.operators.shape[1]
+    stacked = (moments.operators[seen] / scale[:, None, None]).reshape(seen.sum(), -1)
+    u, s, vt = np.linalg.svd(stacked, full_matrices=False)
+    rank = min(2 * n_components, s.size)
+    core = (s[:rank, None] * vt[:rank]).reshape(rank, n_components, n_components)
+    start = jennrich(core, rng=rng)
+    inverse = np.linalg.pinv(start.basis)
+    factors = cp_als(
+        core.transpose(1, 2, 0),
+        n_components,
+        init=[start.basis, inverse.T, start.eigenvalues],
+        rng=rng,
+    )
+    loadings = scale[:, None] * (u[:, :rank] @ factors.vectors[2])
+    emission = np.zeros((n_components, counts.n_symbols))
+    emission[:, seen] = _rows_on_simplex(loadings.T)
+    emission = (1 - _UNIGRAM) * emission + _UNIGRAM * frequency
+    return fit_transitions(emission, counts)
+
+
+def _rows_on_simplex(loadings: NDArray) -> NDArray:
+    """Rows up to scale and sign -> probability vectors."""
+    total = loadings.sum(axis=1, keepdims=True)
+    usable = np.abs(total) > 1e-9 * np.abs(loadings).sum(axis=1, keepdims=True)
+    return project_simplex(loadings / np.where(usable, total, np.inf))
+
+
+def fit_transitions(
+    emission: NDArray[np.float64], counts: NgramCounts, n_iter: int = 200
+) -> HMMParameters:
+    """Transitions for given emissions by the convex Kullback-Leibler fit of the bigrams.
+
+    Minimises ``KL(P12 || B^T M B)`` over the joint distribution M (K, K) of neighbouring states by
+    ``M <- M * (B (P12 / (B^T M B)) B^T)``, which never climbs (Lee, Seung 2001, for fixed outer
+    factors).  O(n_iter nnz(P12) K^2).
+
+    Returns
+    -------
+    HMMParameters, with the chain's first-state distribution taken from M.
+    """
+    n_components = emission.shape[0]
+    pairs = counts.shortened(2)
+    first, second = pairs.windows().T
+    whole = (first < counts.n_symbols) & (second < counts.n_symbols)
+    left, right = emission[:, first[whole]], emission[:, second[whole]]
+    share = pairs.counts[whole] / max(pairs.counts[whole].sum(), 1)
+    joint = np.full((n_components, n_components), 1 / n_components**2)
+    for _ in range(n_iter):
+        predicted = np.einsum("kn,kn->n", left, joint @ right)
+        ratio = np.divide(share, predicted, out=np.zeros_like(share), where=predicted > 0)
+        joint *= (left * ratio) @ right.T
+        joint /= joint.sum()
+    leaving = joint.sum(axis=1)
+    transmat = np.where(
+        leaving[:, None] > 0, joint / np.where(leaving > 0, leaving, 1)[:, None], 1 / n_components
+    )
+    return HMMParameters(leaving, transmat, emission)

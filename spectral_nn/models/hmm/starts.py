@@ -1,0 +1,57 @@
+"""Starts of a hidden Markov model that need no decomposition: random, and classes of symbols."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.utils.extmath import randomized_svd
+
+from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.hmm.spectral import fit_transitions
+from spectral_nn.moments.ngrams import NgramCounts
+
+_SMOOTHING = 0.1
+
+
+def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
+    """Flat Dirichlet rows; emissions are drawn around the frequencies of the symbols.
+
+    A symbol's frequency is common to all states, so only what tells states apart is random.
+    """
+    frequency = (counts.symbols + 1) / (counts.symbols + 1).sum()
+    emission = rng.gamma(1.0, size=(n_components, counts.n_symbols)) * frequency
+    transmat = rng.dirichlet(np.ones(n_components), n_components)
+    start = np.full(n_components, 1 / n_components)
+    return HMMParameters(start, transmat, emission / emission.sum(axis=1, keepdims=True))
+
+
+def cluster_start(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
+    """States from classes of symbols: k-means on the spectral embedding of the bigrams.
+
+    The bigram table scaled by ``1/sqrt(frequency)`` on both sides has the rank of the model; its
+    leading singular vectors embed each symbol by its neighbours.  A class is a state that emits
+    its symbols by frequency and, with weight .1, everything else.  Meant for vocabularies of
+    thousands, where a word mostly belongs to one state.  O(nnz K + d K^2).
+    """
+    d = counts.n_symbols
+    pairs = counts.shortened(2)
+    first, second = pairs.windows().T
+    whole = (first < d) & (second < d)
+    scale = 1 / np.sqrt(counts.symbols + 1.0)
+    entries = pairs.counts[whole] * scale[first[whole]] * scale[second[whole]]
+    table = sparse.csr_matrix((entries, (first[whole], second[whole])), shape=(d, d))
+    seed = int(rng.integers(2**31))
+    u, s, vt = randomized_svd(table, min(n_components, d), n_iter=4, random_state=seed)
+    embedding = np.hstack([u, vt.T]) * np.sqrt(np.concatenate([s, s])) / scale[:, None] ** -1
+    n_clusters = min(n_components, d)
+    classes = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(
+        embedding, sample_weight=counts.symbols + 1.0
+    )
+    frequency = (counts.symbols + 1) / (counts.symbols + 1).sum()
+    emission = np.zeros((n_components, d))
+    emission[classes, np.arange(d)] = frequency
+    mass = emission.sum(axis=1, keepdims=True)
+    emission = np.where(mass > 0, emission / np.where(mass > 0, mass, 1), frequency)
+    noise = rng.dirichlet(np.ones(d), n_components) if n_clusters < n_components else frequency
+    return fit_transitions((1 - _SMOOTHING) * emission + _SMOOTHING * noise, counts)

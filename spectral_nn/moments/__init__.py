@@ -1,0 +1,1 @@
+"""Mergeable statistics of data: what a pass sums before anything is solved."""

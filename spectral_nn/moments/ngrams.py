@@ -1,0 +1,176 @@
+"""Counts of n-grams: the sufficient statistic of a moment fit to symbol sequences.
+
+A window of `order` consecutive symbols is written as one integer in base ``n_symbols + 1``; the
+digit ``n_symbols`` is a missing symbol.  Windows start at every position that has at least three
+symbols from there on (or at the first, in a shorter sequence) and are filled up with missing
+symbols past the end, so that short sequences count for what they carry and the first three digits
+of the windows are exactly the trigrams.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.sequences import Sequences, blocks
+
+_LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class NgramCounts:
+    """Distinct windows with their counts; ``a + b`` counts both data sets.
+
+    Attributes
+    ----------
+    order : symbols in a window.
+    n_symbols : size d of the alphabet; the digit d stands for a missing symbol.
+    codes : (U,) int64, windows in base d + 1, sorted.
+    counts : (U,) int64.
+    symbols : (d,) int64, how often each symbol occurs.
+    n_sequences, n_rows : sequences and positions counted, missing ones included.
+    """
+
+    order: int
+    n_symbols: int
+    codes: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    symbols: NDArray[np.int64]
+    n_sequences: int
+    n_rows: int
+
+    @property
+    def n_tokens(self) -> int:
+        """Positions that are not missing."""
+        return int(self.symbols.sum())
+
+    def __add__(self, other: NgramCounts) -> NgramCounts:
+        """Counts of both; ValueError when the windows are of different kinds."""
+        if (self.order, self.n_symbols) != (other.order, other.n_symbols):
+            raise ValueError(
+                f"counts of {self.order}-grams of {self.n_symbols} symbols cannot be added to "
+                f"{other.order}-grams of {other.n_symbols}."
+            )
+        codes = np.concatenate([self.codes, other.codes])
+        return NgramCounts(
+            self.order,
+            self.n_symbols,
+            *_merge(codes, np.concatenate([self.counts, other.counts])),
+            self.symbols + other.symbols,
+            self.n_sequences + other.n_sequences,
+            self.n_rows + other.n_rows,
+        )
+
+    def shortened(self, order: int) -> NgramCounts:
+        """Counts of the first `order` symbols of the windows; O(U)."""
+        codes = self.codes // (self.n_symbols + 1) ** (self.order - order)
+        first = np.flatnonzero(np.diff(codes, prepend=-1))
+        return NgramCounts(
+            order,
+            self.n_symbols,
+            codes[first],
+            np.add.reduceat(self.counts, first) if first.size else self.counts,
+            self.symbols,
+            self.n_sequences,
+            self.n_rows,
+        )
+
+    def windows(self) -> NDArray[np.int32]:
+        """(U, order) symbols of the distinct windows, `n_symbols` where missing."""
+        base = self.n_symbols + 1
+        powers = base ** np.arange(self.order - 1, -1, -1)
+        return (self.codes[:, None] // powers % base).astype(np.int32)
+
+
+def window_order(n_symbols: int) -> int:
+    """Longest odd window, at most 5, whose codes fit an int64."""
+    return 5 if 5 * np.log2(n_symbols + 1) < 63 else 3
+
+
+@dataclass(frozen=True, eq=False)
+class NgramChunk:
+    """Codes of some blocks and what their windows reach into; made by `ngram_chunks`."""
+
+    values: NDArray[np.int32]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    last: NDArray[np.int64]
+    begins: NDArray[np.bool_]  # the block begins a sequence
+
+
+def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list[NgramChunk]:
+    """Cut coded sequences into chunks of about `length` tokens that count independently."""
+    cut = blocks(sequences, length, (0, order - 1))
+    begins = cut.first == sequences.offsets[cut.sequence]
+    chunks = []
+    for rows in np.split(
+        np.arange(cut.first.size), np.flatnonzero(np.diff(cut.start // length)) + 1
+    ):
+        low, high = cut.first[rows[0]], cut.last[rows[-1]]
+        chunks.append(
+            NgramChunk(
+                sequences.values[low:high],
+                cut.start[rows] - low,
+                cut.stop[rows] - low,
+                cut.last[rows] - low,
+                begins[rows],
+            )
+        )
+    return chunks
+
+
+def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
+    """Count the windows that begin in a chunk.
+
+    Parameters
+    ----------
+    chunk : codes below d + 1; labels (higher multiples of d + 1) are left out of account.
+    order : symbols in a window, at least 3.
+    n_symbols : d, with (d + 1)^order below 2^63.
+
+    Notes
+    -----
+    O(n log n) time by sorting, O(n) where (d + 1)^order is small; 30 bytes a token of a chunk.
+    """
+    base = n_symbols + 1
+    symbols = np.append(chunk.values % base, np.full(order - 1, n_symbols))
+    sizes = chunk.stop - chunk.start
+    row = np.repeat(np.arange(sizes.size), sizes)
+    at = np.arange(row.size) + (chunk.start - (np.cumsum(sizes) - sizes))[row]
+    own = np.bincount(symbols[at], minlength=base)
+    begins = chunk.begins[row] & (at == chunk.start[row])
+    kept = (at + _LEAST <= chunk.last[row]) | begins
+    at, last = at[kept], chunk.last[row[kept]]
+    codes = np.zeros(at.size, dtype=np.int64)
+    for j in range(order):
+        codes *= base
+        codes += np.where(at + j < last, symbols[at + j], n_symbols)
+    return NgramCounts(
+        order,
+        n_symbols,
+        *_distinct(codes, base**order),
+        own[:n_symbols],
+        int(chunk.begins.sum()),
+        int(own.sum()),
+    )
+
+
+def _distinct(codes: NDArray[np.int64], n_codes: int) -> tuple[NDArray, NDArray]:
+    """Distinct codes in order, with their counts."""
+    if n_codes <= 4 * codes.size:
+        dense = np.bincount(codes, minlength=n_codes)
+        found = np.flatnonzero(dense)
+        return found, dense[found]
+    found, counts = np.unique(codes, return_counts=True)
+    return found, counts
+
+
+def _merge(codes: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray, NDArray]:
+    """Add the counts of equal codes."""
+    order = np.argsort(codes, kind="stable")
+    codes, counts = codes[order], counts[order]
+    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    return codes[first], np.add.reduceat(counts, first) if first.size else counts

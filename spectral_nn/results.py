@@ -1,0 +1,35 @@
+"""Results that floors above hand to each other, and the warnings that users see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Factors", "RankWarning"]
+
+
+class RankWarning(UserWarning):
+    """A moment has a lower numerical rank than the number of components asked for.
+
+    The message gives the singular values (or eigenvalues) that say so, and the fallback taken.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    r"""A tensor as a sum of K rank-one terms.
+
+    .. math:: T \approx \sum_{k=1}^{K} w_k\, a^{(1)}_k \otimes \dots \otimes a^{(M)}_k
+
+    Attributes
+    ----------
+    weights : array (K,)
+    vectors : tuple of M arrays, the m-th of shape (n_m, K)
+        Components are columns, of unit Euclidean norm.
+    residual : float
+        ``||T - sum|| / ||T||`` in the Frobenius norm; 0 for a tensor of zeros.
+    """
+
+    weights: Any
+    vectors: tuple[Any, ...]
+    residual: float

@@ -1,0 +1,358 @@
+"""Sequences of unequal length, as one array with offsets, and streams of them.
+
+One *sample* is one sequence and time is the first axis of a sequence.  A `Sequences` is an
+immutable pair ``(values, offsets)``; it behaves as a scikit-learn sample container
+(`len`, `shape`, indexing by integers, slices, masks), so that cross-validation, grid search
+and worker processes cut it between sequences and never through one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Blocks", "SequenceStream", "Sequences", "blocks", "is_list_of_sequences"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Many sequences laid end to end.
+
+    Parameters
+    ----------
+    values : array, shape (n,) or (n, p)
+        The rows of all sequences, one sequence after another.
+    offsets : array of int64, shape (m + 1,)
+        Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``; ``offsets[0] == 0``,
+        ``offsets[-1] == n`` and no sequence is empty.
+
+    Raises
+    ------
+    ValueError
+        If the offsets do not describe non-empty sequences that fill ``values``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> s = Sequences.from_list([np.array([0, 1, 1]), np.array([2, 0])])
+    >>> len(s), s.shape, s.lengths.tolist()
+    (2, (2,), [3, 2])
+    >>> s[1].tolist(), len(s[[1, 0, 1]])
+    ([2, 0], 3)
+    """
+
+    values: Any
+    offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        offsets = np.asarray(self.offsets, dtype=np.int64)
+        object.__setattr__(self, "offsets", offsets)
+        n = self.values.shape[0]
+        if offsets.ndim != 1 or not offsets.size or offsets[0] != 0 or offsets[-1] != n:
+            raise ValueError(
+                f"offsets must be a 1-D array that runs from 0 to the number of rows, {n}; "
+                f"got {offsets}."
+            )
+        short = np.flatnonzero(np.diff(offsets) < 1)
+        if short.size:
+            raise ValueError(
+                f"Every sequence needs at least one row; sequence {short[0]} has "
+                f"{np.diff(offsets)[short[0]]}. Drop empty sequences."
+            )
+
+    @classmethod
+    def from_list(cls, sequences: Iterable[Any]) -> "Sequences":
+        """Join a list of sequences; O(n) copies.
+
+        Parameters
+        ----------
+        sequences : iterable of arrays, each of shape (t_i,) or (t_i, p)
+            Masked arrays keep their masks.
+
+        Raises
+        ------
+        ValueError
+            If there are none, one is empty, or their widths differ.
+        """
+        arrays = [_as_rows(s, f"sequence {i} of X") for i, s in enumerate(sequences)]
+        if not arrays:
+            raise ValueError("X holds no sequences: give at least one.")
+        for i, a in enumerate(arrays):
+            if a.shape[1:] != arrays[0].shape[1:]:
+                raise ValueError(
+                    f"The sequences of X differ in width: sequence 0 has shape "
+                    f"{arrays[0].shape}, sequence {i} has {a.shape}. Time is the first axis."
+                )
+            if a.shape[0] == 0:
+                raise ValueError(f"Sequence {i} of X is empty. Drop empty sequences.")
+        join = np.ma.concatenate if any(map(np.ma.isMaskedArray, arrays)) else np.concatenate
+        offsets = np.cumsum([0] + [a.shape[0] for a in arrays], dtype=np.int64)
+        return cls(join(arrays), offsets)
+
+    @classmethod
+    def from_lengths(cls, X: Any, lengths: Any = None) -> "Sequences":
+        """Cut the rows of one table into sequences (hmmlearn's way).
+
+        Parameters
+        ----------
+        X : array, shape (n,) or (n, p)
+        lengths : array of int, shape (m,), optional
+            Rows of each sequence, in order.  None: the whole table is one sequence.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has no rows, a length is below 1 or fractional, or they do not sum to n.
+        """
+        values = _as_rows(X, "X")
+        n = values.shape[0]
+        if n == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is "
+                "required: X is empty."
+            )
+        if lengths is None:
+            return cls(values, np.array([0, n]))
+        raw = np.asarray(lengths)
+        if raw.ndim != 1 or raw.size == 0 or raw.dtype.kind not in "iuf":
+            raise ValueError(f"lengths must be a 1-D array of integers, got {lengths!r}.")
+        if not np.isfinite(raw).all() or (raw != np.floor(raw)).any() or (raw < 1).any():
+            bad = int(np.flatnonzero(~((raw >= 1) & (raw == np.floor(raw))))[0])
+            raise ValueError(
+                f"lengths must be whole numbers of at least 1; entry {bad} is {raw[bad]}."
+            )
+        total = int(raw.sum())
+        if total != n:
+            raise ValueError(
+                f"lengths sum to {total} but X has {n} rows; they must cover X exactly."
+            )
+        return cls(values, np.concatenate([[0], np.cumsum(raw, dtype=np.int64)]))
+
+    @classmethod
+    def from_input(cls, X: Any, lengths: Any = None) -> "Sequences":
+        """Read sequences from any of the accepted forms.
+
+        Parameters
+        ----------
+        X : Sequences, list of arrays, 3-D array (m, t, p), table (n, p) or 1-D array (n,)
+            A table or a 1-D array is one sequence, or several with ``lengths``.  A list of
+            arrays, or of lists, is a list of sequences; only a list of one-element lists or of
+            scalars (``[[0], [1], [2]]``, ``[0, 1, 2]``) reads as a table, as NumPy reads it.
+        lengths : array of int, shape (m,), optional
+            Only with a table or a 1-D array.
+
+        Returns
+        -------
+        Sequences
+
+        Raises
+        ------
+        ValueError
+            If the form is not one of these or ``lengths`` does not fit it.
+        """
+        if lengths is None:
+            if isinstance(X, Sequences):
+                return X
+            if is_list_of_sequences(X):
+                return cls.from_list(X)
+        elif isinstance(X, Sequences) or (
+            is_list_of_sequences(X) and any(np.ndim(row) > 1 or len(row) != 1 for row in X)
+        ):
+            raise ValueError(
+                "lengths goes with a table X; these X are sequences already. Leave lengths out."
+            )
+        array = _as_rows(X, "X")
+        if array.ndim == 3:
+            if lengths is not None:
+                raise ValueError("lengths goes with a table X, not with a 3-D array (m, t, p).")
+            m, t, p = array.shape
+            return cls(array.reshape(m * t, p), np.arange(m + 1) * t)
+        return cls.from_lengths(array, lengths)
+
+    def __len__(self) -> int:
+        return self.offsets.size - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each sequence, int64, shape (m,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """``(m,)``: the number of sequences, for scikit-learn."""
+        return (len(self),)
+
+    def __iter__(self) -> Iterator[Any]:
+        for start, stop in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
+            yield self.values[start:stop]
+
+    def __getitem__(self, key: Any) -> Any:
+        """One sequence (an array) for an integer, else the chosen sequences (a `Sequences`)."""
+        if isinstance(key, tuple):
+            key = key[0]
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            i = range(len(self))[int(key)]
+            return self.values[int(self.offsets[i]) : int(self.offsets[i + 1])]
+        chosen = np.arange(len(self))[key if isinstance(key, slice) else _index(key)]
+        starts, sizes = self.offsets[chosen], self.lengths[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        n = int(offsets[-1])
+        if n and (np.diff(chosen) == 1).all():
+            return Sequences(self.values[int(starts[0]) : int(starts[0]) + n], offsets)
+        rows = np.repeat(starts - offsets[:-1], sizes) + np.arange(n)
+        return Sequences(self.values[rows], offsets)
+
+    def __repr__(self) -> str:
+        kind = getattr(self.values, "dtype", type(self.values).__name__)
+        return f"Sequences({len(self)} sequences, {self.values.shape[0]} rows, {kind})"
+
+    def pieces(self) -> Iterator["Sequences"]:
+        """Yield the whole, once: the interface that `SequenceStream` shares."""
+        yield self
+
+
+class SequenceStream:
+    """Sequences from an iterable that can be walked again and again, piece by piece.
+
+    Parameters
+    ----------
+    iterable : iterable of arrays, each of shape (t,) or (t, p)
+        Every `pieces` call iterates it afresh, so a generator (which can be walked once) needs
+        a class with ``__iter__`` around it.
+    encode : callable, Sequences -> Sequences, optional
+        Applied to every piece as it is made.
+    chunk_tokens : int
+        Least number of rows in a piece, apart from the last.  Memory is about that of one
+        piece and its longest sequence.
+    """
+
+    def __init__(
+        self,
+        iterable: Iterable[Any],
+        encode: Callable[[Sequences], Sequences] | None = None,
+        chunk_tokens: int = 2**20,
+    ) -> None:
+        self.iterable = iterable
+        self.encode = encode
+        self.chunk_tokens = chunk_tokens
+
+    def pieces(self) -> Iterator[Sequences]:
+        """Yield the data as `Sequences` of at least ``chunk_tokens`` rows (the last may be less).
+
+        Raises
+        ------
+        ValueError
+            If the iterable yields nothing (spent generators do).
+        """
+        waiting: list[Any] = []
+        rows, position, found = 0, 0, False
+        for position, item in enumerate(self.iterable):
+            found = True
+            waiting.append(_as_rows(item, f"sequence {position} of X"))
+            rows += waiting[-1].shape[0]
+            if rows >= self.chunk_tokens:
+                yield self._piece(waiting)
+                waiting, rows = [], 0
+        if waiting:
+            yield self._piece(waiting)
+        if not found:
+            raise ValueError(
+                "X yielded no sequences. If it is a generator it is spent: pass a list or an "
+                "object whose __iter__ starts again."
+            )
+
+    def _piece(self, arrays: list[Any]) -> Sequences:
+        piece = Sequences.from_list(arrays)
+        return piece if self.encode is None else self.encode(piece)
+
+
+class Blocks(NamedTuple):
+    """Blocks of rows and the windows around them; int64 arrays of one length.
+
+    Attributes
+    ----------
+    sequence : the sequence that each block belongs to.
+    first, last : the window ``[first, last)``, global row positions.
+    start, stop : the block ``[start, stop)`` itself, inside the window.
+    """
+
+    sequence: np.ndarray
+    first: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    last: np.ndarray
+
+
+def blocks(sequences: Sequences, length: int, halo: tuple[int, int] = (0, 0)) -> Blocks:
+    """Cut every sequence into ``ceil(len / length)`` nearly equal blocks with halos.
+
+    A halo is context that a block needs but does not own: the rows of an n-gram that begins in
+    the block, or the burn-in of a recursion.  Windows never cross the ends of a sequence.
+
+    Parameters
+    ----------
+    sequences : Sequences, m sequences
+    length : int, at least 1
+        Upper bound of a block's rows.
+    halo : (left, right), ints of at least 0
+        How much further the window reaches on either side.
+
+    Returns
+    -------
+    Blocks
+        In the order of the rows; every row is in exactly one block.
+
+    Notes
+    -----
+    O(m + number of blocks).
+
+    Examples
+    --------
+    >>> s = Sequences.from_lengths(np.zeros(7), [5, 2])
+    >>> b = blocks(s, 3, halo=(1, 2))
+    >>> b.start.tolist(), b.stop.tolist(), b.first.tolist(), b.last.tolist()
+    ([0, 2, 5], [2, 5, 7], [0, 1, 5], [4, 5, 7])
+    """
+    if length < 1:
+        raise ValueError(f"length must be at least 1, got {length}.")
+    sizes = sequences.lengths
+    counts = -(-sizes // length)
+    sequence = np.repeat(np.arange(len(sequences)), counts)
+    rank = np.arange(sequence.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    begin, end = sequences.offsets[:-1][sequence], sequences.offsets[1:][sequence]
+    size, count = sizes[sequence], counts[sequence]
+    start = begin + size * rank // count
+    stop = begin + size * (rank + 1) // count
+    first = np.maximum(start - halo[0], begin)
+    last = np.minimum(stop + halo[1], end)
+    return Blocks(sequence, first, start, stop, last)
+
+
+def _as_rows(x: Any, name: str) -> Any:
+    """An array of 1 to 3 dimensions; arrays of any library pass, masked arrays stay masked."""
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name} is a sparse matrix; sequences must be dense arrays.")
+    if not hasattr(x, "__array_namespace__") or isinstance(x, np.ma.MaskedArray):
+        try:
+            x = np.asanyarray(x)
+        except ValueError as error:
+            raise ValueError(f"{name} does not form an array: {error}") from error
+    if x.ndim not in (1, 2, 3):
+        raise ValueError(f"{name} must have 1 to 3 dimensions, got shape {tuple(x.shape)}.")
+    return x
+
+
+def is_list_of_sequences(X: Any) -> bool:
+    """Whether X is a list whose entries are sequences (see `Sequences.from_input`)."""
+    if not isinstance(X, (list, tuple)) or not X:
+        return isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if any(hasattr(entry, "shape") and len(entry.shape) > 0 for entry in X):
+        return True
+    nested = [isinstance(entry, (list, tuple)) for entry in X]
+    return all(nested) and any(len(e) != 1 or isinstance(e[0], (list, tuple)) for e in X)
+
+
+def _index(key: Any) -> np.ndarray:
+    """An index array; an empty list would otherwise become float."""
+    return np.asarray(key, dtype=np.intp if np.size(key) == 0 else None)

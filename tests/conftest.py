@@ -1,0 +1,28 @@
+"""Fixtures for every test: array namespaces and seeded randomness."""
+
+import importlib
+import os
+
+# scikit-learn skips its array API checks silently unless this is set before scipy is imported.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+
+
+@pytest.fixture(params=["numpy", "array_api_strict", "torch"])
+def xp(request):
+    """Array API namespace, each of those that the core is checked with."""
+    if request.param == "numpy":
+        return array_api_compat.numpy
+    module = pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    if request.param == "torch":
+        module = importlib.import_module("array_api_compat.torch")
+    return module
+
+
+@pytest.fixture
+def rng():
+    """Random generator, the same one for every test."""
+    return np.random.default_rng(20140801)
