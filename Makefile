@@ -4,7 +4,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-NOTEBOOKS := $(patsubst %.py,%.ipynb,$(wildcard examples/plot_*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench notebooks
@@ -40,8 +39,9 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
-notebooks: $(STAMP) $(NOTEBOOKS)
-
-examples/%.ipynb: examples/%.py
-	$(BIN)/jupytext --set-kernel python3 --to ipynb --output $@ $<
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $@
+notebooks: $(STAMP)
+	for script in examples/plot_*.py; do \
+	    notebook=$${script%.py}.ipynb; \
+	    $(BIN)/jupytext --set-kernel python3 --to ipynb --output $$notebook $$script && \
+	    $(BIN)/python -m nbconvert --to notebook --execute --inplace $$notebook || exit 1; \
+	done

@@ -78,8 +78,8 @@ def baum_welch(
 ) -> tuple[HMMParameters, list[float]]:
     """Plain EM from one start, without priors, guards or over-relaxation, run to convergence.
 
-    The update is hmmlearn's (``bench/one_step.py`` checks it), on the lane E-step in float64. It ends
-    when an iteration gains less than ``tol`` nats a token.
+    The update is hmmlearn's (``bench/one_step.py`` checks it), on the lane E-step in float64. It
+    ends when an iteration gains less than ``tol`` nats a token.
 
     Returns
     -------

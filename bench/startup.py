@@ -44,6 +44,7 @@ def run(rounds: int = 5) -> Report:
         },
     )
     with tempfile.TemporaryDirectory() as folder:
+        _fresh(IMPORT, Path(folder))  # writes the .pyc files, as an installation does
         imports = [_fresh(IMPORT, Path(folder)) for _ in range(rounds)]
         compiled = sum(path.is_file() for path in Path(folder).rglob("*"))
     cold, warm = [], []
@@ -69,9 +70,11 @@ def run(rounds: int = 5) -> Report:
 
 def _fresh(code: str, cache: Path) -> Any:
     """Run code in a fresh process with its own compile cache; what it printed, as JSON."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+        env=environment,
         check=True,
         capture_output=True,
         text=True,

@@ -68,7 +68,7 @@ def _compare(
     label = f"{name}, N={split.train.size}"
     report.add(f"{label}: ours, mean", statistics.mean(bits), unit="bits")
     report.add(f"{label}: hmmlearn best of {n_init}", rival_bits, unit="bits")
-    report.add(f"{label}: ours, mean", statistics.mean(seconds), unit="s")
+    report.add(f"{label}: ours, mean time", statistics.mean(seconds), unit="s")
     bounded = n_train >= 100_000
     report.add(
         f"{label}: time of hmmlearn over ours",

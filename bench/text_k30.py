@@ -61,9 +61,9 @@ def run(
         label = f"{name}, N={split.train.size}"
         report.add(f"{label}: ours, mean", statistics.mean(bits), unit="bits")
         report.add(f"{label}: best of {n_starts} random starts", best["bits"], unit="bits")
-        report.add(f"{label}: ours, mean", statistics.mean(seconds), unit="s")
+        report.add(f"{label}: ours, mean time", statistics.mean(seconds), unit="s")
         report.add(
-            f"{label}: one random start to convergence, mean",
+            f"{label}: one random start to convergence, mean time",
             statistics.mean(start["seconds"] for start in starts),
             unit="s",
         )

@@ -345,8 +345,10 @@ def _as_rows(x: Any, name: str) -> Any:
 
 def is_list_of_sequences(X: Any) -> bool:
     """Whether X is a list whose entries are sequences (see `Sequences.from_input`)."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        return X.size > 0 and np.ndim(X[0]) > 0
     if not isinstance(X, (list, tuple)) or not X:
-        return isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+        return False
     if any(hasattr(entry, "shape") and len(entry.shape) > 0 for entry in X):
         return True
     nested = [isinstance(entry, (list, tuple)) for entry in X]

@@ -11,9 +11,10 @@ from spectral_estimators._validation import (
     checked_parameters,
     encoded,
     is_table,
+    labels_and_lengths,
     read,
 )
-from spectral_nn.models.hmm.coding import emission_table
+from spectral_nn.models.hmm.coding import emission_table, encode
 from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
 from spectral_nn.sequences import Sequences, SequenceStream
 
@@ -33,6 +34,9 @@ class HMMInference:
     algorithm: str
     random_state: Any
     missing: float | None
+    startprob_: Any
+    transmat_: Any
+    emissionprob_: Any
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether the parameters are there, by `fit` or by hand."""
@@ -60,8 +64,6 @@ class HMMInference:
         Exact, float64, O(n K^2), and never underflows.
         """
         if lengths is None and y is not None and is_table(X):
-            from spectral_estimators._validation import labels_and_lengths
-
             lengths = labels_and_lengths(X, y, None)[1]
         return float(sum(part.sum() for part, _ in self._likelihoods(X, lengths)))
 
@@ -158,10 +160,10 @@ class HMMInference:
         return self.decode(X, lengths)[1]
 
     def predict_next(self, X: Any, lengths: ArrayLike | None = None) -> np.ndarray:
-        """Distribution of the observation that follows a prefix.
+        r"""Distribution of the observation that follows a prefix.
 
-        .. math:: P(x_{T+1} = v | x_1 \\ldots x_T)
-                  = \\sum_{ij} P(h_T = i | x_1 \\ldots x_T)\\, T_{ij} B_{jv}
+        .. math:: P(x_{T+1} = v | x_1 \ldots x_T)
+                  = \sum_{ij} P(h_T = i | x_1 \ldots x_T)\, T_{ij} B_{jv}
 
         Parameters
         ----------
@@ -279,9 +281,8 @@ class HMMInference:
                 f"This {type(self).__name__} instance is not fitted yet: {', '.join(missing)} "
                 "must come from fit or be set by hand."
             )
-        k = getattr(self, "n_components_", self.n_components)
         return checked_parameters(
-            *(getattr(self, name) for name in _ATTRIBUTES), k, self.n_features
+            self.startprob_, self.transmat_, self.emissionprob_, self.n_components, self.n_features
         )
 
     def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences]:
@@ -290,7 +291,8 @@ class HMMInference:
         source = read(X, lengths)
         if isinstance(source, SequenceStream):
             source = Sequences.from_list(source.iterable)
-        return parameters, encoded(source, parameters.n_symbols, self.missing)
+        codes = encode(source.values, parameters.n_symbols, self.missing)
+        return parameters, Sequences(codes, source.offsets)
 
     def _likelihoods(self, X: Any, lengths: Any) -> Any:
         """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""

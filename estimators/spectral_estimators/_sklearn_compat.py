@@ -3,9 +3,9 @@
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-__all__ = ["Interval", "InvalidParameterError", "StrOptions", "check_constraints"]
+__all__ = ["HasMethods", "Interval", "StrOptions", "check_constraints", "with_input_tags"]
 
 
 def check_constraints(estimator: BaseEstimator) -> None:
@@ -19,8 +19,8 @@ def check_constraints(estimator: BaseEstimator) -> None:
     estimator._validate_params()
 
 
-def set_tags(tags: Any, **input_tags: bool) -> Any:
+def with_input_tags(tags: Any, **values: bool) -> Any:
     """Set fields of ``tags.input_tags`` and hand the tags back."""
-    for name, value in input_tags.items():
+    for name, value in values.items():
         setattr(tags.input_tags, name, value)
     return tags

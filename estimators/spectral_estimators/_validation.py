@@ -19,6 +19,7 @@ __all__ = [
     "encoded",
     "is_one_shot",
     "is_table",
+    "kept_parts",
     "labels_and_lengths",
     "read",
     "spawn_rng",
@@ -47,15 +48,11 @@ def read(X: Any, lengths: Any = None) -> Sequences | SequenceStream:
     ValueError
         If X has none of the accepted forms, or ``lengths`` does not fit.
     """
-    if isinstance(X, (str, bytes, dict, set)):
-        raise ValueError(
-            f"X is a {type(X).__name__}; give integer symbols: a list of arrays, a table (n, 1) "
-            "with lengths=, or an iterable of arrays."
-        )
     if isinstance(X, SequenceStream) or _is_stream(X):
         if lengths is not None:
             raise ValueError("lengths goes with a table X; X is an iterable of sequences.")
         return X if isinstance(X, SequenceStream) else SequenceStream(X)
+    _check_kind(X)
     return Sequences.from_input(X, lengths)
 
 
@@ -76,7 +73,8 @@ def labels_and_lengths(X: Any, y: Any, lengths: Any) -> tuple[Any, Any]:
     """
     if y is None or lengths is not None or not is_table(X):
         return y, lengths
-    n, numbers = np.shape(X)[0], np.ma.asarray(y)
+    _check_kind(X)
+    n, numbers = len(X), np.ma.asarray(y)
     if numbers.ndim == 1 and numbers.dtype.kind in "iu" and not np.ma.is_masked(numbers):
         if (numbers >= 1).all() and numbers.sum() == n and numbers.size:
             return None, np.asarray(numbers)
@@ -145,20 +143,54 @@ def checked_parameters(
     ValueError
         Naming the attribute: not numbers, wrong shape, negative entries, rows that do not sum to 1.
     """
-    given = {"startprob_": startprob, "transmat_": transmat, "emissionprob_": emissionprob}
-    arrays = {name: probabilities(value, name) for name, value in given.items()}
-    k = len(arrays["startprob_"]) if n_components == "auto" else n_components
-    d = n_features
-    if d is None:
-        d = arrays["emissionprob_"].shape[-1] if arrays["emissionprob_"].ndim == 2 else "n_features"
-    for (name, array), shape in zip(arrays.items(), [(k,), (k, k), (k, d)], strict=True):
-        if array.shape != shape:
-            wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+    given = {"startprob": startprob, "transmat": transmat, "emissionprob": emissionprob}
+    parts = {part: probabilities(value, f"{part}_") for part, value in given.items()}
+    k = len(parts["startprob"]) if n_components == "auto" else n_components
+    check_shapes(parts, k, n_features)
+    return HMMParameters(**parts)
+
+
+def kept_parts(estimator: Any) -> dict[str, np.ndarray]:
+    """Parts that a fit does not start anew: those set, and not named in ``init_params``.
+
+    Raises
+    ------
+    ValueError
+        Naming the attribute that is no probability or has the wrong shape.
+    """
+    kept = {
+        part: probabilities(getattr(estimator, f"{part}_"), f"{part}_")
+        for part in ("startprob", "transmat", "emissionprob")
+        if part[0] not in estimator.init_params and hasattr(estimator, f"{part}_")
+    }
+    if kept and estimator.n_components == "auto":
+        raise ValueError(
+            f"n_components='auto' tries several K, so it cannot start from {', '.join(kept)} as "
+            "they stand. Use init_params='ste'."
+        )
+    check_shapes(kept, estimator.n_components, estimator.get_params(deep=False)["n_features"])
+    return kept
+
+
+def check_shapes(parts: dict[str, np.ndarray], k: int, d: int | None) -> None:
+    """Check the shapes of startprob, transmat and emissionprob, as far as they are given.
+
+    Raises
+    ------
+    ValueError
+        Naming the attribute.
+    """
+    columns: Any = "n_features" if d is None else d
+    shapes = {"startprob": (k,), "transmat": (k, k), "emissionprob": (k, columns)}
+    for part, array in parts.items():
+        free = part == "emissionprob" and d is None
+        wanted = (k, *array.shape[1:2]) if free else shapes[part]
+        if array.shape != wanted or array.ndim != len(shapes[part]):
+            shown = str(shapes[part]).replace("'", "")
             raise ValueError(
-                f"{name} must have shape {wanted}, from n_components={k} and n_features={d}; "
-                f"got {array.shape}."
+                f"{part}_ must have shape {shown}, from n_components={k} and n_features={d}; got "
+                f"{array.shape}."
             )
-    return HMMParameters(*arrays.values())
 
 
 def probabilities(value: Any, name: str) -> np.ndarray:
@@ -238,12 +270,23 @@ def spawn_rng(random_state: Any) -> np.random.Generator:
     return np.random.default_rng(words)
 
 
+def _check_kind(X: Any) -> None:
+    """Turn away what is no array, list or iterable of numbers."""
+    if hasattr(X, "tocsr"):
+        raise ValueError("Sparse data were passed as X; sequences of symbols must be dense.")
+    if isinstance(X, (str, bytes, dict, set)) or not hasattr(X, "__iter__"):
+        raise ValueError(
+            f"X is of type {type(X).__name__}; give integer symbols: a list of arrays, a table "
+            "(n, 1) with lengths=, or an iterable of arrays."
+        )
+
+
 def _is_stream(X: Any) -> bool:
     """Whether X is an iterable of sequences that is not an array, list or tuple."""
     return (
         hasattr(X, "__iter__")
         and not isinstance(X, (list, tuple, Sequences, str, bytes, dict, set))
-        and not any(hasattr(X, name) for name in ("shape", "__array__", "__array_interface__"))
+        and not any(hasattr(X, name) for name in ("shape", "__array__", "tocsr"))
     )
 
 

@@ -9,7 +9,7 @@ of the windows are exactly the trigrams.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,12 @@ class NgramCounts:
             self.n_sequences,
             self.n_rows,
         )
+
+    def resampled(self, rng: np.random.Generator) -> NgramCounts:
+        """Poisson bootstrap: the counts that another sample of the same size might have had."""
+        counts = rng.poisson(self.counts)
+        kept = counts > 0
+        return replace(self, codes=self.codes[kept], counts=counts[kept])
 
     def windows(self) -> NDArray[np.int32]:
         """(U, order) symbols of the distinct windows, `n_symbols` where missing."""

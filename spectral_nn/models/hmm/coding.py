@@ -146,6 +146,11 @@ def _column(values: Any, name: str) -> Any:
     values = np.asanyarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and values.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={values.shape}) while a minimum of 1 is "
+            f"required: {name} has no column."
+        )
     if values.ndim != 1:
         raise ValueError(
             f"{name} has rows of shape {values.shape[1:]}, but a categorical observation is one "
@@ -186,13 +191,13 @@ def _checked(
 def _reject(name: str, position: int, value: Any) -> None:
     """Raise the error for a value that is no symbol."""
     if not np.isfinite(value):
-        what, advice = ("NaN" if np.isnan(value) else "infinite"), "declare it with missing=np.nan"
+        what, advice = ("NaN" if np.isnan(value) else "Infinity"), "declare it with missing=np.nan"
     elif value < 0:
-        what, advice = "negative", f"declare it with missing={value}"
+        what, advice = "Negative values", f"declare it with missing={value}"
     else:
-        what, advice = "fractional", "encode categories as 0, 1, 2, ..."
+        what, advice = "Fractional values", "encode categories as 0, 1, 2, ..."
     raise ValueError(
-        f"{name}[{position}] is {value}, which is {what}; symbols are whole numbers from 0. "
+        f"{what} in data: {name}[{position}] is {value}, but symbols are whole numbers from 0. "
         f"Remove it, mask it, or {advice}."
     )
 

@@ -30,7 +30,7 @@ def expect_lanes(
 
     Returns
     -------
-    HMMStatistics, `lane_error` included.
+    HMMStatistics, what the lanes disagree about included.
 
     Notes
     -----
@@ -48,7 +48,8 @@ def expect_lanes(
     matrix[0, :n_components, :n_components] = parameters.transmat
     matrix[1] = matrix[0].T
     entries = np.zeros((2, size, LANES), dtype=dtype)
-    entries[0, :n_components] = stationary(parameters.transmat)[:, None]
+    if batches.joined.size:
+        entries[0, :n_components] = stationary(parameters.transmat)[:, None]
     entries[1, :n_components] = parameters.startprob[:, None]
     n_batches = batches.own.shape[0] if batches.joined.size else 0
     boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
@@ -62,7 +63,8 @@ def expect_lanes(
         xi.reshape(size, size)[states, states] * parameters.transmat,
         emit.reshape(-1, size)[:, states],
         log_likelihood,
-        _lane_error(boundary.reshape(-1, 2, size, LANES), batches.joined),
+        _disagreement(boundary.reshape(-1, 2, size, LANES), batches.joined),
+        batches.joined.shape[0],
     )
 
 
@@ -87,11 +89,11 @@ def expect_exact(
     return HMMStatistics(start, trans, emit, log_likelihood)
 
 
-def _lane_error(boundary: NDArray, joined: NDArray[np.int64]) -> float:
-    """Largest L1 distance between the filter that ends a lane and its successor's burn-in."""
+def _disagreement(boundary: NDArray, joined: NDArray[np.int64]) -> float:
+    """Summed L1 distance between filters that end a lane and their successors' burn-in."""
     if not joined.size:
         return 0.0
     before, after = (np.divmod(joined[:, side], LANES) for side in (0, 1))
     leaving = boundary[before[0], 1, :, before[1]]
     entering = boundary[after[0], 0, :, after[1]]
-    return float(np.abs(leaving - entering).sum(axis=1).max())
+    return float(np.abs(leaving - entering).sum(dtype=np.float64))

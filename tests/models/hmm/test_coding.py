@@ -32,10 +32,10 @@ def test_missing_by_value_nan_and_mask():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0, 1, -3], r"X\[2\] is -3, which is negative"),
-        ([0, 1.5], r"X\[1\] is 1.5, which is fractional"),
-        ([np.nan, 0], r"X\[0\] is nan, which is NaN"),
-        ([0, np.inf], r"X\[1\] is inf, which is infinite"),
+        ([0, 1, -3], r"Negative values in data: X\[2\] is -3"),
+        ([0, 1.5], r"Fractional values in data: X\[1\] is 1.5"),
+        ([np.nan, 0], r"NaN in data: X\[0\] is nan"),
+        ([0, np.inf], r"Infinity in data: X\[1\] is inf"),
         ([0, 5], r"X\[1\] is 5, but symbols must be below n_features=3"),
         ([0, 1e30], r"X\[1\] is 1e\+30, but symbols"),
         (["a", "b"], "X must hold whole numbers"),

@@ -1,0 +1,438 @@
+"""`CategoricalHMM`: hidden Markov models of discrete symbols, learned by moments."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+
+from spectral_estimators._inference import HMMInference
+from spectral_estimators._progress import ConvergenceMonitor, Progress
+from spectral_estimators._sklearn_compat import (
+    Interval,
+    StrOptions,
+    check_constraints,
+    with_input_tags,
+)
+from spectral_estimators._validation import (
+    alphabet_size,
+    check_letters,
+    check_priors,
+    encoded,
+    is_one_shot,
+    kept_parts,
+    labels_and_lengths,
+    read,
+    spawn_rng,
+)
+from spectral_nn.sequences import Sequences, SequenceStream
+
+_PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
+
+
+class CategoricalHMM(HMMInference, BaseEstimator):
+    """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
+
+    ``fit`` counts n-grams in one pass, takes several starts (by default half of them from
+    decompositions of the third-order moments), races them on the trigrams and on the data, and
+    climbs with EM from the winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
+    differs is listed under Notes.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default=1
+        Number of states K.  "auto": chosen from the data; the evidence is kept in
+        ``diagnostics_["auto_evidence"]``.
+    startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
+        Parameters of Dirichlet priors, positive; 1 is flat.
+    emissionprob_prior : float or array (K, d), optional
+        The same for each row of emissions.  None: one pseudo-count for each state, spread over
+        the symbols by their add-one smoothed frequencies, so that no symbol gets probability zero.
+    n_features : int, optional
+        Size d of the alphabet 0 .. d - 1.  None: the largest symbol of the data plus one; reads
+        as that after ``fit``.  Preset it if symbols may come that training did not show.
+    algorithm : {"viterbi", "map"}, default="viterbi"
+        How `decode` and `predict` find states.
+    random_state : int, RandomState or None
+        Equal seeds give equal models, whatever ``n_jobs``.
+    n_iter : int, default=100
+        Most EM steps on all data.  0: no likelihood step of any kind, only the start.
+    tol : float, optional
+        EM stops when a step gains less, in nats.  None: 1e-5 nats for each token.
+    verbose : bool or int, default=False
+        Print progress to standard error.
+    params, init_params : str made of "s", "t", "e", default="ste"
+        Which of startprob, transmat and emissionprob ``fit`` re-estimates, and which it
+        starts anew.  A part not in ``init_params`` starts from the attribute as it stands
+        (``startprob_``, ``transmat_``, ``emissionprob_``) if there is one.
+    init : {"tensor", "random", "spectral-clustering"}, default="tensor"
+        Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
+    n_init : int, optional
+        Number of starts.  None: 8, or 1 for "random".
+    n_jobs : int, optional
+        Worker processes, as joblib means it.
+    device : {"cpu"}, optional
+        Where the E-steps of ``fit`` run.
+    dtype : {"float32", "float64"}, default="float32"
+        Working precision of the E-steps in ``fit``.  Parameters and all inference are float64.
+    missing : number, optional
+        The value in X that stands for "not observed", for instance -1 or NaN.  Entries masked in
+        a numpy masked array are missing in any case.
+
+    Attributes
+    ----------
+    startprob_ : array (K,)
+        Distribution of the first state.
+    transmat_ : array (K, K)
+        ``transmat_[i, j]``: probability that state j follows state i.
+    emissionprob_ : array (K, d)
+        ``emissionprob_[k, v]``: probability of symbol v in state k.
+    n_components_ : int
+        K.
+    monitor_ : ConvergenceMonitor
+        ``history``, ``iter``, ``converged``.
+    diagnostics_ : dict
+        ``singular_values`` and ``sigma_ratio`` (smallest over largest) of the moments, ``starts``
+        (kind, composite and full objective of each), ``winner``, ``lane_error``,
+        ``auto_evidence``, as far as they apply.
+
+    Notes
+    -----
+    **Input.**  One sample is one sequence, and time runs along its first axis.  X may be a list of
+    integer arrays, a `Sequences`, a 3-D array (m, t, 1), a table (n, 1) cut by ``lengths``, a 1-D
+    array (one sequence), or any iterable of arrays.  Methods that return something for each
+    observation answer a table with an array, and a list with a `Sequences`.
+
+    **Different from hmmlearn.**  Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
+    number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (one pseudo-count; hmmlearn a flat
+    prior, which gives unseen symbols probability zero).  ``fit`` and ``score`` take ``y`` before
+    ``lengths`` as scikit-learn does, and recognise lengths in second place.  ``fit`` searches for
+    a start instead of drawing one.  ``monitor_`` exists after ``fit`` only, its ``history`` is the
+    objective with the priors, and ``converged`` is False after stopping at ``n_iter``.
+    Impossible sequences score -inf and never NaN.  There is no ``implementation``.
+
+    **Cost.**  6 K^2 flops for each token and EM step; counts need memory for the distinct n-grams.
+
+    References
+    ----------
+    Anandkumar, Ge, Hsu, Kakade, Telgarsky, "Tensor decompositions for learning latent variable
+    models", JMLR 15, 2014.
+
+    Examples
+    --------
+    A model set by hand (Wikipedia's weather), which needs no fit:
+
+    >>> import numpy as np
+    >>> model = CategoricalHMM(n_components=2)
+    >>> model.startprob_ = np.array([0.6, 0.4])
+    >>> model.transmat_ = np.array([[0.7, 0.3], [0.4, 0.6]])
+    >>> model.emissionprob_ = np.array([[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]])
+    >>> log_probability, states = model.decode([0, 1, 2])
+    >>> round(float(np.exp(log_probability)), 5), states.tolist()
+    (0.01344, [1, 0, 0])
+    >>> model.predict_next([0, 1, 2]).round(3).tolist()
+    [0.27, 0.366, 0.364]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "startprob_prior": _PRIOR,
+        "transmat_prior": _PRIOR,
+        "emissionprob_prior": [*_PRIOR, None],
+        "n_features": [Interval(Integral, 1, None, closed="left"), None],
+        "algorithm": [StrOptions({"viterbi", "map"})],
+        "random_state": ["random_state"],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Real, None],
+        "verbose": ["verbose"],
+        "params": [str],
+        "init_params": [str],
+        "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
+        "n_init": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "device": [StrOptions({"cpu"}), None],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "missing": [Real, None],
+    }
+
+    def __init__(
+        self,
+        n_components: Any = 1,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        *,
+        emissionprob_prior: Any = None,
+        n_features: int | None = None,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 100,
+        tol: float | None = None,
+        verbose: bool | int = False,
+        params: str = "ste",
+        init_params: str = "ste",
+        init: str = "tensor",
+        n_init: int | None = None,
+        n_jobs: int | None = None,
+        device: str | None = None,
+        dtype: str = "float32",
+        missing: float | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.startprob_prior = startprob_prior
+        self.transmat_prior = transmat_prior
+        self.emissionprob_prior = emissionprob_prior
+        self.n_features = n_features
+        self.algorithm = algorithm
+        self.random_state = random_state
+        self.n_iter = n_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.params = params
+        self.init_params = init_params
+        self.init = init
+        self.n_init = n_init
+        self.n_jobs = n_jobs
+        self.device = device
+        self.dtype = dtype
+        self.missing = missing
+
+    # hmmlearn's `n_features` becomes the alphabet found by fit; scikit-learn's parameters never
+    # change.  So the attribute reads as the former, and `get_params` and `clone` see the latter.
+    @property
+    def n_features(self) -> int | None:
+        """Size of the alphabet: as preset, else as fitted or set by hand, else None."""
+        preset = self.__dict__["n_features"]
+        emission = getattr(self, "emissionprob_", None)
+        if preset is None and emission is not None and np.ndim(emission) == 2:
+            return np.shape(emission)[1]
+        return preset
+
+    @n_features.setter
+    def n_features(self, value: int | None) -> None:
+        self.__dict__["n_features"] = value
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments by name; ``n_features`` as it was passed.
+
+        Parameters
+        ----------
+        deep : bool
+            As in scikit-learn.
+
+        Returns
+        -------
+        dict
+        """
+        return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
+
+    def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+        """Learn the parameters.
+
+        Parameters
+        ----------
+        X : list of arrays, Sequences, 3-D array (m, t, 1), table (n, 1), 1-D array, or iterable
+            Symbols 0, 1, 2, ...  An iterable of arrays that can be walked again (any object with
+            ``__iter__``; or a `SequenceStream`) is read piece by piece in every pass and need
+            not fit in memory.  A generator can be walked once: if it holds more than 2**20
+            tokens it is reduced to n-gram counts and the fit is that of `partial_fit`.
+        y : labels of the states, optional
+            Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
+            state is unknown.  ``fit(X, lengths)``, hmmlearn's order, works too: with a table,
+            positive numbers in second place that sum to n are read as lengths.
+        lengths : array of int, shape (m,), optional
+            Rows of each sequence of a table.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault.  The estimator is then as it was before.
+
+        Warns
+        -----
+        RankWarning
+            If the moments carry fewer than K states; the figures and the fallback are in the text.
+        """
+        from spectral_nn.recipes.hmm import fit_hmm
+
+        self._check_arguments()
+        y, lengths = labels_and_lengths(X, y, lengths)
+        if is_one_shot(X):
+            if y is not None:
+                raise ValueError("y (labels) needs sequences in memory; X is a generator.")
+            pieces = read(X, lengths).pieces()
+            first, second = next(pieces), next(pieces, None)
+            if second is not None:
+                return self._absorb(_chained(first, second, pieces), None)
+            X = first
+        source = read(X, lengths)
+        n_symbols = self._alphabet(source)
+        self._check_data(source, n_symbols)
+        codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
+        result = fit_hmm(
+            codes,
+            self._options(n_symbols, labelled=y is not None),
+            rng=spawn_rng(self.random_state),
+            n_jobs=self.n_jobs,
+            on_step=Progress() if self.verbose else None,
+        )
+        return self._assign(result, counts=None)
+
+    def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+        """Add data to what earlier calls have seen, and learn the parameters from all of it.
+
+        The n-gram counts of the data are kept, not the data, and counts add up: the model is the
+        same whether the sequences come in one call or in many, and memory does not grow
+        with their number.  It is fitted to the n-grams; `fit`, which walks the data again, also
+        uses what lies further apart.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            The first call fixes the alphabet, so preset ``n_features`` if later data may hold
+            larger symbols.
+        y : None
+            Labels are not taken here; ``partial_fit(X, lengths)`` works as in `fit`.
+        lengths : array of int, shape (m,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault.  The estimator is then as it was before.
+        """
+        self._check_arguments()
+        y, lengths = labels_and_lengths(X, y, lengths)
+        if y is not None:
+            raise ValueError("partial_fit takes no labels y: use fit with all labelled data.")
+        return self._absorb(read(X, lengths), getattr(self, "_counts", None))
+
+    def _absorb(self, source: Sequences | SequenceStream, counts: Any) -> Self:
+        """Fit to the counts of a source, added to earlier ``counts``."""
+        from spectral_nn.execute.runner import runner
+        from spectral_nn.recipes.hmm import count, fit_counts
+
+        if counts is not None:
+            n_symbols = counts.n_symbols
+        elif isinstance(source, SequenceStream) and is_one_shot(source.iterable):
+            # Only now is the stream walked, so the first piece has to show the whole alphabet.
+            pieces = source.pieces()
+            first = next(pieces)
+            n_symbols = self._alphabet(first)
+            source = _chained(first, None, pieces)
+        else:
+            n_symbols = self._alphabet(source)
+        codes = encoded(source, n_symbols, self.missing)
+        options = self._options(n_symbols, labelled=False)
+        with runner(self.n_jobs) as run:
+            seen = count(codes, n_symbols, run)
+        total = seen if counts is None else counts + seen
+        result = fit_counts(
+            total,
+            options,
+            rng=spawn_rng(self.random_state),
+            on_step=Progress() if self.verbose else None,
+        )
+        return self._assign(result, counts=total)
+
+    def _assign(self, result: Any, counts: Any) -> Self:
+        """Put a finished fit on the estimator, all at once."""
+        parameters = result.parameters
+        self.startprob_ = parameters.startprob
+        self.transmat_ = parameters.transmat
+        self.emissionprob_ = parameters.emissionprob
+        self.n_components_ = parameters.n_components
+        self.monitor_ = ConvergenceMonitor(
+            self.tol, self.n_iter, self.verbose, list(result.history), result.converged
+        )
+        self.diagnostics_ = result.diagnostics
+        self._counts = counts
+        return self
+
+    def _check_arguments(self) -> None:
+        """Check what can be checked before the data are seen."""
+        check_constraints(self)
+        check_letters(self)
+
+    def _alphabet(self, source: Sequences | SequenceStream) -> int:
+        """Size of the alphabet for a fit: preset, of kept emissions, or of the data."""
+        preset, kept = self.__dict__["n_features"], kept_parts(self)
+        if preset is not None:
+            return int(preset)
+        if "emissionprob" in kept:
+            return kept["emissionprob"].shape[1]
+        return alphabet_size(source, self.missing)
+
+    def _check_data(self, source: Sequences | SequenceStream, n_symbols: int) -> None:
+        """Check that data in memory can carry the model."""
+        if not isinstance(source, Sequences):
+            return
+        n, longest = source.values.shape[0], int(source.lengths.max())
+        if self.n_components != "auto" and self.n_components > n:
+            raise ValueError(
+                f"n_components={self.n_components} states need at least as many observations; "
+                f"X has {n}. Use fewer states or more data."
+            )
+        needs_start = self.n_components != 1 and len(kept_parts(self)) < 3
+        if self.init == "tensor" and needs_start and longest < 3:
+            raise ValueError(
+                f"init='tensor' needs a sequence of at least 3 observations; the longest in X "
+                f"has {longest}. Give longer sequences or use init='random'."
+            )
+
+    def _labelled_states(self, y: Any) -> int | None:
+        """Number of states that labels may name."""
+        if y is not None and self.n_components == "auto":
+            raise ValueError("y (labels) needs n_components as a number, not 'auto'.")
+        return None if y is None else self.n_components
+
+    def _options(self, n_symbols: int, labelled: bool) -> Any:
+        """Gather the constructor's arguments for the recipe."""
+        from spectral_nn.recipes.hmm import HMMOptions
+
+        check_priors(self, n_symbols)
+        return HMMOptions(
+            n_components=self.n_components,
+            n_symbols=n_symbols,
+            init=self.init,
+            n_init=self.n_init,
+            n_iter=self.n_iter,
+            tol=self.tol,
+            startprob_prior=self.startprob_prior,
+            transmat_prior=self.transmat_prior,
+            emissionprob_prior=self.emissionprob_prior,
+            update=self.params,
+            fixed=kept_parts(self),
+            labelled=labelled,
+            dtype=self.dtype,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that X holds categories, one sequence in a 1-D array at the least."""
+        return with_input_tags(
+            super().__sklearn_tags__(),
+            categorical=True,
+            positive_only=True,
+            one_d_array=True,
+            three_d_array=True,
+        )
+
+
+def _chained(first: Sequences, second: Sequences | None, rest: Any) -> SequenceStream:
+    """Put pieces that were looked at back in front of a stream that goes once."""
+
+    def sequences() -> Any:
+        yield from first
+        if second is not None:
+            yield from second
+        for piece in rest:
+            yield from piece
+
+    return SequenceStream(sequences())

@@ -1,0 +1,265 @@
+"""Bad input: the error names the argument, and nothing half-fitted is left behind."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from spectral_estimators import CategoricalHMM, Sequences, SequenceStream
+
+GOOD = np.array([0, 1, 2, 0, 1, 1, 2, 0, 2, 1])
+COLUMN = GOOD[:, None]
+
+
+def assert_refused(message, fit, model):
+    """``fit`` raises a ValueError with the message and leaves the model untouched."""
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        fit()
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
+DATA = {
+    "empty list": (([],), "X is empty"),
+    "no rows": ((np.empty((0, 1)),), "X is empty"),
+    "empty array": ((np.array([]),), "X is empty"),
+    "empty sequence": (([GOOD, np.array([], dtype=int)],), "Sequence 1 of X is empty"),
+    "empty stream": ((SequenceStream([]),), "X yielded no sequences"),
+    "spent generator": ((iter([]),), "X yielded no sequences"),
+    "negative": ((np.array([0, 1, -1, 2]),), r"X\[2\] is -1"),
+    "fractional": ((np.array([0, 1.5, 2]),), r"X\[1\] is 1.5"),
+    "NaN": ((np.array([0, np.nan, 2]),), r"NaN in data: X\[1\]"),
+    "infinite": ((np.array([0, 1, np.inf]),), r"Infinity in data: X\[2\]"),
+    "words": ((np.array(["a", "b", "c"]),), "X must hold whole numbers"),
+    "complex": ((np.array([0, 1j]),), "Complex data not supported"),
+    "a string": (("abc",), "X is of type str"),
+    "a number": ((3,), "X is of type int"),
+    "None": ((None,), "X is of type NoneType"),
+    "a dict": (({0: GOOD},), "X is of type dict"),
+    "two columns": ((np.zeros((9, 2), dtype=int),), "one symbol"),
+    "no columns": ((np.zeros((9, 0), dtype=int),), "0 feature"),
+    "four dimensions": ((np.zeros((2, 2, 2, 2), dtype=int),), "dimensions"),
+    "sparse": ((sparse.csr_array(COLUMN),), "Sparse data"),
+    "sparse dictionary": ((sparse.dok_array(COLUMN),), "Sparse data"),
+    "widths": (([COLUMN, np.zeros((3, 2))],), "differ in width"),
+    "ragged list": (([[0, 1], [2, [3]]],), "sequence 1 of X"),
+    "all missing": ((np.ma.masked_all(5, dtype=int),), "of the 5 observations in X is missing"),
+    "too few for K": ((np.array([0, 1]),), "n_components=3 states need at least as many"),
+    "too short": (([np.array([0, 1]), np.array([1, 0])],), "init='tensor' needs a sequence of at"),
+    "huge alphabet": ((np.array([0, 1, 2**40]),), "Recode symbols"),
+    "lengths too long": ((COLUMN, None, [5, 6]), "lengths sum to 11 but X has 10"),
+    "lengths too short": ((COLUMN, None, [5, 4]), "lengths sum to 9 but X has 10"),
+    "lengths in second place": ((COLUMN, [5, 4]), "as lengths they must be positive and sum to 10"),
+    "zero length": ((COLUMN, None, [10, 0]), "entry 1 is 0"),
+    "negative length": ((COLUMN, None, [11, -1]), "entry 1 is -1"),
+    "fractional length": ((COLUMN, None, [4.5, 5.5]), "entry 0 is 4.5"),
+    "lengths of a list": (([GOOD, GOOD], None, [10, 10]), "Leave lengths out"),
+    "lengths of a stream": ((SequenceStream([GOOD]), None, [10]), "lengths goes with a table"),
+    "lengths are words": ((COLUMN, None, ["a"]), "lengths must be a 1-D array of integers"),
+    "too few labels": ((COLUMN, [0, 0, 1]), "as labels y there must be 10"),
+    "labels too large": ((COLUMN, GOOD + 1), r"y\[2\] is 3"),
+    "labels below -1": ((COLUMN, GOOD - 2), r"y\[0\] is -2"),
+    "labels of other lengths": (([GOOD, GOOD], [GOOD, GOOD[:9]]), "y has 2 sequences of labels"),
+    "labels of a stream": ((SequenceStream([GOOD]), [GOOD]), "y .labels. needs sequences in mem"),
+    "labels of a generator": ((iter([GOOD]), [GOOD]), "y .labels. needs sequences in memory"),
+}
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data(case):
+    arguments, message = DATA[case]
+    model = CategoricalHMM(3)
+    assert_refused(message, lambda: model.fit(*arguments), model)
+
+
+SETTINGS = {
+    "no states": ({"n_components": 0}, "'n_components'"),
+    "half a state": ({"n_components": 1.5}, "'n_components'"),
+    "word": ({"n_components": "many"}, "'n_components'"),
+    "more states than data": ({"n_components": 11}, "n_components=11"),
+    "zero prior": ({"startprob_prior": 0.0}, "'startprob_prior'"),
+    "negative prior": ({"transmat_prior": -1.0}, "'transmat_prior'"),
+    "negative emission prior": ({"emissionprob_prior": -0.5}, "'emissionprob_prior'"),
+    "zero in a prior": ({"startprob_prior": [1.0, 0.0, 1.0]}, "startprob_prior holds 0.0 at"),
+    "NaN in a prior": ({"startprob_prior": [1.0, np.nan, 1.0]}, "startprob_prior holds nan at"),
+    "shape of a prior": ({"transmat_prior": np.ones((2, 2))}, r"transmat_prior .* shape \(3, 3\)"),
+    "big prior": ({"startprob_prior": np.ones((2, 3))}, r"startprob_prior .* shape \(3,\)"),
+    "emission prior": ({"emissionprob_prior": np.ones((3, 4))}, r"emissionprob_prior .* \(3, 3\)"),
+    "prior for auto": ({"n_components": "auto", "startprob_prior": np.ones(3)}, "startprob_prior"),
+    "no symbols": ({"n_features": 0}, "'n_features'"),
+    "small alphabet": ({"n_features": 2}, r"X\[2\] is 2, .* n_features=2"),
+    "algorithm": ({"algorithm": "best"}, "'algorithm'"),
+    "steps": ({"n_iter": -1}, "'n_iter'"),
+    "tolerance": ({"tol": "small"}, "'tol'"),
+    "letters": ({"params": "sx"}, "params may contain"),
+    "initial letters": ({"init_params": "q"}, "init_params may contain"),
+    "start": ({"init": "luck"}, "'init'"),
+    "starts": ({"n_init": 0}, "'n_init'"),
+    "device": ({"device": "tpu"}, "'device'"),
+    "precision": ({"dtype": "float16"}, "'dtype'"),
+    "missing": ({"missing": "?"}, "'missing'"),
+    "seed": ({"random_state": "x"}, "'random_state'"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("case", SETTINGS)
+def test_settings(case, method):
+    given_, message = SETTINGS[case]
+    if method == "partial_fit" and case == "more states than data":
+        pytest.skip("later calls may bring more")
+    model = CategoricalHMM(**{"n_components": 3} | given_)
+    assert_refused(message, lambda: getattr(model, method)(GOOD), model)
+
+
+def test_labels_do_not_choose_k():
+    model = CategoricalHMM("auto", init_params="st")
+    assert_refused("y .labels. needs n_components", lambda: model.fit(GOOD, GOOD), model)
+    assert_refused("partial_fit takes no labels", lambda: model.partial_fit(GOOD, GOOD), model)
+    model.startprob_, model.init_params = [0.5, 0.5], "te"
+    assert_refused("cannot start from startprob", lambda: model.fit(GOOD), model)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("startprob_", [0.5, 0.6], "startprob_ must sum to 1, got 1.1"),
+        ("startprob_", [1.5, -0.5], r"startprob_ must hold probabilities; entry \[1\] is -0.5"),
+        ("startprob_", [np.nan, 1], r"startprob_ .* entry \[0\] is nan"),
+        ("startprob_", ["a", "b"], "startprob_ must be an array of probabilities"),
+        ("transmat_", [[0.9, 0.2], [0.5, 0.5]], "row 0 of transmat_ must sum to 1, got 1.1"),
+        ("transmat_", [[1.0]], r"transmat_ must have shape \(2, 2\)"),
+        ("emissionprob_", [[0.5, 0.5], [0.5, 0.4]], "row 1 of emissionprob_ must sum to 1"),
+        ("emissionprob_", [1.0], r"emissionprob_ must have shape \(2, "),
+    ],
+)
+def test_parameters_set_by_hand(name, value, message):
+    model = CategoricalHMM(2, init_params="")
+    model.startprob_, model.transmat_ = [0.5, 0.5], np.full((2, 2), 0.5)
+    model.emissionprob_ = np.full((2, 3), 1 / 3)
+    setattr(model, name, value)
+    for use in (lambda: model.score(GOOD), lambda: model.fit(GOOD), lambda: model.sample(2)):
+        assert_refused(message, use, model)
+
+
+def test_alphabet_set_by_hand():
+    model = CategoricalHMM(1, n_features=4)
+    model.startprob_, model.transmat_, model.emissionprob_ = [1.0], [[1.0]], [[0.5, 0.5]]
+    with pytest.raises(ValueError, match=r"emissionprob_ must have shape \(1, 4\)"):
+        model.score([0])
+
+
+@pytest.mark.parametrize("use", ["score", "predict", "decode", "predict_proba", "predict_next"])
+def test_symbols_that_the_model_does_not_know(use):
+    model = CategoricalHMM(1).fit(GOOD)
+    with pytest.raises(ValueError, match=r"X\[1\] is 3, but symbols must be below n_features=3"):
+        getattr(model, use)([0, 3, 1])
+    with pytest.raises(ValueError, match=r"Negative values in data: X\[0\] is -1"):
+        getattr(model, use)([np.array([-1, 1])])
+
+
+def test_arguments_of_methods():
+    model = CategoricalHMM(1).fit(GOOD)
+    for call, message in [
+        (lambda: model.decode(GOOD, algorithm="best"), "algorithm must be"),
+        (lambda: model.sample(0), "n_samples"),
+        (lambda: model.sample(1.5), "n_samples"),
+        (lambda: model.sample(1, currstate=1), "currstate"),
+        (lambda: model.sample(1, currstate=0, prefix=[0]), "currstate or prefix"),
+        (lambda: model.sample(1, prefix=[9]), r"X\[0\] is 9"),
+        (lambda: model.score(GOOD, lengths=[3]), "lengths sum to 3"),
+        (lambda: model.predict([]), "X is empty"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_a_failed_fit_keeps_the_earlier_one():
+    model = CategoricalHMM(2, random_state=0).fit(GOOD)
+    assert_refused("negative|Negative", lambda: model.fit([-1, 0, 1]), model)
+    model.set_params(n_features=2)
+    assert_refused("n_features", lambda: model.fit(GOOD), model)
+
+
+def test_an_error_in_the_middle_of_a_fit_leaves_nothing(monkeypatch):
+    calls = []
+
+    def fails_late(*_, **__):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("out of luck")
+        return original(*_, **__)
+
+    from spectral_nn.recipes import hmm
+
+    original = hmm.maximise
+    monkeypatch.setattr(hmm, "maximise", fails_late)
+    model = CategoricalHMM(2, n_init=2)
+    before = dict(vars(model))
+    with pytest.raises(RuntimeError, match="out of luck"):
+        model.fit([GOOD] * 5)
+    assert vars(model) == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=3, max_size=30),
+    st.one_of(
+        st.integers(-(2**31), -1),
+        st.integers(5, 2**62),
+        st.floats(allow_nan=True, allow_infinity=True).filter(lambda v: v not in range(5)),
+    ),
+    st.data(),
+)
+def test_one_bad_symbol_anywhere_is_found(symbols, bad, data):
+    at = data.draw(st.integers(0, len(symbols)))
+    values = [*symbols[:at], bad, *symbols[at:]]
+    model = CategoricalHMM(1, n_features=5, init="random")
+    assert_refused(rf"X\[{at}\] is ", lambda: model.fit(np.array(values)), model)
+    model.fit(symbols)
+    with pytest.raises(ValueError, match=rf"X\[{at}\] is "):
+        model.score(np.array(values))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-3, 20), max_size=6))
+def test_lengths_fit_or_are_refused(lengths):
+    model = CategoricalHMM(1, n_features=3)
+    if lengths and min(lengths) > 0 and sum(lengths) == GOOD.size:
+        model.fit(COLUMN, lengths=lengths)
+        assert len(Sequences.from_lengths(COLUMN, lengths)) == len(lengths)
+    else:
+        assert_refused("lengths", lambda: model.fit(COLUMN, lengths=lengths), model)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=6),
+    st.sampled_from([1, 2]),
+    st.sampled_from(["tensor", "random", "spectral-clustering"]),
+)
+@pytest.mark.filterwarnings("ignore::spectral_estimators.RankWarning")
+def test_any_valid_data_fit_or_are_refused_with_a_reason(lists, n_components, init):
+    """However little the data carry: a model of probabilities, or an error about X or K."""
+    X = [np.array(x) for x in lists]
+    model = CategoricalHMM(n_components, init=init, n_iter=3, n_init=2, random_state=0)
+    before = dict(vars(model))
+    try:
+        model.fit(X)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        reason = None
+    if reason is not None:
+        assert "n_components" in reason or "at least 3" in reason
+        assert vars(model) == before
+        return
+    for name in ("startprob_", "transmat_", "emissionprob_"):
+        values = getattr(model, name)
+        assert np.isfinite(values).all()
+        assert values.min() >= 0
+        np.testing.assert_allclose(values.sum(axis=-1), 1)
+    assert np.isfinite(model.score(X))
+    assert np.isfinite(model.predict_proba(X).values).all()
