@@ -13,8 +13,11 @@ from spectral_nn.sequences import Sequences, SequenceStream, is_list_of_sequence
 
 __all__ = [
     "alphabet_size",
+    "chained",
     "check_letters",
     "check_priors",
+    "check_shapes",
+    "check_size",
     "checked_parameters",
     "encoded",
     "is_one_shot",
@@ -262,6 +265,48 @@ def check_letters(estimator: Any) -> None:
                 f"{name} may contain 's' (startprob), 't' (transmat) and 'e' (emissionprob); "
                 f"got {value!r}."
             )
+
+
+def check_size(estimator: Any, source: Sequences | SequenceStream) -> None:
+    """Check that data in memory can carry the model and its start.
+
+    Raises
+    ------
+    ValueError
+        Naming ``n_components`` or ``init``.
+    """
+    if not isinstance(source, Sequences):
+        return
+    k, init = estimator.n_components, estimator.init
+    n, longest = source.values.shape[0], int(source.lengths.max())
+    if k != "auto" and k > n:
+        raise ValueError(
+            f"n_components={k} states need at least as many observations; X has {n}. Use fewer "
+            "states or more data."
+        )
+    if len(kept_parts(estimator)) == 3 or (init == "tensor" and k == 1):
+        return
+    least = {"tensor": 3, "spectral-clustering": 2}.get(init, 1)
+    if longest < least:
+        raise ValueError(
+            f"init={init!r} needs a sequence of at least {least} observations; the longest in X "
+            f"has {longest}. Give longer sequences or use init='random'."
+        )
+
+
+def chained(
+    first: Sequences, second: Sequences | None, rest: Iterator[Sequences]
+) -> SequenceStream:
+    """Put pieces that were looked at back in front of a stream that goes once."""
+
+    def sequences() -> Iterator[Any]:
+        yield from first
+        if second is not None:
+            yield from second
+        for piece in rest:
+            yield from piece
+
+    return SequenceStream(sequences())
 
 
 def spawn_rng(random_state: Any) -> np.random.Generator:

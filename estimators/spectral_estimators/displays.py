@@ -105,16 +105,7 @@ class SpectrumDisplay:
         return cls(values, n_components=estimator.n_components_).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure.
-
-        Parameters
-        ----------
-        ax : matplotlib axes, optional
-
-        Returns
-        -------
-        self
-        """
+        """Draw on ``ax``, or on a new figure; returns self."""
         ax = self.ax_ = _axes(ax, (6.0, 3.6))
         self.figure_ = ax.figure
         values = self.singular_values[self.singular_values > 0]
@@ -133,6 +124,7 @@ class SpectrumDisplay:
             ax.text(k + 0.5, values.max() * 1.5, label, va="top", fontsize=9, color=_INK)
         ax.set(xlabel="rank", ylabel="singular value", title="Spectrum of the moments")
         ax.locator_params(axis="x", integer=True)
+        _plain_numbers(ax)
         _tidy(ax)
         return self
 
@@ -196,16 +188,7 @@ class TransitionDisplay:
         return cls(estimator.transmat_, weights=weights, labels=labels, order=order).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure.
-
-        Parameters
-        ----------
-        ax : matplotlib axes, optional
-
-        Returns
-        -------
-        self
-        """
+        """Draw on ``ax``, or on a new figure; returns self."""
         k = len(self.order)
         side = float(np.clip(2.2 + 0.32 * k, 3.6, 10))
         ax = self.ax_ = _axes(ax, (side + 0.9, side))
@@ -306,16 +289,7 @@ class EmissionDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure.
-
-        Parameters
-        ----------
-        ax : matplotlib axes, optional
-
-        Returns
-        -------
-        self
-        """
+        """Draw on ``ax``, or on a new figure; returns self."""
         emission = self.emissionprob[self.order]
         self.columns_ = self._choose(emission)
         k, n = emission.shape[0], len(self.columns_)
@@ -332,7 +306,7 @@ class EmissionDisplay:
         )
         names = [_printable(self.symbols[v]) for v in self.columns_]
         rotation = 90 if max(map(len, names)) > 2 else 0
-        ax.set_xticks(range(n), names, rotation=rotation, fontsize=_font(n))
+        ax.set_xticks(range(n), names, rotation=rotation, fontsize=max(_font(n), 8.5))
         ax.set_yticks(range(k), [self.labels[i] for i in self.order], fontsize=_font(k))
         few = "" if n == self.emissionprob.shape[1] else f" (the {n} most frequent symbols)"
         ax.set(xlabel="symbol", ylabel="state", title=f"Emissions{few}")
@@ -358,6 +332,16 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _plain_numbers(ax: Axes) -> None:
+    """Label a logarithmic axis .5, 1, 2 rather than with powers of ten; minor ticks if few."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    low, high = ax.get_ylim()
+    some = FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(some if high < 50 * low else NullFormatter())
 
 
 def _tidy(ax: Axes) -> None:

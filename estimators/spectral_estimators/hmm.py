@@ -1,5 +1,6 @@
 """`CategoricalHMM`: hidden Markov models of discrete symbols, learned by moments."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,8 +18,10 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._validation import (
     alphabet_size,
+    chained,
     check_letters,
     check_priors,
+    check_size,
     encoded,
     is_one_shot,
     kept_parts,
@@ -34,8 +37,8 @@ _PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
 class CategoricalHMM(HMMInference, BaseEstimator):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
-    ``fit`` counts n-grams in one pass, takes several starts (by default half of them from
-    decompositions of the third-order moments), races them on the trigrams and on the data, and
+    ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
+    from decompositions of the third-order moments), races them on the trigrams and on the data, and
     climbs with EM from the winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
     differs is listed under Notes.
 
@@ -69,7 +72,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 8, or 1 for "random".
+        Number of starts.  None: 16, or 1 for "random".
     n_jobs : int, optional
         Worker processes, as joblib means it.
     device : {"cpu"}, optional
@@ -213,17 +216,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         self.__dict__["n_features"] = value
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Constructor arguments by name; ``n_features`` as it was passed.
-
-        Parameters
-        ----------
-        deep : bool
-            As in scikit-learn.
-
-        Returns
-        -------
-        dict
-        """
+        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
         return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
 
     def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -259,7 +252,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         """
         from spectral_nn.recipes.hmm import fit_hmm
 
-        self._check_arguments()
+        check_constraints(self)
+        check_letters(self)
         y, lengths = labels_and_lengths(X, y, lengths)
         if is_one_shot(X):
             if y is not None:
@@ -267,19 +261,25 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             pieces = read(X, lengths).pieces()
             first, second = next(pieces), next(pieces, None)
             if second is not None:
-                return self._absorb(_chained(first, second, pieces), None)
+                return self._absorb(chained(first, second, pieces), None)
             X = first
         source = read(X, lengths)
         n_symbols = self._alphabet(source)
-        self._check_data(source, n_symbols)
+        check_size(self, source)
         codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
-        result = fit_hmm(
-            codes,
-            self._options(n_symbols, labelled=y is not None),
-            rng=spawn_rng(self.random_state),
-            n_jobs=self.n_jobs,
-            on_step=Progress() if self.verbose else None,
-        )
+        options = self._options(n_symbols, labelled=y is not None)
+        how = {
+            "rng": spawn_rng(self.random_state),
+            "n_jobs": self.n_jobs,
+            "on_step": Progress() if self.verbose else None,
+        }
+        if self.n_components != "auto":
+            return self._assign(fit_hmm(codes, options, **how), counts=None)
+        from spectral_nn.recipes.hmm_order import choose_n_components
+
+        n_components, evidence = choose_n_components(codes, options, **how)
+        result = fit_hmm(codes, replace(options, n_components=n_components), **how)
+        result.diagnostics["auto_evidence"] = evidence
         return self._assign(result, counts=None)
 
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -308,7 +308,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         ValueError
             Naming the argument at fault.  The estimator is then as it was before.
         """
-        self._check_arguments()
+        check_constraints(self)
+        check_letters(self)
         y, lengths = labels_and_lengths(X, y, lengths)
         if y is not None:
             raise ValueError("partial_fit takes no labels y: use fit with all labelled data.")
@@ -316,6 +317,11 @@ class CategoricalHMM(HMMInference, BaseEstimator):
 
     def _absorb(self, source: Sequences | SequenceStream, counts: Any) -> Self:
         """Fit to the counts of a source, added to earlier ``counts``."""
+        if self.n_components == "auto":
+            raise ValueError(
+                "n_components='auto' holds out data, but partial_fit and fit on a generator keep "
+                "only counts. Give n_components as a number."
+            )
         from spectral_nn.execute.runner import runner
         from spectral_nn.recipes.hmm import count, fit_counts
 
@@ -326,7 +332,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             pieces = source.pieces()
             first = next(pieces)
             n_symbols = self._alphabet(first)
-            source = _chained(first, None, pieces)
+            source = chained(first, None, pieces)
         else:
             n_symbols = self._alphabet(source)
         codes = encoded(source, n_symbols, self.missing)
@@ -356,11 +362,6 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         self._counts = counts
         return self
 
-    def _check_arguments(self) -> None:
-        """Check what can be checked before the data are seen."""
-        check_constraints(self)
-        check_letters(self)
-
     def _alphabet(self, source: Sequences | SequenceStream) -> int:
         """Size of the alphabet for a fit: preset, of kept emissions, or of the data."""
         preset, kept = self.__dict__["n_features"], kept_parts(self)
@@ -370,28 +371,13 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             return kept["emissionprob"].shape[1]
         return alphabet_size(source, self.missing)
 
-    def _check_data(self, source: Sequences | SequenceStream, n_symbols: int) -> None:
-        """Check that data in memory can carry the model."""
-        if not isinstance(source, Sequences):
-            return
-        n, longest = source.values.shape[0], int(source.lengths.max())
-        if self.n_components != "auto" and self.n_components > n:
-            raise ValueError(
-                f"n_components={self.n_components} states need at least as many observations; "
-                f"X has {n}. Use fewer states or more data."
-            )
-        needs_start = self.n_components != 1 and len(kept_parts(self)) < 3
-        if self.init == "tensor" and needs_start and longest < 3:
-            raise ValueError(
-                f"init='tensor' needs a sequence of at least 3 observations; the longest in X "
-                f"has {longest}. Give longer sequences or use init='random'."
-            )
-
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""
-        if y is not None and self.n_components == "auto":
+        if y is None:
+            return None
+        if self.n_components == "auto":
             raise ValueError("y (labels) needs n_components as a number, not 'auto'.")
-        return None if y is None else self.n_components
+        return int(self.n_components)
 
     def _options(self, n_symbols: int, labelled: bool) -> Any:
         """Gather the constructor's arguments for the recipe."""
@@ -423,16 +409,3 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             one_d_array=True,
             three_d_array=True,
         )
-
-
-def _chained(first: Sequences, second: Sequences | None, rest: Any) -> SequenceStream:
-    """Put pieces that were looked at back in front of a stream that goes once."""
-
-    def sequences() -> Any:
-        yield from first
-        if second is not None:
-            yield from second
-        for piece in rest:
-            yield from piece
-
-    return SequenceStream(sequences())

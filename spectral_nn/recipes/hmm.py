@@ -46,7 +46,7 @@ _LARGE_ALPHABET = 1000
 _SMALLEST_RATIO = 1e-3
 
 
-def _silent(stage: str, step: int, value: float) -> None:
+def silent(stage: str, step: int, value: float) -> None:
     """Progress that nobody listens to."""
 
 
@@ -171,7 +171,7 @@ def fit_hmm(
     One counting pass, about seven passes of E-steps for the race and one a step of EM, at
     6 K^2 flops a token and pass.
     """
-    tell = on_step or _silent
+    tell = on_step or silent
     with runner(n_jobs) as run:
         counts = count(source, options.n_symbols, run)
         tell("counted windows", counts.codes.size, float("nan"))
@@ -204,7 +204,7 @@ def fit_counts(
     The model is a function of the summed counts (and of `rng`), so it does not matter in how many
     parts, or in which order, the data were counted.
     """
-    tell = on_step or _silent
+    tell = on_step or silent
     starts, notes = _starts(counts, options, rng)
     if options.n_iter == 0:
         return _as_started(starts, notes)
@@ -254,7 +254,7 @@ class _Problem:
         expect: Callable[[HMMParameters], HMMStatistics],
         n_iter: int,
         tol: float,
-        tell: OnStep = _silent,
+        tell: OnStep = silent,
     ) -> EMResult:
         """EM with any E-step."""
         return em(
@@ -275,7 +275,7 @@ class _Problem:
     def climb_alone(self, start: HMMParameters) -> tuple[EMResult, LaneEngine]:
         """The same in this process alone."""
         engine = self.engine(SerialRunner())
-        return self.climb_all(start, engine, _silent), engine
+        return self.climb_all(start, engine, silent), engine
 
     def climb_some(
         self, start: HMMParameters, chunks: list[Any], statistic: Callable, n_iter: int, tol: float

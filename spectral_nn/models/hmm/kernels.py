@@ -2,12 +2,15 @@
 
 A *batch* holds ``LANES`` lanes.  At every time step the state probabilities of a batch are a
 ``(K, LANES)`` table with the lanes innermost, so that one row fills whole vector registers and the
-only irregular work left is looking the symbols up.  Two products carry almost all of the arithmetic
-and are written as LLVM vector code, because a plain Numba loop spills its accumulators to memory
-(measured: 6-8 Gflop/s against 220, where the BLAS of NumPy reaches 20-110 on these shapes):
+only irregular work left is looking the symbols up.  The inner loops are written as LLVM vector code,
+because a plain Numba loop spills its accumulators to memory and moves single numbers (measured:
+6-8 Gflop/s against 220, where the BLAS of NumPy reaches 20-110 on these shapes).  Two products
+carry almost all of the arithmetic, the other three all of the traffic:
 
 * `_advance`: ``out[j, :] = sum_i M[i, j] in[i, :]``, four rows of `out` kept in registers;
-* `_count`: ``xi[i, j] += sum_l a[i, l] w[j, l]`` over a stretch of time steps, in 4 x 4 tiles.
+* `_count`: ``xi[i, j] += sum_l a[i, l] w[j, l]`` over a stretch of time steps, in 4 x 4 tiles;
+* `_look_up` and `_scatter`: rows of the emission table and of its counts, transposed in registers;
+* `_normalise`: one step of the filter.
 
 Everything here works on arrays padded to `padded` states; `spectral_nn.models.hmm.lanes` owns the
 layout and is the only caller.
@@ -63,12 +66,17 @@ def _item_bytes(element):
     return 4 if isinstance(element, ir.FloatType) else 8
 
 
-def _splat(builder, scalar, vector):
+def _shuffle(builder, a, b, order):
+    """Entries `order` of the concatenation of two vectors."""
     lane = ir.IntType(32)
+    mask = ir.Constant(ir.VectorType(lane, len(order)), list(order))
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _splat(builder, scalar, vector):
     empty = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(empty, scalar, ir.Constant(lane, 0))
-    order = ir.Constant(ir.VectorType(lane, vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, empty, order)
+    first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
+    return _shuffle(builder, first, empty, [0] * vector.count)
 
 
 def _fma(builder, x, y, z):
@@ -201,45 +209,155 @@ def _sum_lanes(builder, value):
         value = builder.fpext(value, ir.VectorType(ir.DoubleType(), width))
     while width > 1:
         width //= 2
-        lane = ir.IntType(32)
         low, high = (
-            builder.shuffle_vector(
-                value, value, ir.Constant(ir.VectorType(lane, width), list(part))
-            )
+            _shuffle(builder, value, value, part)
             for part in (range(width), range(width, 2 * width))
         )
         value = builder.fadd(low, high)
     return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _look_up(probability, at, table, symbols, symbols_at, size):
-    """Emission probabilities of one step, as a (size, LANES) table at offset `at`."""
-    for k in range(size):
-        for lane in range(LANES):
-            row = np.uint64(symbols[np.uint64(symbols_at + lane)]) * np.uint64(size)
-            probability[np.uint64(at + k * LANES + lane)] = table[row + np.uint64(k)]
+def _transpose(builder, rows):
+    """Transpose every 4 x 4 block of four vectors."""
+    width = rows[0].type.count
+    blocks = range(0, width, TILE)
+    low = [g + e for g in blocks for e in (0, width, 1, width + 1)]
+    high = [g + e for g in blocks for e in (2, width + 2, 3, width + 3)]
+    first = [g + e for g in blocks for e in (0, 1, width, width + 1)]
+    second = [g + e for g in blocks for e in (2, 3, width + 2, width + 3)]
+    halves = [
+        (_shuffle(builder, rows[0], rows[1], part), _shuffle(builder, rows[2], rows[3], part))
+        for part in (low, high)
+    ]
+    return [_shuffle(builder, a, b, part) for a, b in halves for part in (first, second)]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _normalise(filtered, emitted, at, size, total):
-    """Multiply predictions by emissions, divide both by the sum over states, keep that sum."""
-    for lane in range(LANES):
-        total[lane] = 0
-    for k in range(size):
-        row = at + k * LANES
-        for lane in range(LANES):
-            joint = filtered[np.uint64(row + lane)] * emitted[np.uint64(row + lane)]
-            filtered[np.uint64(row + lane)] = joint
-            total[lane] += joint
-    inverse = np.empty_like(total)
-    for lane in range(LANES):
-        inverse[lane] = 1 / total[lane] if total[lane] > 0 else 0
-    for k in range(size):
-        row = at + k * LANES
-        for lane in range(LANES):
-            filtered[np.uint64(row + lane)] *= inverse[lane]
-            emitted[np.uint64(row + lane)] *= inverse[lane]
+def _rows_of(builder, symbols, at, size, group):
+    """Where the table rows of a group of lanes begin."""
+    rows = []
+    for lane in group:
+        symbol = builder.load(builder.gep(symbols, [_index(builder, size.type, at, lane)]))
+        rows.append(builder.mul(builder.sext(symbol, size.type), size))
+    return rows
+
+
+def _groups(scalar):
+    """Lanes that fill one vector register, group after group."""
+    width = _VECTOR_BITS // 8 // _item_bytes(scalar)
+    return [range(start, start + width) for start in range(0, LANES, width)]
+
+
+@intrinsic
+def _look_up(typingctx, out, out_at, table, symbols, symbols_at, n_components):
+    """``out[k, lane] = table[symbols[lane], k]``: rows are loaded and transposed in registers."""
+    sig = types.void(out, types.intp, table, symbols, types.intp, types.intp)
+
+    def codegen(context, builder, sig, args):
+        out, table, symbols = _pointers(context, builder, sig, args)
+        out_at, symbols_at, size = args[1], args[4], args[5]
+        scalar = context.get_value_type(sig.args[0].dtype)
+        quad = ir.VectorType(scalar, TILE)
+        integer = size.type
+        zero, tile, lanes = (ir.Constant(integer, v) for v in (0, TILE, LANES))
+        for group in _groups(scalar):
+            rows = _rows_of(builder, symbols, symbols_at, size, group)
+            with cgutils.for_range_slice(builder, zero, size, tile) as (k, _):
+                quads = [_load_vector(builder, table, builder.add(row, k), quad) for row in rows]
+                wide = []
+                for c in range(TILE):
+                    parts = quads[c::TILE]
+                    while len(parts) > 1:
+                        both = range(2 * parts[0].type.count)
+                        parts = [
+                            _shuffle(builder, a, b, both)
+                            for a, b in zip(parts[::2], parts[1::2], strict=True)
+                        ]
+                    wide += parts
+                for c, row in enumerate(_transpose(builder, wide)):
+                    at = builder.mul(_index(builder, integer, k, c), lanes)
+                    at = _index(builder, integer, out_at, at, group[0])
+                    _store_vector(builder, row, out, at)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@intrinsic
+def _scatter(typingctx, emit, table, symbols, symbols_at, n_components):
+    """``emit[symbols[lane], k] += table[k, lane]``, in float64, one lane after another."""
+    sig = types.void(emit, table, symbols, types.intp, types.intp)
+
+    def codegen(context, builder, sig, args):
+        emit, table, symbols = _pointers(context, builder, sig, args)
+        symbols_at, size = args[3], args[4]
+        scalar = context.get_value_type(sig.args[1].dtype)
+        quad = ir.VectorType(ir.DoubleType(), TILE)
+        integer = size.type
+        zero, tile, lanes = (ir.Constant(integer, v) for v in (0, TILE, LANES))
+        for group in _groups(scalar):
+            wide = ir.VectorType(scalar, len(group))
+            rows = _rows_of(builder, symbols, symbols_at, size, group)
+            with cgutils.for_range_slice(builder, zero, size, tile) as (k, _):
+                states = []
+                for c in range(TILE):
+                    at = builder.mul(_index(builder, integer, k, c), lanes)
+                    at = _index(builder, integer, at, group[0])
+                    states.append(_load_vector(builder, table, at, wide))
+                turned = _transpose(builder, states)
+                for lane, row in enumerate(rows):
+                    block = lane // TILE * TILE
+                    part = _shuffle(
+                        builder, turned[lane % TILE], turned[lane % TILE], range(block, block + TILE)
+                    )
+                    if scalar != quad.element:
+                        part = builder.fpext(part, quad)
+                    at = builder.add(row, k)
+                    total = builder.fadd(_load_vector(builder, emit, at, quad), part)
+                    _store_vector(builder, total, emit, at)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@intrinsic
+def _normalise(typingctx, filtered, emitted, at, total, n_components):
+    """Multiply predictions by emissions and divide both by the sum over states, kept in `total`.
+
+    A lane whose observation is impossible becomes zero, and so does its total.
+    """
+    sig = types.void(filtered, emitted, types.intp, total, types.intp)
+
+    def codegen(context, builder, sig, args):
+        filtered, emitted, total = _pointers(context, builder, sig, args)
+        at, size = args[2], args[4]
+        scalar = context.get_value_type(sig.args[0].dtype)
+        vector = ir.VectorType(scalar, LANES)
+        integer = size.type
+        zero, one = (ir.Constant(integer, v) for v in (0, 1))
+        none, unit = (ir.Constant(vector, [v] * LANES) for v in (0.0, 1.0))
+
+        def place(k):
+            return builder.add(at, builder.mul(k, ir.Constant(integer, LANES)))
+
+        def multiply(k, sums):
+            joint = builder.fmul(
+                _load_vector(builder, filtered, place(k), vector),
+                _load_vector(builder, emitted, place(k), vector),
+            )
+            _store_vector(builder, joint, filtered, place(k))
+            return [builder.fadd(sums[0], joint)]
+
+        (summed,) = _accumulate(builder, size, 1, vector, multiply)
+        _store_vector(builder, summed, total, zero)
+        possible = builder.fcmp_ordered(">", summed, none)
+        inverse = builder.select(possible, builder.fdiv(unit, summed), none)
+        with cgutils.for_range_slice(builder, zero, size, one) as (k, _):
+            for table in (filtered, emitted):
+                scaled = builder.fmul(_load_vector(builder, table, place(k), vector), inverse)
+                _store_vector(builder, scaled, table, place(k))
+        return context.get_dummy_value()
+
+    return sig, codegen
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -255,7 +373,7 @@ def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, 
         if t:
             _advance(filtered, at, matrix, filtered, at - step, size)
         _look_up(emitted, at, table, symbols, symbols_at + t * LANES, size)
-        _normalise(filtered, emitted, at, size, total)
+        _normalise(filtered, emitted, at, total, size)
         for lane in range(LANES):
             if own[0, lane] <= t < own[1, lane]:
                 product[lane] *= total[lane]
@@ -301,11 +419,7 @@ def _backward(
     for t in range(n_steps - 1, -1, -1):
         at = t * step
         _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backward, share)
-        for lane in range(LANES):
-            if share[lane] != 0:
-                row = np.uint64(symbols[np.uint64(symbols_at + t * LANES + lane)]) * np.uint64(size)
-                for k in range(size):
-                    emit[row + np.uint64(k)] += smoothed[np.uint64(k * LANES + lane)]
+        _scatter(emit, smoothed, symbols, symbols_at + t * LANES, size)
         if t == 0:
             start += smoothed
         else:
