@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.rivals import hmmlearn
 from spectral_nn import datasets
-from spectral_nn.metrics import bits_per_symbol
+from spectral_nn.metrics import bits_per_symbol, smooth
 from spectral_nn.models.hmm.parameters import HMMParameters
 
 SMOOTHING = 1e-3
@@ -37,14 +37,19 @@ class Split:
         Of the text.
     train, test : int32 arrays of shape (n,)
         Codes below ``n_symbols``; the alphabet comes from the training part alone.
-    n_symbols : int
-        d.
+    alphabet : str
+        Symbol v is written ``alphabet[v]``.
     """
 
     name: str
     train: NDArray[np.int32]
     test: NDArray[np.int32]
-    n_symbols: int
+    alphabet: str
+
+    @property
+    def n_symbols(self) -> int:
+        """Size of the alphabet, d."""
+        return len(self.alphabet)
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -53,35 +58,11 @@ class Split:
 
 
 def split_text(name: str, n_train: int, n_test: int) -> Split:
-    """Encode a text and cut it; the held-out part is shorter where the text ends.
-
-    Raises
-    ------
-    ValueError
-        If the text is too short to leave ``n_train / 20`` characters held out.
-    """
-    text = " ".join(TEXTS[name]().split())
-    train, alphabet = datasets.encode_characters(text[:n_train])
-    test, _ = datasets.encode_characters(text[n_train : n_train + n_test], alphabet)
-    if test.size < n_train / 20:
-        raise ValueError(
-            f"n_train={n_train} leaves {test.size} held-out characters of {name!r}, which has "
-            f"{len(text)}. Ask for fewer."
-        )
-    return Split(name, train, test, len(alphabet))
-
-
-def smooth(parameters: HMMParameters, weight: float = SMOOTHING) -> HMMParameters:
-    """Mix every row of probabilities with the uniform distribution, ``weight`` of it."""
-    return HMMParameters(
-        *(
-            (1.0 - weight) * rows / rows.sum(axis=-1, keepdims=True) + weight / rows.shape[-1]
-            for rows in (parameters.startprob, parameters.transmat, parameters.emissionprob)
-        )
-    )
+    """One of `TEXTS`, cut by :func:`spectral_nn.datasets.split_text`."""
+    return Split(name, *datasets.split_text(TEXTS[name](), n_train, n_test))
 
 
 def held_out_bits(parameters: HMMParameters, codes: NDArray[np.int32]) -> float:
     """Bits a symbol of one held-out sequence under the smoothed model, by hmmlearn's scorer."""
-    model = hmmlearn.model_of(smooth(parameters))
+    model = hmmlearn.model_of(smooth(parameters, SMOOTHING))
     return bits_per_symbol(model.score(codes[:, None].astype(np.int64)), codes.size)

@@ -178,6 +178,50 @@ def encode_characters(text: str, alphabet: str | None = None) -> tuple[NDArray[n
     return table[points], alphabet
 
 
+def split_text(
+    text: str, n_train: int, n_held_out: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], str]:
+    """Encode the beginning of a text to learn from, and what follows it to be judged by.
+
+    The alphabet comes from the training part alone (see :func:`encode_characters`), and white space
+    is squeezed first, so that ``n_train`` counts characters as they are encoded.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    n_train, n_held_out : int
+        Characters of the two parts; the second is shorter where the text ends.
+
+    Returns
+    -------
+    train, held_out : int32 arrays
+        Codes below ``len(alphabet)``.
+    alphabet : str of length d
+
+    Raises
+    ------
+    ValueError
+        If fewer than ``n_train / 20`` characters would be held out.
+
+    Examples
+    --------
+    >>> train, held_out, alphabet = split_text("to be or not to be", 13, 10)
+    >>> "".join(alphabet[code] for code in held_out)
+    'to be'
+    """
+    text = " ".join(text.split())
+    left = min(len(text) - n_train, n_held_out)
+    if left < n_train / 20:
+        raise ValueError(
+            f"n_train={n_train} leaves {max(left, 0)} characters to hold out of a text of "
+            f"{len(text)}; ask for fewer."
+        )
+    train, alphabet = encode_characters(text[:n_train])
+    held_out, _ = encode_characters(text[n_train : n_train + n_held_out], alphabet)
+    return train, held_out, alphabet
+
+
 def planted_hmm(
     n_components: int,
     n_symbols: int,

@@ -54,6 +54,19 @@ def test_empty_text():
     assert codes.shape == (0,)
 
 
+def test_split_holds_out_what_follows():
+    train, held_out, alphabet = datasets.split_text("ab  ab\nab " * 30, 60, 1000)
+    assert train.size == 60
+    assert held_out.size == 30 * 9 - 1 - 60  # white space squeezed, none at the end
+    assert alphabet[train[0]] == "a"
+    assert len(alphabet) > max(train.max(), held_out.max())
+
+
+def test_split_that_holds_out_nothing_is_refused():
+    with pytest.raises(ValueError, match="n_train=10 leaves 0 characters"):
+        datasets.split_text("0123456789", 10, 5)
+
+
 @pytest.mark.parametrize("stay", [None, 0.0, 0.95])
 def test_planted_model_is_a_model(stay):
     model = datasets.planted_hmm(4, 9, stay=stay, rng=np.random.default_rng(0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.metrics import bits_per_symbol, parameter_errors
+from spectral_nn.metrics import bits_per_symbol, parameter_errors, smooth
 from spectral_nn.models.hmm.parameters import HMMParameters
 
 
@@ -41,3 +41,12 @@ def test_models_of_different_size_are_not_compared():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"\(3, 5\) and \(2, 5\)"):
         parameter_errors(planted_hmm(3, 5, rng=rng), planted_hmm(2, 5, rng=rng))
+
+
+def test_smoothed_rows_are_distributions_without_zeros():
+    certain = HMMParameters([1.0, 0.0], np.eye(2), np.eye(2, 5))
+    model = smooth(certain, 0.1)
+    for rows in (model.startprob, model.transmat, model.emissionprob):
+        np.testing.assert_allclose(rows.sum(axis=-1), 1.0)
+        assert rows.min() == pytest.approx(0.1 / rows.shape[-1])
+    np.testing.assert_array_equal(smooth(certain, 0.0).emissionprob, certain.emissionprob)

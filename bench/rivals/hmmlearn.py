@@ -8,10 +8,24 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from hmmlearn.base import ConvergenceMonitor
 from hmmlearn.hmm import CategoricalHMM
 from numpy.typing import NDArray
 
 from spectral_nn.models.hmm.parameters import HMMParameters
+
+
+class TellingMonitor(ConvergenceMonitor):
+    """hmmlearn's own monitor and criterion, which also tells (iteration, log likelihood)."""
+
+    def __init__(self, model: CategoricalHMM, on_step: Callable[[int, float], None]) -> None:
+        super().__init__(model.tol, model.n_iter, model.verbose)
+        self._on_step = on_step
+
+    def report(self, log_prob: float) -> None:
+        """Take note of one iteration."""
+        super().report(log_prob)
+        self._on_step(self.iter, log_prob)
 
 
 def model_of(
@@ -62,11 +76,13 @@ def fit(
     n_iter: int,
     seed: int,
     start: HMMParameters | None = None,
+    on_step: Callable[[int, float], None] | None = None,
 ) -> tuple[HMMParameters, float, list[float]]:
     """Baum-Welch from ``n_init`` of hmmlearn's random starts (see :mod:`bench.rivals`).
 
     Restart r has ``random_state=seed + r``. A restart is ranked by the likelihood that its monitor
-    saw last, one iteration old, which costs no extra pass.
+    saw last, one iteration old, which costs no extra pass. ``on_step`` is told (iteration, log
+    likelihood) as it goes.
     """
     observed, lengths = codes[:, None].astype(np.int64), np.diff(offsets)
     models = []
@@ -82,6 +98,8 @@ def fit(
                 n_iter=n_iter,
                 random_state=seed + restart,
             )
+        if on_step is not None:
+            model.monitor_ = TellingMonitor(model, on_step)
         models.append(model.fit(observed, lengths))
     scores = [float(model.monitor_.history[-1]) for model in models]
     best = models[int(np.argmax(scores))]

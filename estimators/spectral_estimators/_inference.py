@@ -14,6 +14,7 @@ from spectral_estimators._validation import (
     labels_and_lengths,
     read,
 )
+from spectral_nn.models.hmm import recursions
 from spectral_nn.models.hmm.coding import emission_table, encode
 from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
 from spectral_nn.sequences import Sequences, SequenceStream
@@ -80,11 +81,9 @@ class HMMInference:
         posteriors : array, shape (n, K), or Sequences of such
             As `predict_proba`.
         """
-        from spectral_nn.models.hmm.recursions import posteriors
-
         parameters, codes = self._prepared(X, lengths)
         table = emission_table(parameters.emissionprob)
-        posterior, log_likelihood = posteriors(
+        posterior, log_likelihood = recursions.posteriors(
             parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
         )
         return float(log_likelihood.sum()), _shaped_like(X, posterior, codes)
@@ -136,11 +135,9 @@ class HMMInference:
             rows = posterior.values if isinstance(posterior, Sequences) else posterior
             states = rows.argmax(axis=1)
             return float(rows.max(axis=1).sum()), _shaped_like(X, states, posterior)
-        from spectral_nn.models.hmm.recursions import viterbi
-
         parameters, codes = self._prepared(X, lengths)
         table = emission_table(parameters.emissionprob)
-        states, log_probability = viterbi(
+        states, log_probability = recursions.viterbi(
             parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
         )
         return float(log_probability.sum()), _shaped_like(X, states, codes)
@@ -215,8 +212,6 @@ class HMMInference:
         ValueError
             If ``n_samples`` is below 1, ``currstate`` is no state, or it comes with ``prefix``.
         """
-        from spectral_nn.models.hmm import recursions
-
         parameters = self._parameters()
         start = parameters.startprob
         if n_samples < 1 or n_samples != int(n_samples):
@@ -296,24 +291,20 @@ class HMMInference:
 
     def _likelihoods(self, X: Any, lengths: Any) -> Any:
         """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""
-        from spectral_nn.models.hmm.recursions import log_likelihoods
-
         parameters = self._parameters()
         table = emission_table(parameters.emissionprob)
         for piece in encoded(read(X, lengths), parameters.n_symbols, self.missing).pieces():
-            part = log_likelihoods(
+            part = recursions.log_likelihoods(
                 parameters.startprob, parameters.transmat, table, piece.values, piece.offsets
             )
             yield part, int(np.count_nonzero(piece.values < parameters.n_symbols))
 
     def _next_state(self, X: Any, lengths: Any) -> np.ndarray:
         """Distributions (m, K) of the state after each prefix."""
-        from spectral_nn.models.hmm.recursions import filtered
-
         if lengths is None and is_table(X) and np.shape(X)[:1] == (0,):
             return self._parameters().startprob[None]
         parameters, codes = self._prepared(X, lengths)
-        last, log_likelihood = filtered(
+        last, log_likelihood = recursions.filtered(
             parameters.startprob,
             parameters.transmat,
             emission_table(parameters.emissionprob),

@@ -29,6 +29,9 @@ from spectral_estimators._validation import (
     read,
     spawn_rng,
 )
+from spectral_nn.execute.runner import runner
+from spectral_nn.recipes.hmm import HMMOptions, count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm_order import choose_n_components
 from spectral_nn.sequences import Sequences, SequenceStream
 
 _PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
@@ -250,8 +253,6 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         RankWarning
             If the moments carry fewer than K states; the figures and the fallback are in the text.
         """
-        from spectral_nn.recipes.hmm import fit_hmm
-
         check_constraints(self)
         check_letters(self)
         y, lengths = labels_and_lengths(X, y, lengths)
@@ -268,15 +269,13 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         check_size(self, source)
         codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
         options = self._options(n_symbols, labelled=y is not None)
-        how = {
+        how: dict[str, Any] = {
             "rng": spawn_rng(self.random_state),
             "n_jobs": self.n_jobs,
             "on_step": Progress() if self.verbose else None,
         }
         if self.n_components != "auto":
             return self._assign(fit_hmm(codes, options, **how), counts=None)
-        from spectral_nn.recipes.hmm_order import choose_n_components
-
         n_components, evidence = choose_n_components(codes, options, **how)
         result = fit_hmm(codes, replace(options, n_components=n_components), **how)
         result.diagnostics["auto_evidence"] = evidence
@@ -322,9 +321,6 @@ class CategoricalHMM(HMMInference, BaseEstimator):
                 "n_components='auto' holds out data, but partial_fit and fit on a generator keep "
                 "only counts. Give n_components as a number."
             )
-        from spectral_nn.execute.runner import runner
-        from spectral_nn.recipes.hmm import count, fit_counts
-
         if counts is not None:
             n_symbols = counts.n_symbols
         elif isinstance(source, SequenceStream) and is_one_shot(source.iterable):
@@ -381,8 +377,6 @@ class CategoricalHMM(HMMInference, BaseEstimator):
 
     def _options(self, n_symbols: int, labelled: bool) -> Any:
         """Gather the constructor's arguments for the recipe."""
-        from spectral_nn.recipes.hmm import HMMOptions
-
         check_priors(self, n_symbols)
         return HMMOptions(
             n_components=self.n_components,

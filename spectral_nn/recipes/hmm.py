@@ -27,7 +27,7 @@ from spectral_nn.models.hmm.composite import window_batches
 from spectral_nn.models.hmm.engine import LaneEngine
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.spectral import decompose, whitened_moments
+from spectral_nn.models.hmm.spectral import WhitenedMoments, decompose, whitened_moments
 from spectral_nn.models.hmm.starts import cluster_start, random_start
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise, relax
 from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
@@ -176,8 +176,9 @@ def fit_hmm(
         counts = count(source, options.n_symbols, run)
         tell("counted windows", counts.codes.size, float("nan"))
         problem = _Problem(source, counts, options, int(rng.integers(2**31)))
+        notes: dict[str, Any] = {}
         if options.labelled:
-            starts, notes = [problem.label_start(run, rng)], {}
+            starts = [problem.label_start(run, rng)]
         else:
             starts, notes = _starts(counts, options, rng)
         if options.n_iter == 0:
@@ -281,9 +282,7 @@ class _Problem:
         self, start: HMMParameters, chunks: list[Any], statistic: Callable, n_iter: int, tol: float
     ) -> EMResult:
         """A few steps of EM on some chunks."""
-        return self.climb(
-            start, lambda p: total(SerialRunner(), statistic(p), chunks), n_iter, tol
-        )
+        return self.climb(start, lambda p: total(SerialRunner(), statistic(p), chunks), n_iter, tol)
 
     def label_start(self, run: Runner, rng: np.random.Generator) -> _Start:
         """The model that labelled positions suggest: an M-step from a nearly flat model."""
@@ -302,20 +301,41 @@ def _starts(
     counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
 ) -> tuple[list[_Start], dict[str, Any]]:
     """All starts, decompositions ordered by how well they fit the moments."""
-    kinds, notes, moments = options.kinds, {}, None
     if len(options.fixed) == 3:
-        return [_Start("given", HMMParameters(**options.fixed))], notes
+        return [_Start("given", HMMParameters(**options.fixed))], {}
+    kinds, moments = options.kinds, None
+    notes: dict[str, Any] = {}
+    if options.n_components == 1:
+        kinds = ["random"]  # one state: every start is the same after a step
     if "tensor" in kinds:
-        try:
-            moments = whitened_moments(counts, options.n_components, rng)
-            notes = {
-                "singular_values": moments.singular_values,
-                "sigma_ratio": moments.sigma_ratio,
-            }
-        except ValueError as error:
-            _warn_rank(f"{error} Falling back to random starts.")
-            kinds = ["random"] * len(kinds)
-    if moments is not None and moments.sigma_ratio < _SMALLEST_RATIO:
+        moments = _checked_moments(counts, options, rng)
+        kinds = kinds if moments is not None else ["random"] * len(kinds)
+    if moments is not None:
+        notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
+    starts: list[_Start] = []
+    for kind in kinds:
+        if kind == "tensor" and not starts and moments is not None:
+            parameters = decompose(moments, counts, rng)
+        elif kind == "tensor":  # ALS ends in the same place from any rotation
+            parameters = _decompose_resampled(counts, options, rng)
+        elif kind == "spectral-clustering":
+            parameters = cluster_start(options.n_components, counts, rng)
+        else:
+            parameters = random_start(options.n_components, counts, rng)
+        starts.append(_Start(kind, _with_fixed(parameters, options)))
+    return starts, notes
+
+
+def _checked_moments(
+    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+) -> WhitenedMoments | None:
+    """Whitened moments, with a warning where they carry too few components; None where none."""
+    try:
+        moments = whitened_moments(counts, options.n_components, rng)
+    except ValueError as error:
+        _warn_rank(f"{error} Falling back to random starts.")
+        return None
+    if moments.sigma_ratio < _SMALLEST_RATIO:
         _warn_rank(
             f"the moments of past and future barely carry n_components={options.n_components}: "
             f"sigma_K = {moments.singular_values[options.n_components - 1]:.3g} is "
@@ -323,21 +343,18 @@ def _starts(
             "are floored, so the decomposed parameters are not to be trusted; random starts and "
             "EM decide. Consider fewer components."
         )
-    starts = []
-    for kind in kinds:
-        if kind == "random":
-            parameters = random_start(options.n_components, counts, rng)
-        elif kind == "spectral-clustering":
-            parameters = cluster_start(options.n_components, counts, rng)
-        elif not starts:
-            parameters = decompose(moments, counts, rng)
-        else:  # ALS ends in the same place from any rotation: resampled counts tell more
-            again = counts.resampled(rng)
-            parameters = decompose(
-                whitened_moments(again, options.n_components, rng), again, rng
-            )
-        starts.append(_Start(kind, _with_fixed(parameters, options)))
-    return starts, notes
+    return moments
+
+
+def _decompose_resampled(
+    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+) -> HMMParameters:
+    """Decomposition of a bootstrap sample; of little data, which may not carry one, a draw."""
+    again = counts.resampled(rng)
+    try:
+        return decompose(whitened_moments(again, options.n_components, rng), again, rng)
+    except ValueError:
+        return random_start(options.n_components, counts, rng)
 
 
 def _on_windows(
@@ -418,7 +435,7 @@ def _with_fixed(parameters: HMMParameters, options: HMMOptions) -> HMMParameters
 
 
 def _warn_rank(message: str) -> None:
-    warnings.warn(message, RankWarning, stacklevel=4)
+    warnings.warn(message, RankWarning, stacklevel=6)
 
 
 def _notes(starts: list[_Start]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.hmm.recursions import log_likelihoods
 from spectral_nn.recipes.hmm import HMMOptions, OnStep, fit_hmm, silent
 from spectral_nn.sequences import Sequences, SequenceStream, blocks
 
@@ -127,9 +128,6 @@ def _split(data: Sequences, rng: np.random.Generator) -> tuple[Sequences, Sequen
 
 
 def _log_likelihoods(parameters: HMMParameters, data: Sequences) -> NDArray[np.float64]:
-    # Imports Numba, which nobody should pay before the first fit.
-    from spectral_nn.models.hmm.recursions import log_likelihoods
-
     table = emission_table(parameters.emissionprob)
     return log_likelihoods(
         parameters.startprob, parameters.transmat, table, data.values, data.offsets

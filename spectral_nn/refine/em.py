@@ -75,13 +75,14 @@ def em(
         plain = maximise(statistics, parameters)
         if step == n_iter or converged:
             return EMResult(plain, history, converged)
-        for power in (power, 1.0) if power > 1 else (1.0,):
-            trial = plain if power == 1 else relax(parameters, plain, power)
+        trial = relax(parameters, plain, power) if power > 1 else plain
+        trial_statistics = expect(trial)
+        reached = objective(trial_statistics, trial)
+        if power > 1 and not reached >= history[-1]:
+            power, trial = 1.0, plain
             trial_statistics = expect(trial)
             reached = objective(trial_statistics, trial)
-            if reached >= history[-1]:
-                break
-        else:  # rounding: a plain step cannot fall otherwise
+        if not reached >= history[-1]:  # rounding: a plain step cannot fall otherwise
             return EMResult(parameters, history, True)
         converged = reached - history[-1] < tol
         parameters, statistics = trial, trial_statistics

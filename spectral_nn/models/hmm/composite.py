@@ -1,7 +1,7 @@
 """EM on windows: the fit of third-order moments under the constraints of a hidden Markov model.
 
-Maximising the composite likelihood ``sum_w c_w log P(w; pi, T, B)`` over the distinct windows w of a
-few symbols fits their joint distribution, the third-order moment, in Kullback-Leibler divergence.
+Maximising the composite likelihood ``sum_w c_w log P(w; pi, T, B)`` over the distinct windows w of
+a few symbols fits their joint distribution, the third-order moment, in Kullback-Leibler divergence.
 Unlike a decomposition it never leaves the simplex, and for small alphabets its cost does not
 depend on the number of tokens.  A window is a short sequence with a multiplicity, so this is the
 ordinary E-step on lanes.

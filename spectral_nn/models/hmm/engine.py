@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.hmm.expectation import expect_exact, expect_lanes
-from spectral_nn.models.hmm.lanes import LANES, LaneBatches, lane_batches
+from spectral_nn.models.hmm.kernels import LANES
+from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import HMMStatistics
 from spectral_nn.sequences import Sequences, SequenceStream
@@ -83,7 +84,7 @@ class LaneEngine:
             if rows >= n_rows:
                 break
             chosen.append(chunk)
-            rows += LANES * _CHUNK_STEPS
+            rows += chunk.values.shape[0] if self.exact else chunk.n_rows
         return chosen
 
     def statistic(self, parameters: HMMParameters) -> Callable[[Any], HMMStatistics]:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.models.hmm.coding import emission_table
-from spectral_nn.models.hmm.lanes import LANES, LaneBatches
+from spectral_nn.models.hmm.exact import expect_sequences
+from spectral_nn.models.hmm.kernels import LANES, expect_batches, padded
+from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters, stationary
 from spectral_nn.models.hmm.statistics import HMMStatistics
 from spectral_nn.sequences import Sequences
@@ -36,9 +38,6 @@ def expect_lanes(
     -----
     6 K^2 flops a token, for K rounded up to a multiple of 4, plus 4 K for the look-ups.
     """
-    # Numba takes 0.2 s to import, which nobody should pay before the first fit.
-    from spectral_nn.models.hmm.kernels import expect_batches, padded
-
     n_components = parameters.n_components
     size = padded(n_components)
     probabilities = emission_table(parameters.emissionprob, labelled)
@@ -77,8 +76,6 @@ def expect_exact(
     -----
     8 K^2 flops a token, sequential; equal to hmmlearn's E-step to rounding.
     """
-    from spectral_nn.models.hmm.exact import expect_sequences
-
     table = emission_table(parameters.emissionprob, labelled)
     start = np.zeros(parameters.n_components)
     trans, emit = np.zeros_like(parameters.transmat), np.zeros_like(table)

@@ -13,7 +13,8 @@ import numpy as np
 
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.hmm.coding import emission_table
-from spectral_nn.models.hmm.lanes import LANES, LaneBatches
+from spectral_nn.models.hmm.kernels import LANES
+from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters, stationary
 from spectral_nn.models.hmm.statistics import HMMStatistics
 
@@ -90,17 +91,9 @@ def _expect_group(
         ).reshape(-1, LANES, transmat.shape[0])
         for at in (first.astype(np.int64) - 1, stop.astype(np.int64) - 1)
     ]
-    statistics = HMMStatistics(
-        *(
-            to_numpy(x).astype(np.float64)
-            for x in (
-                xp.sum(start * from_numpy(fresh.astype(np.float64), like=like)[:, None], axis=0),
-                xi * transmat,
-                emit,
-            )
-        ),
-        log_likelihood,
-    )
+    started = xp.sum(start * from_numpy(fresh.astype(np.float64), like=like)[:, None], axis=0)
+    start_, trans, emit_ = (to_numpy(x).astype(np.float64) for x in (started, xi * transmat, emit))
+    statistics = HMMStatistics(start_, trans, emit_, log_likelihood)
     return statistics, np.stack(boundary, axis=1)
 
 
@@ -108,7 +101,8 @@ def _forward(
     xp: Any, entry: Array, transmat: Array, table: Array, symbols: Array, share: Array
 ) -> tuple[list[Array], list[Array], float]:
     """Filters and scaled emissions of every step (Rabiner 1989, section V.A)."""
-    filtered, emitted = [], []
+    filtered: list[Array] = []
+    emitted: list[Array] = []
     log_p = xp.zeros_like(share[0, :])
     impossible = log_p > 0
     for t in range(symbols.shape[0]):

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.models.hmm.kernels import LANES
 from spectral_nn.sequences import Sequences, blocks
-
-LANES = 32
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class LaneBatches:
     own: NDArray[np.int32]
     weight: NDArray[np.float64]
     joined: NDArray[np.int64]
+
+    @property
+    def n_rows(self) -> int:
+        """Positions that the lanes own."""
+        return int((self.own[:, 1] - self.own[:, 0]).sum())
 
     def select(self, batches: NDArray[np.integer]) -> LaneBatches:
         """Some of the batches, in the order given; joints with lanes left behind are dropped."""
@@ -71,7 +75,7 @@ def lane_batches(
     burn_in: int,
     pad: int,
     *,
-    weight: NDArray[np.floating] | None = None,
+    weight: NDArray[np.floating | np.integer] | None = None,
     rng: np.random.Generator | None = None,
 ) -> LaneBatches:
     """Lay coded sequences out as batches of lanes.

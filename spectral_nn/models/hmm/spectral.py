@@ -75,7 +75,9 @@ def whitened_moments(
     return WhitenedMoments(s, views.observable_operators(left, right, counts.n_symbols))
 
 
-def decompose(moments: WhitenedMoments, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
+def decompose(
+    moments: WhitenedMoments, counts: NgramCounts, rng: np.random.Generator
+) -> HMMParameters:
     """Read a model off whitened moments: Jennrich, alternating least squares, simplex, bigrams.
 
     Parameters
@@ -99,13 +101,16 @@ def decompose(moments: WhitenedMoments, counts: NgramCounts, rng: np.random.Gene
     core = (s[:rank, None] * vt[:rank]).reshape(rank, n_components, n_components)
     start = jennrich(core, rng=rng)
     inverse = np.linalg.pinv(start.basis)
-    factors = cp_als(
-        core.transpose(1, 2, 0),
-        n_components,
-        init=[start.basis, inverse.T, start.eigenvalues],
-        rng=rng,
-    )
-    loadings = scale[:, None] * (u[:, :rank] @ factors.vectors[2])
+    try:
+        diagonals = cp_als(
+            core.transpose(1, 2, 0),
+            n_components,
+            init=[start.basis, inverse.T, start.eigenvalues],
+            rng=rng,
+        ).vectors[2]
+    except np.linalg.LinAlgError:  # a handful of symbols whose core has no rank K
+        diagonals = start.eigenvalues
+    loadings = scale[:, None] * (u[:, :rank] @ diagonals)
     emission = np.zeros((n_components, counts.n_symbols))
     emission[:, seen] = _rows_on_simplex(loadings.T)
     emission = (1 - _UNIGRAM) * emission + _UNIGRAM * frequency
@@ -139,7 +144,7 @@ def fit_transitions(
     left, right = emission[:, first[whole]], emission[:, second[whole]]
     share = pairs.counts[whole] / max(pairs.counts[whole].sum(), 1)
     joint = np.full((n_components, n_components), 1 / n_components**2)
-    for _ in range(n_iter):
+    for _ in range(n_iter if share.size else 0):
         predicted = np.einsum("kn,kn->n", left, joint @ right)
         ratio = np.divide(share, predicted, out=np.zeros_like(share), where=predicted > 0)
         joint *= (left * ratio) @ right.T

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
 from sklearn.utils.extmath import randomized_svd
 
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -26,7 +25,9 @@ def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generato
     return HMMParameters(start, transmat, emission / emission.sum(axis=1, keepdims=True))
 
 
-def cluster_start(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
+def cluster_start(
+    n_components: int, counts: NgramCounts, rng: np.random.Generator
+) -> HMMParameters:
     """States from classes of symbols: k-means on the spectral embedding of the bigrams.
 
     The bigram table scaled by ``1/sqrt(frequency)`` on both sides has the rank of the model; its
@@ -34,6 +35,8 @@ def cluster_start(n_components: int, counts: NgramCounts, rng: np.random.Generat
     its symbols by frequency and, with weight .1, everything else.  Meant for vocabularies of
     thousands, where a word mostly belongs to one state.  O(nnz K + d K^2).
     """
+    from sklearn.cluster import KMeans  # 0.15 s that other starts need not pay
+
     d = counts.n_symbols
     pairs = counts.shortened(2)
     first, second = pairs.windows().T
@@ -43,8 +46,8 @@ def cluster_start(n_components: int, counts: NgramCounts, rng: np.random.Generat
     table = sparse.csr_matrix((entries, (first[whole], second[whole])), shape=(d, d))
     seed = int(rng.integers(2**31))
     u, s, vt = randomized_svd(table, min(n_components, d), n_iter=4, random_state=seed)
-    embedding = np.hstack([u, vt.T]) * np.sqrt(np.concatenate([s, s])) / scale[:, None] ** -1
-    n_clusters = min(n_components, d)
+    embedding = np.hstack([u, vt.T]) * np.sqrt(np.concatenate([s, s])) * scale[:, None]
+    n_clusters = min(n_components, np.unique(embedding.round(9), axis=0).shape[0])
     classes = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(
         embedding, sample_weight=counts.symbols + 1.0
     )

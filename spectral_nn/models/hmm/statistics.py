@@ -68,7 +68,10 @@ class Priors:
     emit: NDArray[np.float64] | float = 0.0
 
     def log_density(self, parameters: HMMParameters) -> float:
-        """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``."""
+        """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``.
+
+        With alpha < 1 the density is infinite where p = 0; such entries are left out.
+        """
         pairs = (
             (self.start, parameters.startprob),
             (self.trans, parameters.transmat),
@@ -77,7 +80,7 @@ class Priors:
         total = 0.0
         for pseudo, p in pairs:
             pseudo = np.broadcast_to(pseudo, p.shape)
-            used = pseudo != 0
+            used = (pseudo > 0) | ((pseudo < 0) & (p > 0))
             with np.errstate(divide="ignore"):
                 total += float(np.sum(pseudo[used] * np.log(p[used])))
         return total
@@ -140,6 +143,8 @@ def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters
 
 
 def _relaxed(old, new, power):
+    if new is old:  # a part that is not re-estimated stays as it is, to the last bit
+        return old
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         reached = np.where(new > 0, new * (new / old) ** (power - 1), 0.0)
     usable = np.isfinite(reached).all(axis=-1, keepdims=True)
