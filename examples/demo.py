@@ -174,20 +174,33 @@ def print_table(our_runs: list[Run], their_runs: list[Run]) -> None:
             print("-" * 76)
         print(f"{name:<28}{seconds:>9.2f}{train:>18.4f}{held_out:>21.4f}")
     better = sum(run.held_out < best.held_out for run in our_runs)
+    print(
+        f"\nhmmlearn's best of {len(their_runs)} takes {total / mean[0]:.0f} times as long as a "
+        f"fit of ours, one restart {mean_one[0] / mean[0]:.1f} times.\n"
+        f"Held out, {better} of {len(our_runs)} seeds of ours are better than the best of "
+        f"{len(their_runs)}; the mean of ours is {mean[2] - best.held_out:+.4f} bits away."
+    )
+    print_settings()
+
+
+def print_settings() -> None:
+    """Print all that is needed to run this again."""
     versions = environment()["versions"]
+    packages = ("numpy", "numba", "scikit-learn", "hmmlearn")
     print(
         f"""
-time: hmmlearn's best of {len(their_runs)} takes {total / mean[0]:.0f} times as long as a fit of ours, a single restart
-  {mean_one[0] / mean[0]:.1f} times as long.  Held out, {better} of {len(our_runs)} seeds of ours are better than the best of {len(their_runs)};
-  ours less hmmlearn's, in the mean: {mean[2] - best.held_out:+.4f} bits.
-ours: CategoricalHMM(n_components={N_COMPONENTS}), defaults
-hmmlearn: CategoricalHMM(n_components={N_COMPONENTS}, implementation="scaling", n_iter={N_ITER}), tol .01,
-  random_state {RESTARTS[0]}..{RESTARTS[-1]}; the best is chosen by training likelihood
-text: {N_TRAIN:,} characters of the Python manual, the next {N_HELD_OUT:,} held out; one sequence
-scoring: each row of both sides mixed with {SMOOTHING:g} uniform, then hmmlearn's exact forward pass
-one thread of {cpu_model()}; numpy {versions["numpy"]}, numba {versions["numba"]},
-  scikit-learn {versions["scikit-learn"]}, hmmlearn {versions["hmmlearn"]}"""
+ours      CategoricalHMM(n_components={N_COMPONENTS}), defaults, random_state {_span(SEEDS)}
+hmmlearn  CategoricalHMM(n_components={N_COMPONENTS}, implementation="scaling", n_iter={N_ITER}),
+          tol at its default .01, random_state {_span(RESTARTS)}; best by training likelihood
+text      {N_TRAIN:,} characters of the Python manual, one sequence; next {N_HELD_OUT:,} held out
+scoring   every row of both sides mixed with {SMOOTHING:g} uniform, hmmlearn's exact forward pass
+machine   one thread of {cpu_model()}
+versions  {", ".join(f"{name} {versions[name]}" for name in packages)}"""
     )
+
+
+def _span(seeds: range) -> str:
+    return f"{seeds[0]}..{seeds[-1]}"
 
 
 def _figures(run: Run) -> tuple[float, float, float]:
@@ -209,7 +222,7 @@ def main() -> None:
     """Run both sides, print the table, draw the pictures."""
     line = LiveLine()
     split = split_text("python manual", N_TRAIN, N_HELD_OUT)
-    line.show("  compiling (the first time on a machine; later it is read from a cache)")
+    line.show("  compiling, the first time only")
     ours.warm_up()
     our_runs = [fit_ours(split, seed, line) for seed in SEEDS]
     their_runs: list[Run] = []
@@ -224,7 +237,7 @@ def main() -> None:
         demo_pictures.likelihood_against_time(
             [run.curve for run in our_runs], [run.curve for run in their_runs]
         ),
-        demo_pictures.states(best.model, split.alphabet),
+        demo_pictures.states(best.model, split.alphabet, split.test),
         demo_pictures.spectrum(best.model, noise_spectrum(split)),
     ):
         print(f"  {path}")

@@ -10,6 +10,7 @@ matplotlib.use("agg")  # files, no window
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ from spectral_estimators.displays import state_order
 from spectral_nn.datasets import DIGIT, OTHER
 
 FOLDER = Path(__file__).parent / "pictures"
-OURS, THEIRS, INK, FAINT = "#2b6ca3", "#c8642b", "#333333", "#8a949e"
+OURS, THEIRS, INK = "#2b6ca3", "#c8642b", "#333333"
+SIGNS = {DIGIT: "#", OTHER: "…"}  # alphabet of `encode_characters`: any digit, anything else
+STRIP = 72  # characters in a line of text
 
 Curve = Sequence[tuple[float, float]]  # seconds, bits a character
 
@@ -28,51 +31,71 @@ def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> P
     """Best training likelihood so far against wall time; restarts of theirs one after another."""
     figure, ax = plt.subplots(figsize=(8.4, 4.6), layout="constrained")
     for curve in theirs:
-        seconds, bits = np.transpose(curve)
-        ax.plot(seconds, bits, color=THEIRS, linewidth=0.9, alpha=0.35)
-    theirs_so_far = best_so_far([point for curve in theirs for point in curve])
-    ax.step(*theirs_so_far.T, where="post", color=THEIRS, linewidth=2.2)
-    ours_so_far = [best_so_far(curve) for curve in ours]
-    for curve in ours_so_far:
-        ax.step(*curve.T, where="post", color=OURS, linewidth=1.4, alpha=0.9)
-        ax.plot(*curve[0], "o", color=OURS, markersize=4)
-        ax.plot(*curve[-1], "s", color=OURS, markersize=5)
-    low = min(curve[:, 1].min() for curve in [*ours_so_far, theirs_so_far])
+        ax.plot(*np.transpose(curve), color=THEIRS, linewidth=0.9, alpha=0.35)
+    their_best = best_so_far([point for curve in theirs for point in curve])
+    ax.step(*their_best.T, where="post", color=THEIRS, linewidth=2.2)
+    our_best = [best_so_far(curve) for curve in ours]
+    for curve in our_best:
+        ax.step(*curve.T, where="post", color=OURS, linewidth=1.4)
+        ax.plot(*curve[0], "o", color="white", markeredgecolor=OURS, markersize=5)
+        ax.plot(*curve[-1], "o", color=OURS, markersize=6)
+    low = min(curve[:, 1].min() for curve in [*our_best, their_best])
+    left = 10 ** np.floor(np.log10(our_best[0][0, 0]))
     ax.set(
         xscale="log",
-        xlim=(0.05, 1.25 * theirs_so_far[-1, 0]),
-        ylim=(low - 0.012, low + 0.22),
-        xlabel="seconds since the start (one thread)",
-        ylabel="training text, bits a character",
+        xlim=(left, 1.25 * their_best[-1, 0]),
+        ylim=(low - 0.025, low + 0.225),
+        xlabel="seconds since the start, one thread",
+        ylabel="bits a character, training text",
     )
-    _label_curves(ax, ours_so_far, theirs_so_far, len(theirs))
-    ax.set_title("Ten states learn the Python manual", loc="left", fontsize=13, color=INK)
+    _name_the_curves(ax, our_best, their_best, len(theirs))
+    _title(ax, "Ten hidden states learn the Python manual")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    _tidy(ax)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.grid(axis="y", color="#e8eaed", linewidth=0.8)
+    ax.set_axisbelow(True)
     return _save(figure, "likelihood.png")
 
 
-def states(model: CategoricalHMM, alphabet: str) -> Path:
-    """What each state writes: rows are states, columns characters grouped by the state they fit."""
+def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Path:
+    """What each state writes, and the states behind a line of held-out text and of a sample."""
     weights = model.get_stationary_distribution()
     order = state_order(model.transmat_, weights)
-    figure, ax = plt.subplots(figsize=(11, 4.6), layout="constrained")
-    display = EmissionDisplay.from_estimator(
+    colours = [0.45 + 0.55 * np.array(to_rgb(f"C{i}")) for i in range(len(order))]
+    figure, (ax, *strips) = plt.subplots(
+        3, 1, figsize=(11, 6), layout="constrained", height_ratios=[10, 1, 1]
+    )
+    symbols = [SIGNS.get(character, character) for character in alphabet]
+    EmissionDisplay.from_estimator(
         model,
-        symbols=character_names(alphabet),
-        labels=[f"{share:.0%}" for share in weights],
+        symbols=symbols,
+        labels=[f" {share:.0%} " for share in weights],
         order=order,
         max_symbols=len(alphabet),
         ax=ax,
     )
+    for label, colour in zip(ax.get_yticklabels(), colours, strict=True):
+        label.set_bbox({"facecolor": colour, "edgecolor": "none", "boxstyle": "round,pad=0.25"})
     ax.tick_params(axis="x", labelsize=12)
-    ax.tick_params(axis="y", labelsize=10)
-    ax.set_xlabel("character (␣ blank, # any digit, … anything else)")
-    ax.set_ylabel("state, with its share of the text")
-    ax.set_title(
-        "What the ten states write", loc="left", fontsize=13, color=INK
+    ax.tick_params(axis="y", pad=6)
+    ax.set_xlabel("character: ␣ blank, # any digit, … anything else", fontsize=9)
+    ax.set_ylabel("state and its share of the text")
+    _title(ax, "What the ten states write")
+
+    rank = np.argsort(order)
+    start = next(i for i in range(20_000, text.size) if symbols[text[i - 2]] == ".")  # a sentence
+    _strip(
+        strips[0], text[start : start + STRIP], model.predict(text)[start:], rank, symbols, colours
     )
-    assert display.image_ is not None
+    _title(
+        strips[0],
+        "Held-out text, each character in the colour of its state on the most likely path",
+        10,
+    )
+    sample, path = model.sample(STRIP, random_state=0)
+    _strip(strips[1], sample[:, 0], path, rank, symbols, colours)
+    _title(strips[1], "What the model writes by itself", 10)
     return _save(figure, "states.png")
 
 
@@ -80,39 +103,83 @@ def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Path:
     """Singular values of the moments, above those of the same characters shuffled."""
     figure, ax = plt.subplots(figsize=(7.2, 4.0), layout="constrained")
     SpectrumDisplay.from_estimator(model, ax=ax)
+    rank = np.arange(1, len(noise) + 1)
+    ax.fill_between(rank[1:], 1e-3, noise[1:], color=THEIRS, alpha=0.15, linewidth=0)
+    ax.plot(rank[1:], noise[1:], color=THEIRS, linewidth=1.2)
+    ax.text(rank[1], noise[-1] * 0.94, "the same characters, shuffled", color=THEIRS, va="top")
+    ax.set_ylim(noise.min() / 1.5, 6)
+    _title(ax, "The spectrum has no gap: for a text, K is a budget")
     return _save(figure, "spectrum.png")
 
 
 def best_so_far(curve: Curve) -> NDArray[np.float64]:
-    """Rows (seconds, lowest bits until then) of a curve, where it improves."""
+    """Rows (seconds, lowest bits until then) of a curve, where it improves, and its end."""
     points = np.array(curve)
     lowest = np.minimum.accumulate(points[:, 1])
-    improves = np.r_[True, np.diff(lowest) < 0]
-    improves[-1] = True
-    return np.column_stack([points[:, 0], lowest])[improves]
+    kept = np.r_[True, np.diff(lowest) < 0]
+    kept[-1] = True
+    return np.column_stack([points[:, 0], lowest])[kept]
 
 
-def character_names(alphabet: str) -> list[str]:
-    """Alphabet of `encode_characters` with a sign for digits and one for all that is rare."""
-    return [{DIGIT: "#", OTHER: "…"}.get(character, character) for character in alphabet]
-
-
-def _label_curves(
+def _name_the_curves(
     ax: Axes, ours: list[NDArray[np.float64]], theirs: NDArray[np.float64], n_restarts: int
 ) -> None:
-    pass
+    """Name the curves where they are, rather than in a legend."""
+    left, (low, high) = ax.get_xlim()[0], ax.get_ylim()
+    ends = [curve[-1, 0] for curve in ours]
+    first = min(curve[0, 0] for curve in ours)
+    ax.text(
+        left * 1.1,
+        max(curve[0, 1] for curve in ours) + 0.03 * (high - low),
+        f"spectral-nn, {len(ours)} seeds:\n{min(ends):.1f} to {max(ends):.1f} s",
+        color=OURS,
+        fontsize=11,
+    )
+    ax.text(
+        left * 1.1,
+        low + 0.72 * (high - low),
+        f"hmmlearn (Baum-Welch):\nbest of {n_restarts} restarts so far,\n{theirs[-1, 0]:.0f} s; "
+        "thin: each restart",
+        color=THEIRS,
+        fontsize=11,
+    )
+    ax.axvspan(left, first, ymax=0.07, color=OURS, alpha=0.13, linewidth=0)
+    ax.text(
+        np.sqrt(left * first),
+        low + 0.035 * (high - low),
+        "count, decompose, fit trigrams",
+        color=OURS,
+        fontsize=8,
+        ha="center",
+        va="center",
+    )
 
 
-def _tidy(ax: Axes) -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.grid(axis="y", color="#e8eaed", linewidth=0.8)
-    ax.set_axisbelow(True)
+def _strip(
+    ax: Axes,
+    codes: NDArray[np.integer],
+    path: NDArray[np.integer],
+    rank: NDArray[np.intp],
+    symbols: list[str],
+    colours: list[NDArray[np.float64]],
+) -> None:
+    """A line of text, every character on the colour of its state."""
+    shown = rank[path[: len(codes)]][None, :]
+    ax.imshow(shown, cmap=ListedColormap(colours), vmin=0, vmax=len(colours) - 1, aspect="auto")
+    for i, code in enumerate(codes):
+        ax.text(i, 0, symbols[code], ha="center", va="center", fontsize=11, color=INK)
+    ax.set_axis_off()
+
+
+def _title(ax: Axes, text: str, size: float = 12.5) -> None:
+    """Set a title at the left, and remove one in the middle."""
+    ax.set_title("")
+    ax.set_title(text, loc="left", fontsize=size, color=INK)
 
 
 def _save(figure: Figure, name: str) -> Path:
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / name
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=120)
     plt.close(figure)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

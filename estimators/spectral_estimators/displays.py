@@ -111,7 +111,8 @@ class SpectrumDisplay:
         values = self.singular_values[self.singular_values > 0]
         rank = np.arange(1, values.size + 1)
         k = values.size if self.n_components is None else min(self.n_components, values.size)
-        ax.vlines(rank, values.min(initial=1) / 3, values, color=_NOISE, linewidth=1, zorder=1)
+        stem = values.min(initial=1) * 1e-6  # to the bottom, wherever the limits are moved later
+        ax.vlines(rank, stem, values, color=_NOISE, linewidth=1, zorder=1)
         ax.plot(rank[k:], values[k:], "o", color=_NOISE, markeredgecolor="#8a949e", markersize=5)
         ax.plot(rank[:k], values[:k], "o", color=_SIGNAL, markersize=6)
         ax.set_yscale("log")

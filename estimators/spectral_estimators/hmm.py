@@ -285,8 +285,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         """Add data to what earlier calls have seen, and learn the parameters from all of it.
 
         The n-gram counts of the data are kept, not the data, and counts add up: the model is the
-        same whether the sequences come in one call or in many, and memory does not grow
-        with their number.  It is fitted to the n-grams; `fit`, which walks the data again, also
+        same whether the sequences come in one call or in many.  Memory stays bounded: beyond
+        2**23 distinct n-grams (128 MiB) a uniform sample of them is kept.  It is fitted to the n-grams; `fit`, which walks the data again, also
         uses what lies further apart.
 
         Parameters

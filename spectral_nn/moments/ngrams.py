@@ -18,6 +18,7 @@ from spectral_nn.sequences import Sequences, blocks
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
 _CHUNK = 2**20
+_MOST_WINDOWS = 2**23  # distinct windows kept: 128 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class NgramCounts:
     counts : (U,) int64.
     symbols : (d,) int64, how often each symbol occurs.
     n_sequences, n_rows : sequences and positions counted, missing ones included.
+    share : share of the windows that `counts` holds, see `thinned`.
     """
 
     order: int
@@ -41,6 +43,7 @@ class NgramCounts:
     symbols: NDArray[np.int64]
     n_sequences: int
     n_rows: int
+    share: float = 1.0
 
     @property
     def n_tokens(self) -> int:
@@ -48,41 +51,64 @@ class NgramCounts:
         return int(self.symbols.sum())
 
     def __add__(self, other: NgramCounts) -> NgramCounts:
-        """Counts of both; ValueError when the windows are of different kinds."""
+        """Counts of both; ValueError when the windows are of different kinds.
+
+        Memory is bounded: beyond 2^23 distinct windows every second occurrence is let go.
+        """
         if (self.order, self.n_symbols) != (other.order, other.n_symbols):
             raise ValueError(
                 f"counts of {self.order}-grams of {self.n_symbols} symbols cannot be added to "
                 f"{other.order}-grams of {other.n_symbols}."
             )
-        codes = np.concatenate([self.codes, other.codes])
-        return NgramCounts(
+        share = min(self.share, other.share)
+        parts = [self.thinned(share), other.thinned(share)]
+        codes, counts = _merge(
+            np.concatenate([part.codes for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+        )
+        both = NgramCounts(
             self.order,
             self.n_symbols,
-            *_merge(codes, np.concatenate([self.counts, other.counts])),
+            codes,
+            counts,
             self.symbols + other.symbols,
             self.n_sequences + other.n_sequences,
             self.n_rows + other.n_rows,
+            share,
         )
+        while both.codes.size > _MOST_WINDOWS:
+            both = both.thinned(both.share / 2)
+        return both
+
+    def thinned(self, share: float) -> NgramCounts:
+        """Counts of a uniform sample of the windows, that holds `share` of all ever counted.
+
+        Positions are sampled, not distinct windows, which would bias all moments.  The draw
+        depends on the data alone.
+        """
+        if share == self.share:
+            return self
+        rng = np.random.default_rng([self.n_rows, self.codes.size])
+        return self._recounted(rng.binomial(self.counts, share / self.share), share)
 
     def shortened(self, order: int) -> NgramCounts:
         """Counts of the first `order` symbols of the windows; O(U)."""
         codes = self.codes // (self.n_symbols + 1) ** (self.order - order)
         first = np.flatnonzero(np.diff(codes, prepend=-1))
-        return NgramCounts(
-            order,
-            self.n_symbols,
-            codes[first],
-            np.add.reduceat(self.counts, first) if first.size else self.counts,
-            self.symbols,
-            self.n_sequences,
-            self.n_rows,
+        return replace(
+            self,
+            order=order,
+            codes=codes[first],
+            counts=np.add.reduceat(self.counts, first) if first.size else self.counts,
         )
 
     def resampled(self, rng: np.random.Generator) -> NgramCounts:
         """Poisson bootstrap: the counts that another sample of the same size might have had."""
-        counts = rng.poisson(self.counts)
+        return self._recounted(rng.poisson(self.counts), self.share)
+
+    def _recounted(self, counts: NDArray[np.int64], share: float) -> NgramCounts:
         kept = counts > 0
-        return replace(self, codes=self.codes[kept], counts=counts[kept])
+        return replace(self, codes=self.codes[kept], counts=counts[kept], share=share)
 
     def windows(self) -> NDArray[np.int32]:
         """(U, order) symbols of the distinct windows, `n_symbols` where missing."""

@@ -3,7 +3,7 @@
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
 3. Race by successive halving: fit the trigrams from every start (composite EM) and keep half;
-   a few steps of EM on the data, or on a sample of large data, and keep a fifth; a few more.
+   a few steps of EM on the data, or on a sample of large data, and keep half; and so on.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 Fits of the trigrams rank starts only weakly, and so do the first steps of EM; that is why the
@@ -40,7 +40,7 @@ OnStep = Callable[[str, int, float], None]
 N_STARTS = 16
 _COMPOSITE_STEPS = 30
 _COMPOSITE_TOL = 1e-5  # nats a window
-_ROUNDS = ((1 / 2, 10), (1 / 5, 20))  # share of the starts kept, EM steps each
+_ROUNDS = ((1 / 2, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts kept, EM steps each
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
 _LARGE_ALPHABET = 1000
 _SMALLEST_RATIO = 1e-3

@@ -1,0 +1,43 @@
+"""Bounded memory of n-gram counts: uniform samples of positions, decided by the data alone."""
+
+import numpy as np
+
+from spectral_nn.moments import ngrams
+from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
+from spectral_nn.sequences import Sequences
+
+
+def _counted(rng, n, d=6):
+    (chunk,) = ngram_chunks(Sequences.from_lengths(rng.integers(0, d, n).astype(np.int32)), 5)
+    return count_ngrams(chunk, 5, d)
+
+
+def test_sums_stay_below_the_bound_and_totals_stay_whole(rng, monkeypatch):
+    monkeypatch.setattr(ngrams, "_MOST_WINDOWS", 500)
+    parts = [_counted(rng, 1000) for _ in range(6)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+        assert total.codes.size <= 500
+    assert total.n_rows == 6000
+    assert total.n_tokens == 6000
+    assert total.share < 0.25
+    assert abs(total.counts.sum() / (6000 * total.share) - 1) < 0.15
+
+
+def test_thinning_keeps_proportions_and_draws_the_same_again(rng):
+    counts = _counted(rng, 200_000, d=2)
+    thin = counts.thinned(0.25)
+    again = counts.thinned(0.25)
+    np.testing.assert_array_equal(thin.counts, again.counts)
+    np.testing.assert_array_equal(thin.codes, counts.codes)
+    expected = counts.counts / 4
+    assert (np.abs(thin.counts - expected) < 5 * np.sqrt(expected)).all()
+    assert counts.thinned(1.0) is counts
+
+
+def test_shares_are_levelled_before_adding(rng):
+    whole, thin = _counted(rng, 50_000, d=2), _counted(rng, 50_000, d=2).thinned(0.5)
+    both = whole + thin
+    assert both.share == 0.5
+    assert abs(both.counts.sum() / 50_000 - 1) < 0.02
