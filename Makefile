@@ -43,5 +43,6 @@ notebooks: $(STAMP)
 	for script in examples/plot_*.py; do \
 	    notebook=$${script%.py}.ipynb; \
 	    $(BIN)/jupytext --set-kernel python3 --to ipynb --output $$notebook $$script && \
-	    $(BIN)/python -m nbconvert --to notebook --execute --inplace $$notebook || exit 1; \
+	    $(BIN)/python -m nbconvert --to notebook --execute --inplace \
+	        --ExecutePreprocessor.record_timing=False $$notebook || exit 1; \
 	done

@@ -173,12 +173,14 @@ def print_table(our_runs: list[Run], their_runs: list[Run]) -> None:
         if name.startswith(("ours, mean", "hmmlearn, a")):
             print("-" * 76)
         print(f"{name:<28}{seconds:>9.2f}{train:>18.4f}{held_out:>21.4f}")
+    gain = best.held_out - mean[2]
     better = sum(run.held_out < best.held_out for run in our_runs)
     print(
         f"\nhmmlearn's best of {len(their_runs)} takes {total / mean[0]:.0f} times as long as a "
         f"fit of ours, one restart {mean_one[0] / mean[0]:.1f} times.\n"
         f"Held out, {better} of {len(our_runs)} seeds of ours are better than the best of "
-        f"{len(their_runs)}; the mean of ours is {mean[2] - best.held_out:+.4f} bits away."
+        f"{len(their_runs)};\nthe mean of ours is {abs(gain):.4f} bits a character "
+        f"{'better' if gain > 0 else 'worse'}."
     )
     print_settings()
 

@@ -106,7 +106,14 @@ def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Path:
     rank = np.arange(1, len(noise) + 1)
     ax.fill_between(rank[1:], 1e-3, noise[1:], color=THEIRS, alpha=0.15, linewidth=0)
     ax.plot(rank[1:], noise[1:], color=THEIRS, linewidth=1.2)
-    ax.text(rank[1], noise[-1] * 0.94, "the same characters, shuffled", color=THEIRS, va="top")
+    ax.text(
+        rank[1] + 0.3,
+        noise[-1] * 0.92,
+        "the same characters, shuffled",
+        color=THEIRS,
+        va="top",
+        bbox={"facecolor": "#f7e9e1", "edgecolor": "none", "pad": 1},
+    )
     ax.set_ylim(noise.min() / 1.5, 6)
     _title(ax, "The spectrum has no gap: for a text, K is a budget")
     return _save(figure, "spectrum.png")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from spectral_nn.moments import ngrams
 from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
 from spectral_nn.sequences import Sequences
 
@@ -157,6 +158,11 @@ def test_window_order_fits_an_int64(d, order):
     assert (d + 1) ** order < 2**63
 
 
+def test_an_alphabet_whose_trigrams_do_not_fit_is_an_error():
+    with pytest.raises(ValueError, match="2097152"):
+        window_order(2**21)
+
+
 def test_resampled_keeps_the_expected_counts(rng):
     counts = count([rng.integers(0, 3, 3000).tolist()], 3, 3)
     draws = [counts.resampled(rng) for _ in range(200)]
@@ -175,3 +181,32 @@ def test_resampled_drops_windows_that_were_not_drawn(rng):
     again = counts.resampled(rng)
     assert 0.5 * counts.codes.size < again.codes.size < 0.75 * counts.codes.size  # 1 - 1/e
     assert np.isin(again.codes, counts.codes).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_thinned_samples_positions(rng, share):
+    """Frequent and rare windows keep the same share; the rest is still known."""
+    values = np.minimum(rng.zipf(1.3, 60_000), 40) - 1
+    counts = count([values.tolist()], 3, 40)
+    thin = counts.thinned(share)
+    kept = np.zeros_like(counts.counts)
+    kept[np.searchsorted(counts.codes, thin.codes)] = thin.counts
+    assert (kept <= counts.counts).all()
+    assert (thin.counts > 0).all()
+    for low, high in ((1, 1), (2, 5), (6, 50), (51, 10**6)):
+        group = (counts.counts >= low) & (counts.counts <= high)
+        n = counts.counts[group].sum()
+        assert abs(kept[group].sum() - share * n) < 5 * np.sqrt(n * share * (1 - share))
+    assert (thin.share, thin.n_rows) == (share, 60_000)
+    assert_array_equal(thin.symbols, counts.symbols)
+    assert_same(thin, counts.thinned(share))  # the data decide the draw
+    assert counts.thinned(1.0) is counts
+
+
+def test_thinned_sums_do_not_depend_on_the_order_of_the_two(rng, monkeypatch):
+    monkeypatch.setattr(ngrams, "_MOST_WINDOWS", 2000)
+    parts = [count([rng.integers(0, 30, n).tolist()], 3, 30) for n in (1500, 1400, 1300)]
+    a, b = parts[0] + parts[1], parts[2]
+    assert a.share < 1
+    assert_same(a + b, b + a)
+    assert (a + b).share <= a.share

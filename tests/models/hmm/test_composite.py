@@ -41,9 +41,7 @@ def test_em_on_population_windows_stays_at_the_truth_and_returns_to_it(rng):
     stay = maximise(expect_lanes(model, batches, dtype=np.float64), model, Priors())
     assert_allclose(stay.transmat, model.transmat, atol=1e-5)
     assert_allclose(stay.emissionprob, model.emissionprob, atol=1e-5)
-    moved = type(model)(
-        np.full(3, 1 / 3), np.full((3, 3), 1 / 3), 0.7 * model.emissionprob + 0.05
-    )
+    moved = type(model)(np.full(3, 1 / 3), np.full((3, 3), 1 / 3), 0.7 * model.emissionprob + 0.05)
     for _ in range(400):
         moved = maximise(expect_lanes(moved, batches, dtype=np.float64), moved, Priors())
     assert parameter_errors(moved, model)["emissionprob"] < 0.02

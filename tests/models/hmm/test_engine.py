@@ -69,7 +69,7 @@ def test_chains_that_mix_go_in_lanes(mixing, dtype, rtol):
 
 
 def test_slower_chains_widen_the_burn_in(rng):
-    parameters, sequences = cycle(0.12, rng)
+    parameters, sequences = cycle(0.2, rng)
     engine = engine_of(sequences, 20_000, 6)
     before = engine.burn_in
     found = engine.expect(parameters)

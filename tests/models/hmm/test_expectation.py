@@ -1,5 +1,7 @@
 """E-steps: all paths by brute force, hmmlearn, lanes against the exact recursion, merging."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hmmlearn.hmm import CategoricalHMM as Rival
@@ -115,10 +117,10 @@ def test_cut_lanes_are_their_windows_sums_over_all_paths(seed, n_components, len
     batches = lane_batches(Sequences(codes, offsets), length, burn_in, 3, rng=rng)
     found = expect_lanes(parameters, batches, dtype=np.float64)
     table, expected = emission_table(parameters.emissionprob), None
-    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for begin, end in pairwise(offsets):
         edges = (end - begin) * np.arange(-(-(end - begin) // length) + 1)
         edges = begin + edges // (len(edges) - 1)
-        for first, stop in zip(edges[:-1], edges[1:], strict=True):
+        for first, stop in pairwise(edges):
             low, high = max(first - burn_in, begin), min(stop + burn_in, end)
             part = by_enumeration(
                 parameters.startprob if low == begin else stationary(parameters.transmat),
@@ -158,7 +160,9 @@ def test_integer_weights_are_repetitions(rng):
     arrays = [rng.integers(0, 6, n).astype(np.int32) for n in (1, 9, 40, 2)]
     weight = np.array([3, 1, 2, 5])
     weighted = lane_batches(Sequences.from_list(arrays), 64, 0, 5, weight=weight)
-    repeated = Sequences.from_list([a for a, w in zip(arrays, weight, strict=True) for _ in range(w)])
+    repeated = Sequences.from_list(
+        [a for a, w in zip(arrays, weight, strict=True) for _ in range(w)]
+    )
     found = expect_lanes(parameters, weighted, dtype=np.float64)
     assert_close(found, expect_exact(parameters, repeated), 1e-12)
     assert_allclose(found.start.sum(), 11)

@@ -111,11 +111,11 @@ def test_many_short_sequences_are_as_good_as_a_long_one(rng):
     assert parameter_errors(unmixed(found, counts), model)["emissionprob"] < 0.05
 
 
-def test_unseen_symbols_get_nothing_and_break_nothing(rng):
+def test_unseen_symbols_get_next_to_nothing_and_break_nothing(rng):
     model = three_state_model()
     counts = counted(Sequences.from_lengths(2 * sample_hmm(model, 50_000, rng)[0][0]), 5, 12)
     found = decompose(whitened_moments(counts, 3, rng), counts, rng)
-    assert not found.emissionprob[:, 1::2].any()
+    assert found.emissionprob[:, 1::2].max() < 1e-5
     even = HMMParameters(found.startprob, found.transmat, found.emissionprob[:, ::2])
     assert parameter_errors(even, model)["emissionprob"] < 0.15
 
