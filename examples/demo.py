@@ -11,14 +11,10 @@ from bench.harness import confine_to_one_thread, cpu_model, environment
 
 confine_to_one_thread()  # before numpy is imported
 
-import contextlib
-import io
-import re
 import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,42 +72,20 @@ class LiveLine:
         sys.__stderr__.flush()
 
 
-class Listener(io.TextIOBase):
-    """Takes the lines that a verbose fit writes to standard error: stage, step, objective."""
-
-    def __init__(self, on_step: Callable[[str, float], None]) -> None:
-        self._on_step = on_step
-
-    def write(self, line: str) -> int:
-        """Pass on one line; what is not progress (a warning) goes where it would have gone."""
-        found = re.match(r"(\S.*?\s+\d+)\s+(-?\d+\.\d+|nan)\b", line)
-        if found:
-            self._on_step(" ".join(found[1].split()), float(found[2]))
-        else:
-            sys.__stderr__.write(line)
-        return len(line)
-
-
 def fit_ours(split: Split, seed: int, line: LiveLine) -> Run:
     """Our estimator with its defaults."""
     curve: list[tuple[float, float]] = []
     begin = time.perf_counter()
 
-    def on_step(stage: str, objective: float) -> None:
+    def on_step(stage: str, step: int, objective: float) -> None:
         elapsed = time.perf_counter() - begin
-        line.show(f"  ours, seed {seed}: {elapsed:.1f} s, {stage}")
+        line.show(f"  ours, seed {seed}: {elapsed:.1f} s, {stage} {step}")
         if stage.startswith(("race", "EM")):  # the stages that see the text itself
             curve.append((elapsed, bits_per_symbol(objective, split.train.size)))
 
-    with contextlib.redirect_stderr(Listener(on_step)):
-        parameters, seconds, model = ours.fit(
-            split.train,
-            split.offsets,
-            N_COMPONENTS,
-            split.n_symbols,
-            seed=seed,
-            verbose=True,
-        )
+    parameters, seconds, model = ours.fit(
+        split.train, split.offsets, N_COMPONENTS, split.n_symbols, seed=seed, verbose=on_step
+    )
     run = _scored(split, parameters, seconds)
     run.model, run.curve, run.likelihood = model, curve, model.monitor_.history[-1]
     line.end(f"  ours, seed {seed}: {seconds:.2f} s, held out {run.held_out:.4f} bits")

@@ -1,9 +1,11 @@
 """How a fit reports: lines on standard error, and the monitor that stays with the model."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["ConvergenceMonitor", "Progress"]
+__all__ = ["ConvergenceMonitor", "listener"]
 
 
 @dataclass
@@ -15,7 +17,7 @@ class ConvergenceMonitor:
     tol : float or None
     n_iter : int
         Most steps allowed.
-    verbose : bool or int
+    verbose : bool, int or callable
     history : list of float
         Objective before each step: log-likelihood of the training data plus the log prior, in
         nats.  Never falls.
@@ -25,7 +27,7 @@ class ConvergenceMonitor:
 
     tol: float | None
     n_iter: int
-    verbose: bool | int = False
+    verbose: Any = False
     history: list[float] = field(default_factory=list)
     converged: bool = False
 
@@ -33,6 +35,13 @@ class ConvergenceMonitor:
     def iter(self) -> int:
         """Number of entries in ``history``."""
         return len(self.history)
+
+
+def listener(verbose: Any) -> Callable[[str, int, float], None] | None:
+    """Who is told of progress: the caller's function, lines on standard error, or nobody."""
+    if callable(verbose):
+        return verbose
+    return Progress() if verbose else None
 
 
 class Progress:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from spectral_estimators._inference import HMMInference
-from spectral_estimators._progress import ConvergenceMonitor, Progress
+from spectral_estimators._progress import ConvergenceMonitor, listener
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
@@ -66,8 +66,9 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         Most EM steps on all data.  0: no likelihood step of any kind, only the start.
     tol : float, optional
         EM stops when a step gains less, in nats.  None: 1e-5 nats for each token.
-    verbose : bool or int, default=False
-        Print progress to standard error.
+    verbose : bool, int or callable, default=False
+        Print progress to standard error; or hand it to a function
+        ``(stage, step, objective in nats)``.
     params, init_params : str made of "s", "t", "e", default="ste"
         Which of startprob, transmat and emissionprob ``fit`` re-estimates, and which it
         starts anew.  A part not in ``init_params`` starts from the attribute as it stands
@@ -151,7 +152,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         "random_state": ["random_state"],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "tol": [Real, None],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", callable],
         "params": [str],
         "init_params": [str],
         "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
@@ -174,7 +175,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         random_state: Any = None,
         n_iter: int = 100,
         tol: float | None = None,
-        verbose: bool | int = False,
+        verbose: Any = False,
         params: str = "ste",
         init_params: str = "ste",
         init: str = "tensor",
@@ -272,7 +273,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         how: dict[str, Any] = {
             "rng": spawn_rng(self.random_state),
             "n_jobs": self.n_jobs,
-            "on_step": Progress() if self.verbose else None,
+            "on_step": listener(self.verbose),
         }
         if self.n_components != "auto":
             return self._assign(fit_hmm(codes, options, **how), counts=None)
@@ -286,8 +287,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
 
         The n-gram counts of the data are kept, not the data, and counts add up: the model is the
         same whether the sequences come in one call or in many.  Memory stays bounded: beyond
-        2**23 distinct n-grams (128 MiB) a uniform sample of them is kept.  It is fitted to the n-grams; `fit`, which walks the data again, also
-        uses what lies further apart.
+        2**23 distinct n-grams (128 MiB) a uniform sample of them is kept.  It is fitted to the
+        n-grams; `fit`, which walks the data again, also uses what lies further apart.
 
         Parameters
         ----------
@@ -340,7 +341,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             total,
             options,
             rng=spawn_rng(self.random_state),
-            on_step=Progress() if self.verbose else None,
+            on_step=listener(self.verbose),
         )
         return self._assign(result, counts=total)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +66,11 @@ def choose_n_components(
     n_components : int
     evidence : what was found for each K tried, in order.
 
+    Warns
+    -----
+    UserWarning
+        If 64 states, the most that are tried, are the best.
+
     Raises
     ------
     ValueError
@@ -97,6 +103,14 @@ def choose_n_components(
             best, reference, without_gain = n_components, found, 0
         else:
             without_gain += 1
+    if best == _GRID[-1]:
+        warnings.warn(
+            f"n_components='auto' stopped at {best}, the largest number of states it tries: the "
+            f"last step still gained {evidence[-1].gain:.3g} nats a held-out symbol. The data may "
+            "not be those of a hidden Markov model; choose n_components by what you can afford.",
+            UserWarning,
+            stacklevel=4,
+        )
     return best, evidence
 
 

@@ -360,6 +360,13 @@ def test_workers_do_not_change_the_numbers(data, fitted):
         same_model(CategoricalHMM(**QUICK, n_jobs=2).fit(data[0]), fitted, rtol=1e-12)
 
 
+def test_verbose_may_be_a_function(data):
+    told = []
+    model = CategoricalHMM(**QUICK, verbose=lambda *step: told.append(step)).fit(data[0])
+    objectives = [value for stage, _, value in told if stage == "EM"]
+    assert objectives == model.monitor_.history
+
+
 def test_verbose_reports(data, capsys):
     CategoricalHMM(**QUICK, verbose=True).fit(data[0])
     out, err = capsys.readouterr()
