@@ -30,7 +30,8 @@ from spectral_estimators._validation import (
     spawn_rng,
 )
 from spectral_nn.execute.runner import runner
-from spectral_nn.recipes.hmm import HMMOptions, count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm import count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm_options import HMMOptions
 from spectral_nn.recipes.hmm_order import choose_n_components
 from spectral_nn.sequences import Sequences, SequenceStream
 

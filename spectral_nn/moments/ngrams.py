@@ -88,7 +88,7 @@ class NgramCounts:
         """
         if share == self.share:
             return self
-        rng = np.random.default_rng([self.n_rows, self.codes.size])
+        rng = np.random.default_rng([self.n_rows, self.codes.size, int(self.codes.sum() % 2**32)])
         return self._recounted(rng.binomial(self.counts, share / self.share), share)
 
     def shortened(self, order: int) -> NgramCounts:
@@ -118,8 +118,20 @@ class NgramCounts:
 
 
 def window_order(n_symbols: int) -> int:
-    """Longest odd window, at most 5, whose codes fit an int64."""
-    return 5 if 5 * np.log2(n_symbols + 1) < 63 else 3
+    """Longest odd window, at most 5, whose codes fit an int64.
+
+    Raises
+    ------
+    ValueError
+        If not even trigrams do: beyond 2,097,151 symbols.
+    """
+    bits = np.log2(n_symbols + 1)
+    if 3 * bits >= 63:
+        raise ValueError(
+            f"n_symbols={n_symbols} is too many: trigrams fit 64 bits up to 2,097,151 symbols. "
+            "Group rare symbols (n_features below 2097152)."
+        )
+    return 5 if 5 * bits < 63 else 3
 
 
 @dataclass(frozen=True, eq=False)

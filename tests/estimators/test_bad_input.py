@@ -195,10 +195,10 @@ def test_an_error_in_the_middle_of_a_fit_leaves_nothing(monkeypatch):
             raise RuntimeError("out of luck")
         return original(*_, **__)
 
-    from spectral_nn.recipes import hmm
+    from spectral_nn.recipes import hmm_climb
 
-    original = hmm.maximise
-    monkeypatch.setattr(hmm, "maximise", fails_late)
+    original = hmm_climb.maximise
+    monkeypatch.setattr(hmm_climb, "maximise", fails_late)
     model = CategoricalHMM(2, n_init=2)
     before = dict(vars(model))
     with pytest.raises(RuntimeError, match="out of luck"):

@@ -329,8 +329,8 @@ def test_steps_are_told(small):
         data, HMMOptions(3, 6, n_init=4, n_iter=9), rng=rng_of(), on_step=lambda *x: told.append(x)
     )
     stages = [stage for stage, _, _ in told]
-    assert stages[0] == "counted windows"
-    assert any(stage.startswith("moments") for stage in stages)
+    assert stages[0] == "distinct windows"
+    assert any(stage.startswith("windows") for stage in stages)
     assert any(stage.startswith("race") for stage in stages)
     assert [value for stage, _, value in told if stage == "EM"] == fit.history
 

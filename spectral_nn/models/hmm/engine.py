@@ -69,7 +69,7 @@ class LaneEngine:
     def expect(self, parameters: HMMParameters) -> HMMStatistics:
         """Statistics of all data; widens the burn-in, or goes exact, where lanes disagree."""
         while True:
-            statistics = total(self._run, self.statistic(parameters), self._chunks())
+            statistics = total(self._run, partial(self.statistic, parameters), self._chunks())
             self.lane_error = statistics.lane_error
             if self.exact or self.lane_error <= _TOLERANCE[self._dtype.itemsize]:
                 return statistics
@@ -87,11 +87,16 @@ class LaneEngine:
             rows += chunk.values.shape[0] if self.exact else chunk.n_rows
         return chosen
 
-    def statistic(self, parameters: HMMParameters) -> Callable[[Any], HMMStatistics]:
-        """The E-step as a picklable function of a chunk."""
+    @property
+    def statistic(self) -> Callable[[HMMParameters, Any], HMMStatistics]:
+        """The E-step of a chunk, which can be sent to a worker without this engine."""
         if self.exact:
-            return partial(expect_exact, parameters, labelled=self._labelled)
-        return partial(expect_lanes, parameters, dtype=self._dtype, labelled=self._labelled)
+            return partial(expect_exact, labelled=self._labelled)
+        return partial(expect_lanes, dtype=self._dtype, labelled=self._labelled)
+
+    def notes(self) -> dict[str, Any]:
+        """What diagnostics keep of the lanes."""
+        return {"lane_error": self.lane_error, "burn_in": self.burn_in, "exact": self.exact}
 
     def _chunks(self) -> Iterable[Any]:
         """Chunks in order, kept between passes when the data are in memory."""

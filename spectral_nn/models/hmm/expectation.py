@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -47,14 +49,15 @@ def expect_lanes(
     matrix[0, :n_components, :n_components] = parameters.transmat
     matrix[1] = matrix[0].T
     entries = np.zeros((2, size, LANES), dtype=dtype)
-    if batches.joined.size:
+    if not (batches.own[:, 2].astype(bool) | (batches.weight == 0)).all():
         entries[0, :n_components] = stationary(parameters.transmat)[:, None]
     entries[1, :n_components] = parameters.startprob[:, None]
     n_batches = batches.own.shape[0] if batches.joined.size else 0
     boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
+    layout = (batches.symbols, batches.offsets, batches.own)
     start, xi, emit, log_likelihood = expect_batches(
-        entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(), batches.symbols,
-        batches.offsets, batches.own, batches.weight.astype(dtype), boundary,
+        entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
+        *map(_writeable, layout), batches.weight.astype(dtype), boundary,
     )  # fmt: skip
     states = slice(n_components)
     return HMMStatistics(
@@ -80,10 +83,16 @@ def expect_exact(
     start = np.zeros(parameters.n_components)
     trans, emit = np.zeros_like(parameters.transmat), np.zeros_like(table)
     log_likelihood = expect_sequences(
-        parameters.startprob, parameters.transmat, table,
-        sequences.values, sequences.offsets, start, trans, emit,
+        *map(_writeable, (parameters.startprob, parameters.transmat, table)),
+        *map(_writeable, (sequences.values, sequences.offsets)),
+        start, trans, emit,
     )  # fmt: skip
     return HMMStatistics(start, trans, emit, log_likelihood)
+
+
+def _writeable(x: Any) -> NDArray:
+    """C-ordered and writeable: Numba would compile again for what workers get read-only."""
+    return np.require(x, requirements=["C", "W"])
 
 
 def _disagreement(boundary: NDArray, joined: NDArray[np.int64]) -> float:

@@ -44,8 +44,9 @@ def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, 
         for lane in range(LANES):
             if own[0, lane] <= t < own[1, lane]:
                 product[lane] *= total[lane]
-        if t % 8 == 7 or t == n_steps - 1:  # eight float32 factors cannot underflow in float64
-            for lane in range(LANES):
+        last = t % 8 == 7 or t == n_steps - 1
+        for lane in range(LANES):  # a logarithm of eight factors, or of those that may underflow
+            if last or product[lane] < 1e-200:
                 log_p[lane] += np.log(product[lane])
                 product[lane] = 1
 
@@ -145,7 +146,7 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
             filtered, emitted, work, started, xi, emit,
         )  # fmt: skip
         for lane in range(LANES):
-            if own[b, 1, lane] > own[b, 0, lane]:
+            if weight[b, lane] > 0:
                 log_likelihood += weight[b, lane] * log_p[lane]
             if own[b, 2, lane]:
                 for k in range(size):

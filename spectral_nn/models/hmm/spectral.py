@@ -8,7 +8,7 @@ their common eigenvectors give B, and a convex fit of the bigrams gives the tran
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from spectral_nn.tensors import cp_als, jennrich, project_simplex, whiten_cross
 
 _FLOOR = 1e-3  # singular values are floored at this share of the first
 _EXTRA = 10  # singular values kept beyond K, for the spectrum
-_UNIGRAM = 1e-2  # share of the unigram distribution mixed into each state
+_MOST_SMOOTHING = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +113,25 @@ def decompose(
     loadings = scale[:, None] * (u[:, :rank] @ diagonals)
     emission = np.zeros((n_components, counts.n_symbols))
     emission[:, seen] = _rows_on_simplex(loadings.T)
-    emission = (1 - _UNIGRAM) * emission + _UNIGRAM * frequency
-    return fit_transitions(emission, counts)
+    share = smoothing(counts)
+    unigram = (counts.symbols + 1) / (counts.symbols + 1).sum()
+    emission = (1 - share) * emission + share * unigram
+    return without_zeros(fit_transitions(emission, counts), share)
+
+
+def smoothing(counts: NgramCounts) -> float:
+    """Share of a broad distribution mixed into decomposed ones: as large as their own error."""
+    return min(_MOST_SMOOTHING, max(counts.n_tokens, 1) ** -0.5)
+
+
+def without_zeros(parameters: HMMParameters, share: float) -> HMMParameters:
+    """Mix a uniform share into starts and transitions: EM cannot leave a zero."""
+    uniform = 1 / parameters.n_components
+    return replace(
+        parameters,
+        startprob=(1 - share) * parameters.startprob + share * uniform,
+        transmat=(1 - share) * parameters.transmat + share * uniform,
+    )
 
 
 def _rows_on_simplex(loadings: NDArray) -> NDArray:

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.spectral import fit_transitions
+from spectral_nn.models.hmm.spectral import fit_transitions, smoothing, without_zeros
 from spectral_nn.moments.ngrams import NgramCounts
 
 _SMOOTHING = 0.1
@@ -57,4 +57,5 @@ def cluster_start(
     mass = emission.sum(axis=1, keepdims=True)
     emission = np.where(mass > 0, emission / np.where(mass > 0, mass, 1), frequency)
     noise = rng.dirichlet(np.ones(d), n_components) if n_clusters < n_components else frequency
-    return fit_transitions((1 - _SMOOTHING) * emission + _SMOOTHING * noise, counts)
+    emission = (1 - _SMOOTHING) * emission + _SMOOTHING * noise
+    return without_zeros(fit_transitions(emission, counts), smoothing(counts))

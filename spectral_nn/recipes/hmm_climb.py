@@ -1,0 +1,74 @@
+"""EM of the categorical hidden Markov model, with any E-step: what a worker is sent to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from spectral_nn.execute.runner import SerialRunner, total
+from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise, relax
+from spectral_nn.refine.em import EMResult, em
+
+OnStep = Callable[[str, int, float], None]
+
+
+def silent(stage: str, step: int, value: float) -> None:
+    """Progress that nobody listens to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Climber:
+    """The objective of a fit, log-likelihood plus log prior, and EM towards it.
+
+    Attributes
+    ----------
+    priors : pseudo-counts.
+    update : which of "s", "t", "e" to re-estimate.
+    """
+
+    priors: Priors
+    update: str = "ste"
+
+    def objective(self, statistics: HMMStatistics, parameters: HMMParameters) -> float:
+        """Log-likelihood plus log prior, nats."""
+        return statistics.log_likelihood + self.priors.log_density(parameters)
+
+    def maximise(self, statistics: HMMStatistics, parameters: HMMParameters) -> HMMParameters:
+        """M-step."""
+        return maximise(statistics, parameters, self.priors, self.update)
+
+    def climb(
+        self,
+        start: HMMParameters,
+        expect: Callable[[HMMParameters], HMMStatistics],
+        n_iter: int,
+        tol: float,
+        tell: OnStep = silent,
+    ) -> EMResult[HMMParameters]:
+        """EM from a start with a given E-step."""
+        return em(
+            start,
+            expect=expect,
+            objective=self.objective,
+            maximise=self.maximise,
+            relax=relax,
+            n_iter=n_iter,
+            tol=tol,
+            on_step=partial(tell, "EM"),
+        )
+
+    def climb_chunks(
+        self,
+        start: HMMParameters,
+        statistic: Callable[[HMMParameters, Any], HMMStatistics],
+        chunks: Iterable[Any],
+        n_iter: int,
+        tol: float,
+    ) -> EMResult[HMMParameters]:
+        """EM on some chunks, in this process; everything it takes can be sent to a worker."""
+        return self.climb(
+            start, lambda p: total(SerialRunner(), partial(statistic, p), chunks), n_iter, tol
+        )
