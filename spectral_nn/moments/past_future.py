@@ -71,9 +71,18 @@ def past_future(counts: NgramCounts) -> PastFuture:
     )
 
 
-def _features(symbols: NDArray, weight: NDArray, n_symbols: int, n: int) -> sparse.csr_matrix:
-    """Scaled one-hot features of each lag and of the frequent pairs of the two nearest."""
-    blocks = [_one_hot(column, column < n_symbols, n_symbols) for column in symbols.T]
+def _features(
+    symbols: NDArray[np.int32], weight: NDArray[np.float64], n_symbols: int, n: int
+) -> sparse.csr_matrix:
+    """Scaled one-hot features of each lag, and of the frequent pairs of the two nearest.
+
+    A feature divided by the root of its frequency has noise of one size, so D features have noise
+    of size sqrt(D / n).  Pairs are many: weighted down to half the noise of the lags they still
+    add the directions that single symbols lack, and more than halve the error of the transitions
+    of a planted model (K=4, d=20, n=3e4) against full weight.
+    """
+    parts = [_one_hot(column, column < n_symbols, n_symbols) for column in symbols.T]
+    sizes = np.ones(n_symbols * len(parts))
     if symbols.shape[1] > 1:
         pair = symbols[:, 0].astype(np.int64) * n_symbols + symbols[:, 1]
         whole = (symbols[:, :2] < n_symbols).all(axis=1)
@@ -82,10 +91,14 @@ def _features(symbols: NDArray, weight: NDArray, n_symbols: int, n: int) -> spar
         rank = np.empty(codes.size, dtype=np.int64)
         rank[np.argsort(-mass, kind="stable")] = np.arange(codes.size)
         frequent = whole & (rank[column] < _MOST_PAIRS)
-        blocks.append(_one_hot(rank[column], frequent, min(codes.size, _MOST_PAIRS)))
-    features = sparse.hstack(blocks, format="csr")
+        n_pairs = min(codes.size, _MOST_PAIRS)
+        parts.append(_one_hot(rank[column], frequent, n_pairs))
+        sizes = np.append(
+            sizes, np.full(n_pairs, min(1.0, 0.5 * np.sqrt(sizes.size / max(n_pairs, 1))))
+        )
+    features = sparse.hstack(parts, format="csr")
     frequency = features.T @ weight
-    return features @ sparse.diags_array(1 / np.sqrt(frequency + 5 / n))
+    return features @ sparse.diags_array(sizes / np.sqrt(frequency + 5 / n))
 
 
 def _one_hot(column: NDArray, present: NDArray, width: int) -> sparse.csr_matrix:
