@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.execute.runner import Runner, SerialRunner, runner, total
-from spectral_nn.models.hmm.composite import window_batches
+from spectral_nn.models.hmm.composite import MOST_WINDOWS, window_batches
 from spectral_nn.models.hmm.engine import LaneEngine
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -34,6 +34,7 @@ from spectral_nn.sequences import Sequences, SequenceStream
 __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 
 _COMPOSITE_STEPS = 30
+_LEAST_WINDOWS = 2**12
 _COMPOSITE_TOL = 1e-5  # nats a window
 _ROUNDS = ((1 / 2, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts kept, EM steps each
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
@@ -87,7 +88,9 @@ def fit_hmm(
         if options.init == "random" and len(starts) > 1:
             return _baum_welch(problem, starts, run, tell)
         if len(starts) > 1:
-            starts = _on_windows(starts, problem, run, rng, tell)
+            # More windows than a sixth of the positions would cost more than a look at the data.
+            most = int(np.clip(counts.n_rows // 6, _LEAST_WINDOWS, MOST_WINDOWS))
+            starts = _on_windows(starts, problem, run, rng, tell, most)
             starts = _on_data(starts, problem, engine, run, tell)
         result = problem.climb(starts[0].parameters, engine, tell)
         return _finished(result, starts, notes | engine.notes())
@@ -159,11 +162,12 @@ def _on_windows(
     run: Runner,
     rng: np.random.Generator,
     tell: OnStep,
+    most: int = MOST_WINDOWS,
 ) -> list[Start]:
     """Composite EM from every start; all of them, best first."""
     options, counts = problem.options, problem.counts
     order = counts.order if options.n_components > options.n_symbols else 3
-    windows = window_batches(counts, order, rng)
+    windows = window_batches(counts, order, rng, most)
     climb = partial(
         problem.climber.climb_chunks,
         statistic=partial(expect_lanes, dtype=options.dtype),

@@ -15,30 +15,32 @@ from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.sequences import Sequences
 
-_MOST_WINDOWS = 2**16
+MOST_WINDOWS = 2**16
 
 
-def window_batches(counts: NgramCounts, order: int, rng: np.random.Generator) -> LaneBatches:
+def window_batches(
+    counts: NgramCounts, order: int, rng: np.random.Generator, most: int = MOST_WINDOWS
+) -> LaneBatches:
     """Distinct windows of the first `order` symbols as weighted lanes.
 
-    Where there are more than 65,536 distinct windows, positions are sampled uniformly, which
+    Where there are more than `most` distinct windows, positions are sampled uniformly, which
     leaves the composite likelihood unbiased (sampling distinct windows would not).
     """
     short = counts.shortened(order)
     weight = short.counts
-    if weight.size > _MOST_WINDOWS:
-        weight = rng.binomial(weight, _share_that_keeps(weight))
+    if weight.size > most:
+        weight = rng.binomial(weight, _share_that_keeps(weight, most))
     kept = weight > 0
     windows = short.windows()[kept]
     sequences = Sequences(windows.ravel(), np.arange(windows.shape[0] + 1) * order)
     return lane_batches(sequences, order, 0, counts.n_symbols, weight=weight[kept])
 
 
-def _share_that_keeps(weight: np.ndarray) -> float:
-    """Share of positions whose sample has about `_MOST_WINDOWS` distinct windows."""
+def _share_that_keeps(weight: np.ndarray, most: int) -> float:
+    """Share of positions whose sample has about `most` distinct windows."""
     low, high = 0.0, 1.0
     for _ in range(20):
         share = (low + high) / 2
         expected = np.sum(-np.expm1(weight * np.log1p(-share)))
-        low, high = (share, high) if expected < _MOST_WINDOWS else (low, share)
+        low, high = (share, high) if expected < most else (low, share)
     return low

@@ -17,7 +17,7 @@ from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import HMMStatistics
 from spectral_nn.sequences import Sequences, SequenceStream
 
-EXACT_ROWS = 2**14  # up to here the exact recursion is as fast as lanes and needs no burn-in
+EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
 _LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
 _CHUNK_STEPS = 2**12  # time steps of 32 lanes that a worker takes at once: 131,072 tokens
 _LANE_LENGTH = (128, 1024)

@@ -58,7 +58,7 @@ def test_positions_are_sampled_where_windows_are_too_many(rng):
     counts = _many_windows(rng)
     weight = window_batches(counts, 3, rng).weight
     kept = weight[weight > 0]
-    assert kept.size == pytest.approx(composite._MOST_WINDOWS, rel=0.02)
+    assert kept.size == pytest.approx(composite.MOST_WINDOWS, rel=0.02)
     assert (kept == np.rint(kept)).all()
     assert kept.sum() < counts.counts.sum()
 
