@@ -83,7 +83,9 @@ def _backward(
         _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backward, share)
         scatter(emit, smoothed, symbols, symbols_at + t * LANES, size)
         if t == 0:
-            start += smoothed
+            for k in range(size):
+                for lane in range(LANES):
+                    start[k * LANES + lane] += smoothed[k * LANES + lane] * own[2, lane]
         else:
             advance(backward, 0, back, onward, 0, size)
         if t and (counted - t == _BLOCK or t == 1):
@@ -115,7 +117,7 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
 
     Notes
     -----
-    6 size^2 flops a token in `_advance` and `_count`; memory 2 size LANES max(steps).
+    6 size^2 flops a token in `advance` and `count`; memory 2 size LANES max(steps).
     """
     step = entries.shape[1]
     size = step // LANES
@@ -126,8 +128,7 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
     emitted = np.empty(longest * step, dtype=matrix.dtype)
     work = np.empty((3, step), dtype=matrix.dtype)
     entry = np.empty(step, dtype=matrix.dtype)
-    started = np.empty(step)
-    start = np.zeros(size)
+    start = np.zeros(step)
     xi = np.zeros(size * size)
     emit = np.zeros(table.size)
     log_likelihood = 0.0
@@ -135,23 +136,22 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
         n_steps = offsets[b + 1] - offsets[b]
         at = offsets[b] * LANES
         log_p = np.zeros(LANES)
-        for k in range(step):
-            entry[k] = entries[own[b, 2, k % LANES], k]
+        for k in range(size):
+            for lane in range(LANES):
+                at_lane = k * LANES + lane
+                fresh = own[b, 2, lane] != 0
+                entry[at_lane] = entries[1, at_lane] if fresh else entries[0, at_lane]
         _forward(entry, matrix[0], table, symbols, at, n_steps, own[b], filtered, emitted, log_p)
         if boundary.shape[0]:
             _keep_boundary(boundary[b], filtered, own[b], size)
-        started[:] = 0
         _backward(
             matrix[1], symbols, at, n_steps, own[b], weight[b],
-            filtered, emitted, work, started, xi, emit,
+            filtered, emitted, work, start, xi, emit,
         )  # fmt: skip
         for lane in range(LANES):
             if weight[b, lane] > 0:
                 log_likelihood += weight[b, lane] * log_p[lane]
-            if own[b, 2, lane]:
-                for k in range(size):
-                    start[k] += started[k * LANES + lane]
-    return start, xi, emit, log_likelihood
+    return start.reshape(size, LANES).sum(axis=1), xi, emit, log_likelihood
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
