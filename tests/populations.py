@@ -39,4 +39,6 @@ def population_counts(parameters, order, size=10**13):
     codes = digits @ (d + 1) ** np.arange(order - 1, -1, -1)
     symbols = np.rint(parameters.startprob @ parameters.emissionprob * size).astype(np.int64)
     kept = counts > 0
-    return NgramCounts(order, d, codes[kept], counts[kept], symbols, 1, int(symbols.sum()))
+    return NgramCounts(
+        order, d, codes[kept], counts[kept], symbols, 0 * symbols, 1, int(symbols.sum())
+    )

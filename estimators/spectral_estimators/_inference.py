@@ -223,7 +223,10 @@ class HMMInference:
         if prefix is not None:
             if currstate is not None:
                 raise ValueError("Give currstate or prefix, not both.")
-            start = self._next_state(np.asanyarray(prefix), None)[0]
+            starts = self._next_state(prefix, None)
+            if len(starts) != 1:
+                raise ValueError(f"prefix must be one sequence, got {len(starts)}.")
+            start = starts[0]
         rng = check_random_state(self.random_state if random_state is None else random_state)
         symbols, states = recursions.sample(
             start, parameters.transmat, parameters.emissionprob, int(n_samples), rng, currstate

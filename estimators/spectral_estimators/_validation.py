@@ -240,7 +240,10 @@ def check_priors(estimator: Any, n_symbols: int) -> None:
             continue
         if k == "auto":
             raise ValueError(f"{name} is an array, which n_components='auto' cannot use.")
-        array = np.asarray(prior, dtype=np.float64)
+        try:
+            array = np.asarray(prior, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must be a number or an array of numbers: {error}") from error
         try:
             fits = np.broadcast_shapes(array.shape, shape) == shape
         except ValueError:
@@ -268,22 +271,17 @@ def check_letters(estimator: Any) -> None:
 
 
 def check_size(estimator: Any, source: Sequences | SequenceStream) -> None:
-    """Check that data in memory can carry the model and its start.
+    """Check that data in memory can carry the start.
 
     Raises
     ------
     ValueError
-        Naming ``n_components`` or ``init``.
+        Naming ``init``.
     """
     if not isinstance(source, Sequences):
         return
     k, init = estimator.n_components, estimator.init
-    n, longest = source.values.shape[0], int(source.lengths.max())
-    if k != "auto" and k > n:
-        raise ValueError(
-            f"n_components={k} states need at least as many observations; X has {n}. Use fewer "
-            "states or more data."
-        )
+    longest = int(source.lengths.max())
     if len(kept_parts(estimator)) == 3 or (init == "tensor" and k == 1):
         return
     least = {"tensor": 3, "spectral-clustering": 2}.get(init, 1)
@@ -355,6 +353,8 @@ def _labels(y: Any, source: Sequences) -> Any:
                 f"X has {len(source)} with lengths {_some(source.lengths)}. They must be equal."
             )
         return labels.values
+    if np.ndim(y) > 1 and np.shape(y)[:2] == (len(source), source.lengths[0]):
+        return np.ma.asarray(y).reshape(-1)  # laid out like a 3-D X, (m, t) or (m, t, 1)
     return y
 
 

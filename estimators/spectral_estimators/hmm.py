@@ -66,7 +66,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     n_iter : int, default=100
         Most EM steps on all data.  0: no likelihood step of any kind, only the start.
     tol : float, optional
-        EM stops when a step gains less, in nats.  None: 1e-5 nats for each token.
+        EM stops when a step gains less, in nats.  None: 3e-6 nats for each token.
     verbose : bool, int or callable, default=False
         Print progress to standard error; or hand it to a function
         ``(stage, step, objective in nats)``.
@@ -77,9 +77,11 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 16, or 1 for "random".
+        Number of starts.  None: 16, or 1 for "random".  Labels ``y``, or emissions kept by
+        ``init_params``, make the only start instead.
     n_jobs : int, optional
-        Worker processes, as joblib means it.
+        Worker processes, as joblib means it; the result does not depend on it.  `partial_fit`
+        only counts in parallel.
     device : {"cpu"}, optional
         Where the E-steps of ``fit`` run.
     dtype : {"float32", "float64"}, default="float32"
@@ -102,8 +104,9 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         ``history``, ``iter``, ``converged``.
     diagnostics_ : dict
         ``singular_values`` and ``sigma_ratio`` (smallest over largest) of the moments, ``starts``
-        (kind, composite and full objective of each), ``winner``, ``lane_error``,
-        ``auto_evidence``, as far as they apply.
+        (kind, composite and full objective of each, as far as it came), ``winner``, ``lane_error``
+        and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were
+        used), ``auto_evidence``, as far as they apply.
 
     Notes
     -----
@@ -284,12 +287,13 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         return self._assign(result, counts=None)
 
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
-        """Add data to what earlier calls have seen, and learn the parameters from all of it.
+        """Add data to what earlier calls of `partial_fit` have seen, and learn from all of it.
 
         The n-gram counts of the data are kept, not the data, and counts add up: the model is the
         same whether the sequences come in one call or in many.  Memory stays bounded: beyond
         2**23 distinct n-grams (128 MiB) a uniform sample of them is kept.  It is fitted to the
-        n-grams; `fit`, which walks the data again, also uses what lies further apart.
+        n-grams (``monitor_`` tells of their objective); `fit`, which walks the data again, also
+        uses what lies further apart.  Each call runs all starts anew, so states may change places.
 
         Parameters
         ----------
@@ -322,6 +326,13 @@ class CategoricalHMM(HMMInference, BaseEstimator):
             raise ValueError(
                 "n_components='auto' holds out data, but partial_fit and fit on a generator keep "
                 "only counts. Give n_components as a number."
+            )
+        preset = self.__dict__["n_features"]
+        if counts is not None and preset not in (None, counts.n_symbols):
+            raise ValueError(
+                f"n_features={preset}, but earlier calls of partial_fit counted "
+                f"{counts.n_symbols} symbols. Set n_features before the first call, or clone the "
+                "estimator and start again."
             )
         if counts is not None:
             n_symbols = counts.n_symbols

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+_TASKS_PER_WORKER = 32  # sent at once: enough to keep workers busy, and memory bounded
 
 
 class Runner(Protocol):
     """What a fit asks of whoever computes: `map` a picklable function over items, in order."""
 
-    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Sequence[T]:
-        """Results of ``function(item)`` in the order of the items."""
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Yield ``function(item)`` in the order of the items, some tens ahead at the most."""
 
 
 class SerialRunner:
     """Everything in this process."""
 
-    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Sequence[T]:
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Apply the function to one item after another."""
-        return [function(item) for item in items]
+        return map(function, items)
 
 
 class JoblibRunner:
     """Joblib workers: processes by default, or what the user's `joblib.parallel_config` says."""
 
-    def __init__(self, parallel: Any) -> None:
+    def __init__(self, parallel: Any, n_workers: int) -> None:
         self._parallel = parallel
+        self._wave = _TASKS_PER_WORKER * n_workers
 
-    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Sequence[T]:
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Send each item to a worker; an error or a killed worker raises here."""
         from sklearn.utils.parallel import delayed
 
-        return list(self._parallel(delayed(function)(item) for item in items))
+        waiting = iter(items)
+        while wave := list(islice(waiting, self._wave)):
+            yield from self._parallel(delayed(function)(item) for item in wave)
 
 
 @contextmanager
@@ -52,18 +58,30 @@ def runner(n_jobs: int | None = None) -> Iterator[Runner]:
     """
     import joblib
 
-    if joblib.effective_n_jobs(n_jobs) == 1:
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    if n_workers == 1:
         yield SerialRunner()
         return
     from sklearn.utils.parallel import Parallel
 
     with Parallel(n_jobs=n_jobs) as parallel:
-        yield JoblibRunner(parallel)
+        yield JoblibRunner(parallel, n_workers)
 
 
 def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, in this order."""
-    results = iter(run.map(statistic, chunks))
+    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, in this order.
+
+    Parameters
+    ----------
+    run : who computes.
+    statistic : chunk -> a statistic, anything with ``+``; picklable.
+    chunks : at least one.
+
+    Returns
+    -------
+    The sum.  Memory is that of a few statistics, whatever the number of chunks.
+    """
+    results = run.map(statistic, chunks)
     summed: Any = next(results)
     for result in results:
         summed = summed + result

@@ -32,6 +32,7 @@ class NgramCounts:
     codes : (U,) int64, windows in base d + 1, sorted.
     counts : (U,) int64.
     symbols : (d,) int64, how often each symbol occurs.
+    first : (d,) int64, how often each symbol begins a sequence.
     n_sequences, n_rows : sequences and positions counted, missing ones included.
     share : share of the windows that `counts` holds, see `thinned`.
     """
@@ -41,6 +42,7 @@ class NgramCounts:
     codes: NDArray[np.int64]
     counts: NDArray[np.int64]
     symbols: NDArray[np.int64]
+    first: NDArray[np.int64]
     n_sequences: int
     n_rows: int
     share: float = 1.0
@@ -49,6 +51,11 @@ class NgramCounts:
     def n_tokens(self) -> int:
         """Positions that are not missing."""
         return int(self.symbols.sum())
+
+    @property
+    def frequency(self) -> NDArray[np.float64]:
+        """(d,) share of each symbol, add-one smoothed."""
+        return (self.symbols + 1) / (self.symbols + 1).sum()
 
     def __add__(self, other: NgramCounts) -> NgramCounts:
         """Counts of both; ValueError when the windows are of different kinds.
@@ -72,6 +79,7 @@ class NgramCounts:
             codes,
             counts,
             self.symbols + other.symbols,
+            self.first + other.first,
             self.n_sequences + other.n_sequences,
             self.n_rows + other.n_rows,
             share,
@@ -128,8 +136,8 @@ def window_order(n_symbols: int) -> int:
     bits = np.log2(n_symbols + 1)
     if 3 * bits >= 63:
         raise ValueError(
-            f"n_symbols={n_symbols} is too many: trigrams fit 64 bits up to 2,097,151 symbols. "
-            "Group rare symbols (n_features below 2097152)."
+            f"n_features={n_symbols} symbols are too many: trigrams fit 64 bits up to 2,097,151. "
+            "Group rare symbols, to have n_features below 2097152."
         )
     return 5 if 5 * bits < 63 else 3
 
@@ -186,6 +194,7 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     at = np.arange(row.size) + (chunk.start - (np.cumsum(sizes) - sizes))[row]
     own = np.bincount(symbols[at], minlength=base)
     begins = chunk.begins[row] & (at == chunk.start[row])
+    first = np.bincount(symbols[at[begins]], minlength=base)
     kept = (at + _LEAST <= chunk.last[row]) | begins
     at, last = at[kept], chunk.last[row[kept]]
     codes = np.zeros(at.size, dtype=np.int64)
@@ -197,6 +206,7 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
         n_symbols,
         *_distinct(codes, base**order),
         own[:n_symbols],
+        first[:n_symbols],
         int(chunk.begins.sum()),
         int(own.sum()),
     )

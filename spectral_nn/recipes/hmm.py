@@ -2,13 +2,13 @@
 
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
-3. Race by successive halving: fit the trigrams from every start (composite EM) and keep half;
-   a few steps of EM on the data, or on a sample of large data, and keep half; and so on.
+3. Race by successive halving: fit the trigrams from every start (composite EM), then a few steps
+   of EM on the data, or on a sample of large data, from all, half, a quarter, an eighth of them.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 Fits of the trigrams rank starts only weakly, and so do the first steps of EM; that is why the
-field narrows in steps.  (Passes of online EM in the place of the second step were tried: on texts
-of 1e5 and 4e5 characters they cost as much and ranked no better.)
+field narrows in steps.  (Passes of online EM in the place of EM steps were tried: on texts of 1e5
+and 4e5 characters they cost as much and ranked no better.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from spectral_nn.execute.runner import Runner, SerialRunner, runner, total
 from spectral_nn.models.hmm.composite import MOST_WINDOWS, window_batches
 from spectral_nn.models.hmm.engine import LaneEngine
 from spectral_nn.models.hmm.expectation import expect_lanes
+from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.hmm.spectral import fit_startprob
 from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
 from spectral_nn.recipes.hmm_climb import Climber, OnStep, silent
 from spectral_nn.recipes.hmm_options import HMMFit, HMMOptions
@@ -36,9 +38,11 @@ __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 _COMPOSITE_STEPS = 30
 _LEAST_WINDOWS = 2**12
 _COMPOSITE_TOL = 1e-5  # nats a window
-_ROUNDS = ((1 / 2, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts kept, EM steps each
+_ROUNDS = ((1.0, 10), (1 / 2, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
+_SLOW = 10  # states; with more EM is slower, and rounds after the first are longer
+_MOST_PATIENCE = 3
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
-_TOL = 1e-5  # nats a token
+_TOL = 3e-6  # nats a token
 
 
 def count(source: Sequences | SequenceStream, n_symbols: int, run: Runner) -> NgramCounts:
@@ -67,14 +71,29 @@ def fit_hmm(
     n_jobs : workers, as joblib means it; the result does not depend on it.
     on_step : told (stage, step, objective) as the fit goes on.
 
+    Returns
+    -------
+    HMMFit
+
+    Raises
+    ------
+    ValueError
+        If there are more states than observations.
+
+    Warns
+    -----
+    RankWarning
+        If the moments carry fewer than K components.
+
     Notes
     -----
-    One counting pass, about 250 passes over at most 2^19 positions for the race and one pass a
+    One counting pass, 400 to 900 passes over at most 2^19 positions for the race and one pass a
     step of EM, at 6 K^2 flops a token and pass.
     """
     tell = on_step or silent
     with runner(n_jobs) as run:
         counts = count(source, options.n_symbols, run)
+        _check_amount(counts, options)
         tell("distinct windows", counts.codes.size, float("nan"))
         problem = _Problem(source, counts, options, int(rng.integers(2**31)))
         engine = problem.engine(run)
@@ -84,16 +103,17 @@ def fit_hmm(
         else:
             starts, notes = make_starts(counts, options, rng)
         if options.n_iter == 0:
-            return _as_started(starts, notes)
+            return _as_started(starts[0], counts, options, notes)
         if options.init == "random" and len(starts) > 1:
             return _baum_welch(problem, starts, run, tell)
         if len(starts) > 1:
             # More windows than a sixth of the positions would cost more than a look at the data.
             most = int(np.clip(counts.n_rows // 6, _LEAST_WINDOWS, MOST_WINDOWS))
-            starts = _on_windows(starts, problem, run, rng, tell, most)
+            starts = _on_windows(starts, problem, _windows(problem, rng, most), run, tell)
             starts = _on_data(starts, problem, engine, run, tell)
         result = problem.climb(starts[0].parameters, engine, tell)
-        return _finished(result, starts, notes | engine.notes())
+        winner = replace(starts[0], likelihood=result.history[-1])
+        return _finished(result, [winner, *starts[1:]], notes | engine.notes())
 
 
 def fit_counts(
@@ -103,18 +123,39 @@ def fit_counts(
     rng: np.random.Generator,
     on_step: OnStep | None = None,
 ) -> HMMFit:
-    """Fit a model to n-gram counts alone: the starts and their fit of the windows.
+    """Fit a model to n-gram counts alone: the starts and EM on the windows.
 
     The model is a function of the summed counts (and of `rng`), so it does not matter in how many
     parts, or in which order, the data were counted.
+
+    Parameters
+    ----------
+    counts : n-gram counts.
+    options : what to fit; `n_iter` and `tol` are for EM on the windows from the best start.
+    rng : draws the starts.
+    on_step : told (stage, step, objective) as the fit goes on.
+
+    Returns
+    -------
+    HMMFit, whose history is the composite objective of the windows.
+
+    Notes
+    -----
+    6 K^2 flops a window symbol and step, for at most 65,536 windows.
     """
+    tell = on_step or silent
+    _check_amount(counts, options)
     starts, notes = make_starts(counts, options, rng)
     if options.n_iter == 0:
-        return _as_started(starts, notes)
+        return _as_started(starts[0], counts, options, notes)
     problem = _Problem(None, counts, options, 0)
-    ranked = _on_windows(starts, problem, SerialRunner(), rng, on_step or silent)
-    best = ranked[0]
-    return _finished(EMResult(best.parameters, [best.composite], True), ranked, notes)
+    windows = _windows(problem, rng, MOST_WINDOWS)
+    starts = _on_windows(starts, problem, windows, SerialRunner(), tell)
+    result = problem.climb_windows(starts[0].parameters, windows, options.n_iter, problem.tol, tell)
+    parameters = result.parameters
+    if "s" in options.update and "startprob" not in options.fixed:
+        parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
+    return _finished(replace(result, parameters=parameters), starts, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +169,7 @@ class _Problem:
 
     @property
     def climber(self) -> Climber:
-        return Climber(self.options.priors(self.counts.symbols), self.options.update)
+        return Climber(self.options.priors(self.counts.frequency), self.options.update)
 
     @property
     def tol(self) -> float:
@@ -155,41 +196,58 @@ class _Problem:
         engine = self.engine(SerialRunner())
         return self.climb(start, engine, silent), engine.notes()
 
+    def climb_windows(
+        self,
+        start: HMMParameters,
+        windows: LaneBatches,
+        n_iter: int,
+        tol: float,
+        tell: OnStep = silent,
+    ) -> EMResult:
+        """Composite EM."""
+        expect = partial(expect_lanes, dtype=self.options.dtype)
+        return self.climber.climb_chunks(start, expect, [windows], n_iter, tol, tell)
 
-def _on_windows(
-    starts: list[Start],
-    problem: _Problem,
-    run: Runner,
-    rng: np.random.Generator,
-    tell: OnStep,
-    most: int = MOST_WINDOWS,
-) -> list[Start]:
-    """Composite EM from every start; all of them, best first."""
+
+def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
+    """What only counting tells of streams: whether the data can carry the model at all."""
+    if options.n_components > counts.n_tokens:
+        raise ValueError(
+            f"n_components={options.n_components} states need at least as many observations; X has "
+            f"{counts.n_tokens} that are not missing. Use fewer states or more data."
+        )
+
+
+def _windows(problem: _Problem, rng: np.random.Generator, most: int) -> LaneBatches:
+    """Trigrams, or longer windows where there are more states than symbols."""
     options, counts = problem.options, problem.counts
     order = counts.order if options.n_components > options.n_symbols else 3
-    windows = window_batches(counts, order, rng, most)
+    return window_batches(counts, order, rng, most)
+
+
+def _on_windows(
+    starts: list[Start], problem: _Problem, windows: LaneBatches, run: Runner, tell: OnStep
+) -> list[Start]:
+    """Composite EM from every start; all of them, best first."""
     climb = partial(
-        problem.climber.climb_chunks,
-        statistic=partial(expect_lanes, dtype=options.dtype),
-        chunks=[windows],
+        replace(problem, source=None).climb_windows,  # a worker needs the windows, not the data
+        windows=windows,
         n_iter=_COMPOSITE_STEPS,
         tol=_COMPOSITE_TOL * float(windows.weight.sum()),
     )
     results = run.map(climb, [start.parameters for start in starts])
-    moved = [
-        replace(start, parameters=result.parameters, composite=result.history[-1])
-        for start, result in zip(starts, results, strict=True)
-    ]
-    for i, start in enumerate(moved):
-        tell(f"windows, {start.kind} start", i, start.composite)
+    moved = []
+    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
+        value = result.history[-1]
+        tell(f"windows, {start.kind} start", i, value)
+        moved.append(replace(start, parameters=result.parameters, composite=value))
     return sorted(moved, key=lambda start: -start.composite)
 
 
 def _on_data(
     starts: list[Start], problem: _Problem, engine: LaneEngine, run: Runner, tell: OnStep
 ) -> list[Start]:
-    """Rounds of EM on a sample from fewer and fewer starts; those of the last, best first."""
-    field = len(starts)
+    """Rounds of EM on a sample from fewer and fewer starts; all starts, the best first."""
     engine.expect(starts[0].parameters)  # settles how long the burn-in has to be
     climb = partial(
         problem.climber.climb_chunks,
@@ -197,18 +255,22 @@ def _on_data(
         chunks=engine.sample(_RACE_ROWS),
         tol=problem.tol,
     )
+    field = len(starts)
+    patience = min(max(problem.options.n_components / _SLOW, 1.0), _MOST_PATIENCE)
+    dropped: list[Start] = []
     for share, steps in _ROUNDS:
-        kept = starts[: int(np.ceil(share * field))]
-        n_iter = min(steps, problem.options.n_iter)
-        results = run.map(partial(climb, n_iter=n_iter), [start.parameters for start in kept])
-        starts = [
-            replace(start, parameters=result.parameters, likelihood=result.history[-1])
-            for start, result in zip(kept, results, strict=True)
-        ]
-        for i, start in enumerate(starts):
-            tell(f"race, {start.kind} start", i, start.likelihood)
-        starts.sort(key=lambda start: -start.likelihood)
-    return starts
+        n_kept = int(np.ceil(share * field))
+        starts, dropped = starts[:n_kept], starts[n_kept:] + dropped
+        longer = 1.0 if share == 1 else patience
+        n_iter = min(int(steps * longer), problem.options.n_iter)
+        results = run.map(partial(climb, n_iter=n_iter), [start.parameters for start in starts])
+        moved = []
+        for i, (start, result) in enumerate(zip(starts, results, strict=True)):
+            value = result.history[-1]
+            tell(f"race, {start.kind} start", i, value)
+            moved.append(replace(start, parameters=result.parameters, likelihood=value))
+        starts = sorted(moved, key=lambda start: -start.likelihood)
+    return starts + dropped
 
 
 def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnStep) -> HMMFit:
@@ -223,11 +285,17 @@ def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnSte
     return _finished(result, [start for start, _, _ in finished], notes)
 
 
-def _as_started(starts: list[Start], notes: dict[str, Any]) -> HMMFit:
-    return _finished(EMResult(starts[0].parameters, [], False), starts, notes)
+def _as_started(
+    start: Start, counts: NgramCounts, options: HMMOptions, notes: dict[str, Any]
+) -> HMMFit:
+    """A start by itself, with the first state read off the first symbols."""
+    parameters = start.parameters
+    if "startprob" not in options.fixed:
+        parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
+    return _finished(EMResult(parameters, [], False), [start], notes)
 
 
 def _finished(result: EMResult, starts: list[Start], notes: dict[str, Any]) -> HMMFit:
-    """Starts are those that were still in the race, the winner first."""
+    """A fit with its diagnostics; of the starts, the winner comes first."""
     race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
     return HMMFit(result.parameters, result.history, result.converged, notes | race)

@@ -67,8 +67,9 @@ class Climber:
         chunks: Iterable[Any],
         n_iter: int,
         tol: float,
+        tell: OnStep = silent,
     ) -> EMResult[HMMParameters]:
         """EM on some chunks, in this process; everything it takes can be sent to a worker."""
         return self.climb(
-            start, lambda p: total(SerialRunner(), partial(statistic, p), chunks), n_iter, tol
+            start, lambda p: total(SerialRunner(), partial(statistic, p), chunks), n_iter, tol, tell
         )

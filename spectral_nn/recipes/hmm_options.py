@@ -25,7 +25,7 @@ class HMMOptions:
     init : "tensor", "random" or "spectral-clustering".
     n_init : number of starts; None for 16, or 1 with init="random".
     n_iter : most EM steps on all data; 0 leaves the start as it is.
-    tol : least gain of such a step, nats; None for 1e-5 a token.
+    tol : least gain of such a step, nats; None for 3e-6 a token.
     startprob_prior, transmat_prior : Dirichlet alphas.
     emissionprob_prior : Dirichlet alpha; None for one pseudo-count a state, spread over the
         symbols by their smoothed frequency.
@@ -52,10 +52,10 @@ class HMMOptions:
     @property
     def kinds(self) -> list[str]:
         """The kind of every start."""
+        if self.n_iter == 0:
+            return [self.init]
         if self.init == "random":
             return ["random"] * (self.n_init or 1)
-        if self.init == "tensor" and self.n_iter == 0:
-            return ["tensor"]
         n_init = self.n_init or N_STARTS
         if self.init == "spectral-clustering":
             return ["spectral-clustering"] * n_init
@@ -64,11 +64,11 @@ class HMMOptions:
             spectral[1::2] = ["spectral-clustering"] * len(spectral[1::2])
         return spectral + ["random"] * (n_init - len(spectral))
 
-    def priors(self, symbols: NDArray[np.integer]) -> Priors:
-        """Pseudo-counts, given how often each symbol was seen."""
+    def priors(self, frequency: NDArray[np.float64]) -> Priors:
+        """Pseudo-counts, given the smoothed share of each symbol."""
         emit: NDArray | float
         if self.emissionprob_prior is None:
-            emit = (symbols + 1) / (symbols + 1).sum()
+            emit = frequency
         else:
             emit = np.asarray(self.emissionprob_prior) - 1.0
         return Priors(
@@ -86,7 +86,7 @@ class HMMFit:
     history : objective before each EM step on all data: log-likelihood plus log prior, nats.
     converged : whether the last gain was below `tol`.
     diagnostics : singular_values, sigma_ratio, starts (kind, composite and full objective of
-        each), winner (index), lane_error, burn_in, exact.
+        each, as far as it came), winner (its kind), lane_error, burn_in, exact.
     """
 
     parameters: HMMParameters

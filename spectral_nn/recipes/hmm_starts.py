@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.spectral import WhitenedMoments, decompose, whitened_moments
+from spectral_nn.models.hmm.spectral import (
+    WhitenedMoments,
+    decompose,
+    fit_transitions,
+    whitened_moments,
+)
 from spectral_nn.models.hmm.starts import cluster_start, random_start
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise
 from spectral_nn.moments.ngrams import NgramCounts
@@ -44,15 +49,33 @@ class Start:
 def make_starts(
     counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
 ) -> tuple[list[Start], dict[str, Any]]:
-    """All starts, decompositions ordered by how well they fit the moments."""
-    if len(options.fixed) == 3:
-        return [Start("given", HMMParameters(**options.fixed))], {}
+    """Make the starts of a fit.
+
+    Parameters
+    ----------
+    counts : n-gram counts of the data.
+    options : of the fit.
+    rng : draws what is random, and resamples the counts of further decompositions.
+
+    Returns
+    -------
+    starts : at least one; a decomposition of the counts themselves first, where there is one.
+    notes : singular_values and sigma_ratio, where moments were decomposed.
+
+    Notes
+    -----
+    Two to three passes over the distinct windows, O(U K^2), and 2 K^4 an ALS iteration, for each
+    decomposition.
+    """
+    given = _given_start(counts, options)
+    if given is not None:
+        return [given], {}
     kinds, moments = options.kinds, None
     notes: dict[str, Any] = {}
-    if options.n_components == 1:
-        kinds = ["random"]  # one state: every start is the same after a step
+    if options.fixed:  # decompositions come with an order of states that is not the user's
+        kinds = ["random"] * len(kinds)
     if "tensor" in kinds:
-        moments = _checked_moments(counts, options, rng)
+        moments = _checked_moments(counts, options, len(kinds), rng)
         kinds = kinds if moments is not None else ["random"] * len(kinds)
     if moments is not None:
         notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
@@ -66,26 +89,41 @@ def make_starts(
             parameters = cluster_start(options.n_components, counts, rng)
         else:
             parameters = random_start(options.n_components, counts, rng)
-        starts.append(Start(kind, _with_fixed(parameters, options)))
+        starts.append(Start(kind, replace(parameters, **options.fixed)))
     return starts, notes
 
 
+def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
+    """The one start that follows from known emissions, or from having a single state."""
+    emission = options.fixed.get("emissionprob")
+    if emission is None and options.n_components == 1:
+        emission = counts.frequency[None]
+    if emission is None:
+        return None
+    return Start("given", replace(fit_transitions(emission, counts), **options.fixed))
+
+
 def _checked_moments(
-    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+    counts: NgramCounts, options: HMMOptions, n_starts: int, rng: np.random.Generator
 ) -> WhitenedMoments | None:
     """Whitened moments, with a warning where they carry too few components; None where none."""
     try:
         moments = whitened_moments(counts, options.n_components, rng)
     except ValueError as error:
-        _warn_rank(f"{error} Falling back to random starts.")
+        _warn_rank(f"{error} Random starts are used instead.")
         return None
     if moments.sigma_ratio < _SMALLEST_RATIO:
+        fallback = (
+            "Random starts race against it, and EM decides"
+            if options.n_iter and n_starts > 1
+            else "Nothing else was tried: give n_iter and n_init their defaults"
+        )
         _warn_rank(
             f"the moments of past and future barely carry n_components={options.n_components}: "
             f"sigma_K = {moments.singular_values[options.n_components - 1]:.3g} is "
             f"{moments.sigma_ratio:.3g} of sigma_1, below {_SMALLEST_RATIO}. Directions below that "
-            "are floored, so the decomposed parameters are not to be trusted; random starts and "
-            "EM decide. Consider fewer components."
+            f"are floored, so the decomposition is not to be trusted. {fallback}, or choose fewer "
+            "components."
         )
     return moments
 
@@ -111,18 +149,22 @@ def label_start(
 
     Under a flat model a labelled position counts for its state and an unlabelled one for all
     alike; a little noise tells states without labels apart.
+
+    Parameters
+    ----------
+    counts : n-gram counts of the data.
+    options : of the fit.
+    expect : E-step on the labelled data.
+    rng : draws the noise.
     """
     n_components = options.n_components
-    flat = (counts.symbols + 1) / (counts.symbols + 1).sum()
     rough = random_start(n_components, counts, rng).emissionprob
     uniform = np.full(n_components, 1 / n_components)
-    even = HMMParameters(uniform, np.tile(uniform, (n_components, 1)), 0.9 * flat + 0.1 * rough)
-    smooth = Priors(1.0, uniform, flat)
-    return Start("labels", _with_fixed(maximise(expect(even), even, smooth), options))
-
-
-def _with_fixed(parameters: HMMParameters, options: HMMOptions) -> HMMParameters:
-    return replace(parameters, **options.fixed)
+    even = HMMParameters(
+        uniform, np.tile(uniform, (n_components, 1)), 0.9 * counts.frequency + 0.1 * rough
+    )
+    smooth = Priors(1.0, uniform, counts.frequency)
+    return Start("labels", replace(maximise(expect(even), even, smooth), **options.fixed))
 
 
 def _warn_rank(message: str) -> None:

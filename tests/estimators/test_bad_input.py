@@ -46,7 +46,10 @@ DATA = {
     "widths": (([COLUMN, np.zeros((3, 2))],), "differ in width"),
     "ragged list": (([[0, 1], [2, [3]]],), "sequence 1 of X"),
     "all missing": ((np.ma.masked_all(5, dtype=int),), "of the 5 observations in X is missing"),
-    "too few for K": ((np.array([0, 1]),), "n_components=3 states need at least as many"),
+    "too few for K": (
+        (np.ma.array([0, 1, 0, 0], mask=[0, 0, 1, 1]),),
+        "n_components=3 states need at least",
+    ),
     "too short": (([np.array([0, 1]), np.array([1, 0])],), "init='tensor' needs a sequence of at"),
     "huge alphabet": ((np.array([0, 1, 2**40]),), "Recode symbols"),
     "lengths too long": ((COLUMN, None, [5, 6]), "lengths sum to 11 but X has 10"),

@@ -40,7 +40,7 @@ def die_at(limit, x):
 def test_one_job_stays_in_this_process(n_jobs):
     with runner(n_jobs) as run:
         assert isinstance(run, SerialRunner)
-        assert run.map(process_and_thread, range(2)) == [process_and_thread(0)] * 2
+        assert list(run.map(process_and_thread, range(2))) == [process_and_thread(0)] * 2
 
 
 def test_results_are_added_in_the_order_of_the_chunks():
@@ -63,16 +63,16 @@ def test_workers_give_the_same_sum_bit_for_bit(rng):
 def test_the_users_configuration_is_respected():
     with joblib.parallel_config(backend="threading", n_jobs=2), runner() as run:
         assert isinstance(run, JoblibRunner)
-        places = run.map(process_and_thread, range(4))
+        places = list(run.map(process_and_thread, range(4)))
     assert {pid for pid, _ in places} == {os.getpid()}
     assert threading.get_ident() not in {thread for _, thread in places}
 
 
 def test_an_error_in_a_worker_raises_here():
     with pytest.raises(ValueError, match="no 3"), runner(2) as run:
-        run.map(partial(fail_at, 3), range(6))
+        list(run.map(partial(fail_at, 3), range(6)))
     with pytest.raises(ValueError, match="no 3"):
-        SerialRunner().map(partial(fail_at, 3), range(6))
+        list(SerialRunner().map(partial(fail_at, 3), range(6)))
 
 
 def test_a_killed_worker_raises_here():

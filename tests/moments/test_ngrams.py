@@ -138,7 +138,7 @@ def test_windows_and_codes_are_the_same_thing(rng):
     windows[-1] = d
     codes = windows.astype(object) @ np.array([(d + 1) ** j for j in range(order - 1, -1, -1)])
     counts = NgramCounts(
-        order, d, codes.astype(np.int64), np.ones(500, int), np.zeros(d, int), 1, 1
+        order, d, codes.astype(np.int64), np.ones(500, int), *[np.zeros(d, int)] * 2, 1, 1
     )
     assert_array_equal(counts.windows(), windows)
     assert_same(count(windows.tolist(), order, d).shortened(1), counts_of_first(windows, d))
@@ -149,7 +149,7 @@ def counts_of_first(windows, d):
     starts = np.concatenate([windows[:, 0], windows[:, 1], windows[:, 2]])
     codes, counts = np.unique(starts, return_counts=True)
     symbols = np.bincount(windows.ravel(), minlength=d + 1)[:d]
-    return NgramCounts(1, d, codes, counts, symbols, len(windows), windows.size)
+    return NgramCounts(1, d, codes, counts, symbols, 0 * symbols, len(windows), windows.size)
 
 
 @pytest.mark.parametrize(("d", "order"), [(1, 5), (36, 5), (6000, 5), (7000, 3), (10**6, 3)])

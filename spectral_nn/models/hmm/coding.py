@@ -189,7 +189,11 @@ def _checked(
 
 
 def _reject(name: str, position: int, value: Any) -> None:
-    """Raise the error for a value that is no symbol."""
+    """Raise the error for a value that is no symbol, or no label."""
+    if name == "y":
+        raise ValueError(
+            f"y[{position}] is {value}, but labels are whole numbers from 0, or -1 for unknown."
+        )
     if not np.isfinite(value):
         what, advice = ("NaN" if np.isnan(value) else "Infinity"), "declare it with missing=np.nan"
     elif value < 0:

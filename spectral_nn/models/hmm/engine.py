@@ -67,15 +67,21 @@ class LaneEngine:
         self.lane_error = 0.0
 
     def expect(self, parameters: HMMParameters) -> HMMStatistics:
-        """Statistics of all data; widens the burn-in, or goes exact, where lanes disagree."""
+        """Statistics of all data.
+
+        Widens the burn-in where lanes disagree, and goes exact where that does not help or where
+        single precision underflows.  Lanes are compared within chunks, so that in large data
+        `lane_error` speaks of a sample of the cuts.
+        """
         while True:
             statistics = total(self._run, partial(self.statistic, parameters), self._chunks())
             self.lane_error = statistics.lane_error
-            if self.exact or self.lane_error <= _TOLERANCE[self._dtype.itemsize]:
+            possible = np.isfinite(statistics.log_likelihood)
+            if self.exact or (possible and self.lane_error <= _TOLERANCE[self._dtype.itemsize]):
                 return statistics
             self._kept = None
             self.burn_in *= 2
-            self.exact = self.burn_in > self.lane_length
+            self.exact = not possible or self.burn_in > self.lane_length
 
     def sample(self, n_rows: int) -> list[Any]:
         """Chunks with about `n_rows` positions: shuffled lanes, or the first pieces of a stream."""

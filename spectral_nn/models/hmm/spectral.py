@@ -114,9 +114,34 @@ def decompose(
     emission = np.zeros((n_components, counts.n_symbols))
     emission[:, seen] = _rows_on_simplex(loadings.T)
     share = smoothing(counts)
-    unigram = (counts.symbols + 1) / (counts.symbols + 1).sum()
-    emission = (1 - share) * emission + share * unigram
+    emission = (1 - share) * emission + share * counts.frequency
     return without_zeros(fit_transitions(emission, counts), share)
+
+
+def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 100) -> NDArray:
+    """Distribution of the first state by the convex fit of the first symbols of the sequences.
+
+    Maximises ``sum_v f_v log (B^T pi)_v`` with one pseudo-sequence that starts as `parameters`
+    say: by EM, ``pi <- pi * (B (f / (B^T pi))) + prior``, normalised.  O(n_iter K d).
+
+    Parameters
+    ----------
+    parameters : emissions B, and a rough `startprob` such as the distribution of any state.
+    counts : with the counts f of first symbols.
+
+    Returns
+    -------
+    (K,) probabilities.
+    """
+    seen = counts.first > 0
+    emission, first = parameters.emissionprob[:, seen], counts.first[seen]
+    startprob = prior = parameters.startprob
+    for _ in range(n_iter):
+        predicted = startprob @ emission
+        ratio = np.divide(first, predicted, out=np.zeros(first.size), where=predicted > 0)
+        startprob = startprob * (emission @ ratio) + prior
+        startprob = startprob / startprob.sum()
+    return startprob
 
 
 def smoothing(counts: NgramCounts) -> float:

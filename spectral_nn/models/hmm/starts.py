@@ -18,8 +18,7 @@ def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generato
 
     A symbol's frequency is common to all states, so only what tells states apart is random.
     """
-    frequency = (counts.symbols + 1) / (counts.symbols + 1).sum()
-    emission = rng.gamma(1.0, size=(n_components, counts.n_symbols)) * frequency
+    emission = rng.gamma(1.0, size=(n_components, counts.n_symbols)) * counts.frequency
     transmat = rng.dirichlet(np.ones(n_components), n_components)
     start = np.full(n_components, 1 / n_components)
     return HMMParameters(start, transmat, emission / emission.sum(axis=1, keepdims=True))
@@ -49,9 +48,9 @@ def cluster_start(
     embedding = np.hstack([u, vt.T]) * np.sqrt(np.concatenate([s, s])) * scale[:, None]
     n_clusters = min(n_components, np.unique(embedding.round(9), axis=0).shape[0])
     classes = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(
-        embedding, sample_weight=counts.symbols + 1.0
+        embedding, sample_weight=counts.frequency
     )
-    frequency = (counts.symbols + 1) / (counts.symbols + 1).sum()
+    frequency = counts.frequency
     emission = np.zeros((n_components, d))
     emission[classes, np.arange(d)] = frequency
     mass = emission.sum(axis=1, keepdims=True)

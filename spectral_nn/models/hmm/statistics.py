@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from spectral_nn.models.hmm.parameters import HMMParameters
 
+_TINY = 1e-300
+
 
 @dataclass(frozen=True, eq=False)
 class HMMStatistics:
@@ -47,17 +49,6 @@ class HMMStatistics:
             self.n_cuts + other.n_cuts,
         )
 
-    def scaled(self, factor: float) -> HMMStatistics:
-        """The same statistics of `factor` times the data."""
-        return HMMStatistics(
-            self.start * factor,
-            self.trans * factor,
-            self.emit * factor,
-            self.log_likelihood * factor,
-            self.disagreement,
-            self.n_cuts,
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Priors:
@@ -70,7 +61,7 @@ class Priors:
     def log_density(self, parameters: HMMParameters) -> float:
         """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``.
 
-        With alpha < 1 the density is infinite where p = 0; such entries are left out.
+        With alpha < 1 the density is infinite where p = 0; it is taken at p = 1e-300 there.
         """
         pairs = (
             (self.start, parameters.startprob),
@@ -80,9 +71,10 @@ class Priors:
         total = 0.0
         for pseudo, p in pairs:
             pseudo = np.broadcast_to(pseudo, p.shape)
-            used = (pseudo > 0) | ((pseudo < 0) & (p > 0))
+            used = pseudo != 0
+            bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)
             with np.errstate(divide="ignore"):
-                total += float(np.sum(pseudo[used] * np.log(p[used])))
+                total += float(np.sum(pseudo[used] * np.log(bounded[used])))
         return total
 
 

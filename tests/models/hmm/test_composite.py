@@ -51,7 +51,9 @@ def test_em_on_population_windows_stays_at_the_truth_and_returns_to_it(rng):
 def _many_windows(rng, n=200_000, d=99):
     codes = np.sort(rng.choice((d + 1) ** 3, n, replace=False))
     counts = np.minimum(rng.zipf(1.5, n), 1000)
-    return NgramCounts(3, d, codes, counts, np.zeros(d, int), 1, int(counts.sum()))
+    return NgramCounts(
+        3, d, codes, counts, np.zeros(d, int), np.zeros(d, int), 1, int(counts.sum())
+    )
 
 
 def test_positions_are_sampled_where_windows_are_too_many(rng):
