@@ -3,7 +3,7 @@
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
 3. Race by successive halving: fit the trigrams from every start (composite EM), then a few steps
-   of EM on the data, or on a sample of large data, from all, half, a quarter, an eighth of them.
+   of EM on the data, or on a sample of large data, from all, 3/8, 1/4, 1/8 of them.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 Fits of the trigrams rank starts only weakly, and so do the first steps of EM; that is why the
@@ -38,9 +38,11 @@ __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 _COMPOSITE_STEPS = 30
 _LEAST_WINDOWS = 2**12
 _COMPOSITE_TOL = 1e-5  # nats a window
-_ROUNDS = ((1.0, 10), (1 / 2, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
-_SLOW = 10  # states; with more EM is slower, and rounds after the first are longer
-_MOST_PATIENCE = 3
+_ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
+_PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
+    10,
+    30,
+)  # states; from the first on EM slows down, and rounds last longer in proportion
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
 _TOL = 3e-6  # nats a token
 
@@ -87,7 +89,7 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, 400 to 900 passes over at most 2^19 positions for the race and one pass a
+    One counting pass, 300 to 900 passes over at most 2^19 positions for the race and one pass a
     step of EM, at 6 K^2 flops a token and pass.
     """
     tell = on_step or silent
@@ -256,12 +258,11 @@ def _on_data(
         tol=problem.tol,
     )
     field = len(starts)
-    patience = min(max(problem.options.n_components / _SLOW, 1.0), _MOST_PATIENCE)
     dropped: list[Start] = []
+    longer = np.clip(problem.options.n_components, *_PATIENCE) / _PATIENCE[0]
     for share, steps in _ROUNDS:
         n_kept = int(np.ceil(share * field))
         starts, dropped = starts[:n_kept], starts[n_kept:] + dropped
-        longer = 1.0 if share == 1 else patience
         n_iter = min(int(steps * longer), problem.options.n_iter)
         results = run.map(partial(climb, n_iter=n_iter), [start.parameters for start in starts])
         moved = []
