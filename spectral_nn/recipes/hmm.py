@@ -40,9 +40,6 @@ _LEAST_WINDOWS = 2**12
 _COMPOSITE_TOL = 1e-5  # nats a window
 _ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
 _PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
-    10,
-    30,
-)  # states; from the first on EM slows down, and rounds last longer in proportion
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
 _TOL = 3e-6  # nats a token
 
