@@ -70,10 +70,16 @@ class Sequences:
         sequences : iterable of arrays, each of shape (t_i,) or (t_i, p)
             Masked arrays keep their masks.
 
+        Returns
+        -------
+        Sequences
+
         Raises
         ------
         ValueError
-            If there are none, one is empty, or their widths differ.
+            If there are none, one is empty or no array, or their widths differ.
+        TypeError
+            If one is a sparse matrix.
         """
         arrays = [_as_rows(s, f"sequence {i} of X") for i, s in enumerate(sequences)]
         if not arrays:
@@ -100,10 +106,21 @@ class Sequences:
         lengths : array of int, shape (m,), optional
             Rows of each sequence, in order.  None: the whole table is one sequence.
 
+        Returns
+        -------
+        Sequences
+            Its values are X itself, where X is an array.
+
         Raises
         ------
         ValueError
             If ``X`` has no rows, a length is below 1 or fractional, or they do not sum to n.
+        TypeError
+            If ``X`` is a sparse matrix.
+
+        Notes
+        -----
+        O(m).
         """
         values = _as_rows(X, "X")
         n = values.shape[0]
@@ -302,6 +319,11 @@ def blocks(sequences: Sequences, length: int, halo: tuple[int, int] = (0, 0)) ->
     -------
     Blocks
         In the order of the rows; every row is in exactly one block.
+
+    Raises
+    ------
+    ValueError
+        If ``length`` is below 1.
 
     Notes
     -----

@@ -259,7 +259,17 @@ def check_priors(estimator: Any, n_symbols: int) -> None:
 
 
 def check_letters(estimator: Any) -> None:
-    """Check that ``params`` and ``init_params`` are made of the letters s, t and e."""
+    """Check that ``params`` and ``init_params`` are made of the letters s, t and e.
+
+    Parameters
+    ----------
+    estimator : with both attributes, strings.
+
+    Raises
+    ------
+    ValueError
+        Naming the one that holds another letter.
+    """
     for name in ("params", "init_params"):
         value = getattr(estimator, name)
         extra = sorted(set(value) - set("ste"))

@@ -42,8 +42,9 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
     ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
-    from decompositions of the third-order moments), races them on the trigrams and on the data, and
-    climbs with EM from the winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
+    spectral: decompositions of moments, and classes of symbols for more than 1000 symbols; the
+    others random), races them on the n-grams and on the data, and climbs with EM from the winner.
+    It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
     differs is listed under Notes.
 
     Parameters
@@ -77,8 +78,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 16, or 1 for "random".  Labels ``y``, or emissions kept by
-        ``init_params``, make the only start instead.
+        Number of starts.  None: 16, or 1 for "random".  Labels ``y``, emissions kept by
+        ``init_params``, or a single state make the only start instead; ``n_iter=0`` takes one.
     n_jobs : int, optional
         Worker processes, as joblib means it; the result does not depend on it.  `partial_fit`
         only counts in parallel.
@@ -103,7 +104,7 @@ class CategoricalHMM(HMMInference, BaseEstimator):
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
     diagnostics_ : dict
-        ``singular_values`` and ``sigma_ratio`` (smallest over largest) of the moments, ``starts``
+        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``starts``
         (kind, composite and full objective of each, as far as it came), ``winner``, ``lane_error``
         and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were
         used), ``auto_evidence``, as far as they apply.
@@ -257,6 +258,8 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         -----
         RankWarning
             If the moments carry fewer than K states; the figures and the fallback are in the text.
+        UserWarning
+            If ``n_components="auto"`` stopped at the most states that it tries.
         """
         check_constraints(self)
         check_letters(self)
@@ -312,6 +315,16 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         ------
         ValueError
             Naming the argument at fault.  The estimator is then as it was before.
+
+        Warns
+        -----
+        RankWarning
+            As in `fit`.
+
+        Notes
+        -----
+        One counting pass over X, then 6 K^2 flops for each symbol of a window, start and EM step,
+        for at most 65,536 windows, however much was seen before.
         """
         check_constraints(self)
         check_letters(self)

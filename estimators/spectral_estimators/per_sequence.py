@@ -32,7 +32,8 @@ class PerSequence(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
     Parameters
     ----------
     transformer : estimator with ``fit`` and ``transform``
-        It must give one row for each row.  Not changed; a clone is fitted.
+        It must give one row for each row.  A clone is fitted; only `set_output` changes the
+        transformer itself, so that later clones know of it.
 
     Attributes
     ----------

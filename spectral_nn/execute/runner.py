@@ -51,6 +51,16 @@ def runner(n_jobs: int | None = None) -> Iterator[Runner]:
     ----------
     n_jobs : joblib's number of workers; None is 1 outside a `joblib.parallel_config`.
 
+    Yields
+    ------
+    Runner
+        A `SerialRunner` for one worker, else a `JoblibRunner`.
+
+    Raises
+    ------
+    ValueError
+        If `n_jobs` is 0.
+
     Notes
     -----
     Chunks never depend on `n_jobs` and results are added in their order, so that the number of

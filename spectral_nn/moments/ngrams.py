@@ -128,6 +128,14 @@ class NgramCounts:
 def window_order(n_symbols: int) -> int:
     """Longest odd window, at most 5, whose codes fit an int64.
 
+    Parameters
+    ----------
+    n_symbols : d.
+
+    Returns
+    -------
+    int, 5 where (d + 1)^5 is below 2^63, else 3.
+
     Raises
     ------
     ValueError
@@ -154,7 +162,27 @@ class NgramChunk:
 
 
 def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list[NgramChunk]:
-    """Cut coded sequences into chunks of about `length` tokens that count independently."""
+    """Cut coded sequences into chunks of about `length` tokens that count independently.
+
+    Parameters
+    ----------
+    sequences : int32 codes.
+    order : symbols in a window.
+    length : tokens, at least 1.
+
+    Returns
+    -------
+    list of NgramChunk, in the order of the rows; their values are views.
+
+    Raises
+    ------
+    ValueError
+        If `length` is below 1.
+
+    Notes
+    -----
+    O(m + number of chunks) for m sequences.
+    """
     cut = blocks(sequences, length, (0, order - 1))
     begins = cut.first == sequences.offsets[cut.sequence]
     chunks = []
@@ -182,6 +210,10 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     chunk : codes below d + 1; labels (higher multiples of d + 1) are left out of account.
     order : symbols in a window, at least 3.
     n_symbols : d, with (d + 1)^order below 2^63.
+
+    Returns
+    -------
+    NgramCounts
 
     Notes
     -----

@@ -43,7 +43,20 @@ class PastFuture:
         r"""``M(v) = E[1(x = v) (left^T f)(right^T p)^T]`` for every symbol v: (d, K, K).
 
         With ``left^T H right = I`` this is ``R diag(P(x = v | h)) R^-1`` (Hsu, Kakade, Zhang 2009,
-        Lemma 3, for a whitened pair of views).  O(U K^2) time.
+        Lemma 3, for a whitened pair of views).
+
+        Parameters
+        ----------
+        left, right : (D, K) maps of future and past into K dimensions.
+        n_symbols : d.
+
+        Returns
+        -------
+        (d, K, K) array; zero for symbols that are in the middle of no window.
+
+        Notes
+        -----
+        O(U K^2) time for U windows.
         """
         future = self.future @ left
         past = (self.past @ right) * self.weight[:, None]
@@ -57,7 +70,21 @@ class PastFuture:
 
 
 def past_future(counts: NgramCounts) -> PastFuture:
-    """Features of n-gram counts of odd order; windows with a missing middle are left out."""
+    """Features of n-gram counts of odd order; windows with a missing middle are left out.
+
+    Parameters
+    ----------
+    counts : U distinct windows of 3 or 5 symbols, d different ones.
+
+    Returns
+    -------
+    PastFuture
+        D = d features a side for trigrams; for 5 symbols 2 d and at most 4000 of pairs.
+
+    Notes
+    -----
+    O(U log U) time; at most three entries a window and side.
+    """
     windows = counts.windows()
     side = counts.order // 2
     kept = windows[:, side] < counts.n_symbols

@@ -2,9 +2,12 @@
 
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
-3. Race by successive halving: fit the trigrams from every start (composite EM), then a few steps
-   of EM on the data, or on a sample of large data, from all, 3/8, 1/4, 1/8 of them.
+3. Race by successive halving: fit the trigrams from every start (composite EM; longer windows
+   where there are more states than symbols), then a few steps of EM on the data, or on a sample of
+   large data, from all, 3/8, 1/4, 1/8 of them.
 4. Over-relaxed EM on all data from the winner, to convergence.
+
+With ``init="random"`` nothing races: EM climbs to convergence from every start.
 
 Fits of the trigrams rank starts only weakly, and so do the first steps of EM; that is why the
 field narrows in steps.  (Passes of online EM in the place of EM steps were tried: on texts of 1e5
@@ -45,7 +48,28 @@ _TOL = 3e-6  # nats a token
 
 
 def count(source: Sequences | SequenceStream, n_symbols: int, run: Runner) -> NgramCounts:
-    """N-gram counts of all pieces of coded data."""
+    """N-gram counts of all pieces of coded data.
+
+    Parameters
+    ----------
+    source : int32 codes.
+    n_symbols : d.
+    run : who computes.
+
+    Returns
+    -------
+    NgramCounts, of order `window_order(n_symbols)`.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2,097,151 symbols, or a stream is empty.
+
+    Notes
+    -----
+    One pass; O(n log n) time by sorting, O(n) for small alphabets; at most 2^23 distinct windows
+    (128 MiB) are kept.
+    """
     order = window_order(n_symbols)
     statistic = partial(count_ngrams, order=order, n_symbols=n_symbols)
     chunks = (chunk for piece in source.pieces() for chunk in ngram_chunks(piece, order))
@@ -77,7 +101,7 @@ def fit_hmm(
     Raises
     ------
     ValueError
-        If there are more states than observations.
+        If there are more states than observations, or as `count`.
 
     Warns
     -----
@@ -86,8 +110,8 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, 300 to 900 passes over at most 2^19 positions for the race and one pass a
-    step of EM, at 6 K^2 flops a token and pass.
+    One counting pass, 300 to 900 passes over about 2^19 positions at most for the race of 16
+    starts and one pass a step of EM, at 6 K^2 flops a token and pass.
     """
     tell = on_step or silent
     with runner(n_jobs) as run:
@@ -137,6 +161,16 @@ def fit_counts(
     Returns
     -------
     HMMFit, whose history is the composite objective of the windows.
+
+    Raises
+    ------
+    ValueError
+        If there are more states than observations.
+
+    Warns
+    -----
+    RankWarning
+        If the moments carry fewer than K components.
 
     Notes
     -----

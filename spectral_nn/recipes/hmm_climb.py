@@ -33,11 +33,31 @@ class Climber:
     update: str = "ste"
 
     def objective(self, statistics: HMMStatistics, parameters: HMMParameters) -> float:
-        """Log-likelihood plus log prior, nats."""
+        """Log-likelihood plus log prior.
+
+        Parameters
+        ----------
+        statistics : of the data under `parameters`.
+        parameters : the model.
+
+        Returns
+        -------
+        float, nats, up to the constant of the prior.
+        """
         return statistics.log_likelihood + self.priors.log_density(parameters)
 
     def maximise(self, statistics: HMMStatistics, parameters: HMMParameters) -> HMMParameters:
-        """M-step."""
+        """M-step, see `spectral_nn.models.hmm.statistics.maximise`.
+
+        Parameters
+        ----------
+        statistics : of the data under `parameters`.
+        parameters : the model.
+
+        Returns
+        -------
+        HMMParameters
+        """
         return maximise(statistics, parameters, self.priors, self.update)
 
     def climb(
@@ -48,7 +68,24 @@ class Climber:
         tol: float,
         tell: OnStep = silent,
     ) -> EMResult[HMMParameters]:
-        """EM from a start with a given E-step."""
+        """EM from a start with a given E-step, see `spectral_nn.refine.em.em`.
+
+        Parameters
+        ----------
+        start : the model to begin with.
+        expect : E-step, parameters -> statistics of all data.
+        n_iter : most M-steps.
+        tol : stop when a step gains less, nats.
+        tell : told ("EM", step, objective).
+
+        Returns
+        -------
+        EMResult
+
+        Notes
+        -----
+        One E-step an iteration, one more for each step taken back.
+        """
         return em(
             start,
             expect=expect,
@@ -69,7 +106,19 @@ class Climber:
         tol: float,
         tell: OnStep = silent,
     ) -> EMResult[HMMParameters]:
-        """EM on some chunks, in this process; everything it takes can be sent to a worker."""
+        """EM on some chunks, in this process; everything it takes can be sent to a worker.
+
+        Parameters
+        ----------
+        start : the model to begin with.
+        statistic : E-step of a chunk, (parameters, chunk) -> statistics.
+        chunks : at least one; walked in every step.
+        n_iter, tol, tell : as in `climb`.
+
+        Returns
+        -------
+        EMResult
+        """
         return self.climb(
             start, lambda p: total(SerialRunner(), partial(statistic, p), chunks), n_iter, tol, tell
         )

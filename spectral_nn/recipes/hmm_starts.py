@@ -1,4 +1,4 @@
-"""Starts of a fit: decompositions of the moments, classes of symbols, labels, random draws."""
+"""Starts of a fit: moments, classes of symbols, labels, known emissions, random draws."""
 
 from __future__ import annotations
 
@@ -61,6 +61,11 @@ def make_starts(
     -------
     starts : at least one; a decomposition of the counts themselves first, where there is one.
     notes : singular_values and sigma_ratio, where moments were decomposed.
+
+    Warns
+    -----
+    RankWarning
+        If the moments carry fewer than K components.
 
     Notes
     -----
@@ -156,6 +161,14 @@ def label_start(
     options : of the fit.
     expect : E-step on the labelled data.
     rng : draws the noise.
+
+    Returns
+    -------
+    Start, of kind "labels".
+
+    Notes
+    -----
+    One E-step.
     """
     n_components = options.n_components
     rough = random_start(n_components, counts, rng).emissionprob

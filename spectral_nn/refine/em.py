@@ -58,6 +58,10 @@ def em(
     tol : stop when a step gains less.
     on_step : told (step, objective) after each E-step that counts.
 
+    Returns
+    -------
+    EMResult, the start itself with an empty history where `n_iter` is below 1.
+
     Notes
     -----
     One E-step an iteration, one more for each step taken back.

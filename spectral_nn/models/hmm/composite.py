@@ -1,7 +1,8 @@
-"""EM on windows: the fit of third-order moments under the constraints of a hidden Markov model.
+"""EM on windows: the fit of low-order moments under the constraints of a hidden Markov model.
 
 Maximising the composite likelihood ``sum_w c_w log P(w; pi, T, B)`` over the distinct windows w of
-a few symbols fits their joint distribution, the third-order moment, in Kullback-Leibler divergence.
+a few symbols fits their joint distribution (of trigrams, the third-order moment) in
+Kullback-Leibler divergence; pi is then the distribution of any state, not of the first.
 Unlike a decomposition it never leaves the simplex, and for small alphabets its cost does not
 depend on the number of tokens.  A window is a short sequence with a multiplicity, so this is the
 ordinary E-step on lanes.
@@ -25,6 +26,21 @@ def window_batches(
 
     Where there are more than `most` distinct windows, positions are sampled uniformly, which
     leaves the composite likelihood unbiased (sampling distinct windows would not).
+
+    Parameters
+    ----------
+    counts : windows of `order` symbols or more.
+    order : symbols of a window.
+    rng : draws the sample.
+    most : about how many distinct windows to keep.
+
+    Returns
+    -------
+    LaneBatches, one lane a window, weighted by its count, or by its count in the sample.
+
+    Notes
+    -----
+    O(U order) time and memory for U distinct windows.
     """
     short = counts.shortened(order)
     weight = short.counts

@@ -1,4 +1,7 @@
-"""E-steps of the hidden Markov model: lanes, compiled or on an array-API namespace, and exact."""
+"""E-steps of the hidden Markov model on a CPU: compiled lanes, and the exact recursion.
+
+`spectral_nn.models.hmm.expectation_on` has the lanes for other array namespaces.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +77,16 @@ def expect_exact(
     parameters: HMMParameters, sequences: Sequences, *, labelled: bool = False
 ) -> HMMStatistics:
     """Expected counts of whole sequences of codes by the float64 recursion; no lanes.
+
+    Parameters
+    ----------
+    parameters : K states, d symbols.
+    sequences : int32 codes below d + 1 (or (d + 1)(K + 1) with labels).
+    labelled : whether the codes carry labels.
+
+    Returns
+    -------
+    HMMStatistics; an impossible sequence adds no counts and makes log_likelihood -inf.
 
     Notes
     -----

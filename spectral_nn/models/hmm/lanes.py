@@ -89,6 +89,15 @@ def lane_batches(
     weight : (m,) multiplicity of each sequence; None for 1.
     rng : shuffles the lanes, so that every batch is a sample of the whole; None keeps the order.
 
+    Returns
+    -------
+    LaneBatches, longest lanes first.
+
+    Raises
+    ------
+    ValueError
+        If `length` is below 1.
+
     Notes
     -----
     O(n) time and 4 (length + 2 burn_in) / length bytes a token.  Lanes of similar length share a

@@ -1,8 +1,8 @@
 """Hidden Markov models from moments: decomposition starts, without any likelihood.
 
 The chain of reasoning: cross moments of past and future have rank K; whitened by them, the
-moments with each symbol in between are simultaneously diagonal, ``M(v) = R diag(B[:, v]) R^-1``;
-their common eigenvectors give B, and a convex fit of the bigrams gives the transitions
+moments with each symbol in between have common eigenvectors, ``M(v) = R diag(B[:, v]) R^-1``;
+their eigenvalues give B, and a convex fit of the bigrams gives the transitions
 (Hsu, Kakade, Zhang 2009; Anandkumar, Hsu, Kakade 2012; Anandkumar et al. 2014).
 """
 
@@ -30,7 +30,7 @@ class WhitenedMoments:
 
     Attributes
     ----------
-    singular_values : (K + extra,) of the cross moment of past and future.
+    singular_values : (K + 10,) of the cross moment of past and future, or as many as it has.
     operators : (d, K, K), summing to the identity where no singular value is floored.
     """
 
@@ -48,6 +48,19 @@ def whitened_moments(
     counts: NgramCounts, n_components: int, rng: np.random.Generator
 ) -> WhitenedMoments:
     """Whiten past and future and move the operators of every symbol into K dimensions.
+
+    With the SVD ``H = U S V^T`` of the cross moment, cut at K and floored, the operators are
+    ``M(v) = E[1(x = v) (S^-1/2 U^T f)(S^-1/2 V^T p)^T]``.
+
+    Parameters
+    ----------
+    counts : windows of odd order.
+    n_components : K.
+    rng : seeds the randomised SVD.
+
+    Returns
+    -------
+    WhitenedMoments
 
     Raises
     ------
@@ -84,12 +97,16 @@ def decompose(
     ----------
     moments : d operators of size K.
     counts : the windows they come from.
-    rng : draws the random combinations; different draws give different starts.
+    rng : draws the random combinations of Jennrich's algorithm.
+
+    Returns
+    -------
+    HMMParameters without zeros; the order of the states is arbitrary.
 
     Notes
     -----
     The d operators are compressed to 2K by an SVD first: O(d K^4) time for that, then 2K^4 an
-    iteration.
+    iteration, and a `fit_transitions`.
     """
     frequency = counts.symbols / max(counts.symbols.sum(), 1)
     seen = frequency > 0
@@ -145,12 +162,31 @@ def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 
 
 
 def smoothing(counts: NgramCounts) -> float:
-    """Share of a broad distribution mixed into decomposed ones: as large as their own error."""
+    """Share of a broad distribution mixed into decomposed ones: as large as their own error.
+
+    Parameters
+    ----------
+    counts : of n tokens that are not missing.
+
+    Returns
+    -------
+    float, ``min(0.01, n^-1/2)``.
+    """
     return min(_MOST_SMOOTHING, max(counts.n_tokens, 1) ** -0.5)
 
 
 def without_zeros(parameters: HMMParameters, share: float) -> HMMParameters:
-    """Mix a uniform share into starts and transitions: EM cannot leave a zero."""
+    """Mix a uniform share into starts and transitions: EM cannot leave a zero.
+
+    Parameters
+    ----------
+    parameters : of K states.
+    share : from 0 to 1.
+
+    Returns
+    -------
+    HMMParameters, every p of the two replaced by ``(1 - share) p + share / K``.
+    """
     uniform = 1 / parameters.n_components
     return replace(
         parameters,
@@ -175,9 +211,15 @@ def fit_transitions(
     ``M <- M * (B (P12 / (B^T M B)) B^T)``, which never climbs (Lee, Seung 2001, for fixed outer
     factors).  O(n_iter nnz(P12) K^2).
 
+    Parameters
+    ----------
+    emission : (K, d) probabilities B.
+    counts : with the bigrams P12.
+    n_iter : updates of M.
+
     Returns
     -------
-    HMMParameters, with the chain's first-state distribution taken from M.
+    HMMParameters, whose `startprob` is the distribution of any state, the row sums of M.
     """
     n_components = emission.shape[0]
     pairs = counts.shortened(2)

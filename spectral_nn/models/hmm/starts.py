@@ -1,4 +1,4 @@
-"""Starts of a hidden Markov model that need no decomposition: random, and classes of symbols."""
+"""Starts of a hidden Markov model without tensors: random, and classes of symbols."""
 
 from __future__ import annotations
 
@@ -14,9 +14,24 @@ _SMOOTHING = 0.1
 
 
 def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> HMMParameters:
-    """Flat Dirichlet rows; emissions are drawn around the frequencies of the symbols.
+    """Flat Dirichlet transitions; emissions are drawn around the frequencies of the symbols.
 
-    A symbol's frequency is common to all states, so only what tells states apart is random.
+    A symbol's frequency is common to all states, so only what tells states apart is random:
+    ``B[k, v] ~ g[k, v] f[v]`` with g exponential, each row normalised.
+
+    Parameters
+    ----------
+    n_components : K.
+    counts : with the smoothed frequencies f of the d symbols.
+    rng : draws g, then the transitions.
+
+    Returns
+    -------
+    HMMParameters, with a uniform `startprob`.
+
+    Notes
+    -----
+    O(K (K + d)).
     """
     emission = rng.gamma(1.0, size=(n_components, counts.n_symbols)) * counts.frequency
     transmat = rng.dirichlet(np.ones(n_components), n_components)
@@ -32,7 +47,26 @@ def cluster_start(
     The bigram table scaled by ``1/sqrt(frequency)`` on both sides has the rank of the model; its
     leading singular vectors embed each symbol by its neighbours.  A class is a state that emits
     its symbols by frequency and, with weight .1, everything else.  Meant for vocabularies of
-    thousands, where a word mostly belongs to one state.  O(nnz K + d K^2).
+    thousands, where a word mostly belongs to one state.
+
+    Parameters
+    ----------
+    n_components : K.
+    counts : of the data; bigrams with a missing symbol are left out.
+    rng : seeds the SVD and k-means, and tells states apart where there are fewer classes than K.
+
+    Returns
+    -------
+    HMMParameters without zeros, the transitions from `fit_transitions`.
+
+    Notes
+    -----
+    O(nnz K + d K^2) for the SVD and a step of k-means, nnz K^2 for each of the 200 steps of
+    `fit_transitions`.
+
+    Words by the singular vectors of their left and right neighbours: Schütze, *Distributional
+    part-of-speech tagging*, EACL (1995).  The scaling of table and embedding: Dhillon,
+    *Co-clustering documents and words using bipartite spectral graph partitioning*, KDD (2001).
     """
     from sklearn.cluster import KMeans  # 0.15 s that other starts need not pay
 

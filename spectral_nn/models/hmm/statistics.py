@@ -52,7 +52,12 @@ class HMMStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Priors:
-    """Dirichlet pseudo-counts, ``alpha - 1``, of the three parameters, broadcastable to them."""
+    """Dirichlet pseudo-counts, ``alpha - 1``, of the three parameters.
+
+    Attributes
+    ----------
+    start, trans, emit : broadcastable to (K,), (K, K) and (K, d).
+    """
 
     start: NDArray[np.float64] | float = 0.0
     trans: NDArray[np.float64] | float = 0.0
@@ -62,6 +67,18 @@ class Priors:
         """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``.
 
         With alpha < 1 the density is infinite where p = 0; it is taken at p = 1e-300 there.
+
+        Parameters
+        ----------
+        parameters : K states, d symbols.
+
+        Returns
+        -------
+        float, nats; -inf where p = 0 and alpha > 1.
+
+        Notes
+        -----
+        O(K (K + d)).
         """
         pairs = (
             (self.start, parameters.startprob),
@@ -79,7 +96,17 @@ class Priors:
 
 
 def emission_counts(emit: NDArray[np.float64], n_symbols: int) -> NDArray[np.float64]:
-    """Counts of symbols, (K, d), from those of codes (D, K): labels summed, missing dropped."""
+    """Counts of symbols from those of codes: labels summed, missing dropped.
+
+    Parameters
+    ----------
+    emit : (D, K) counts of codes, D = d + 1 or (d + 1)(K + 1).
+    n_symbols : d.
+
+    Returns
+    -------
+    (K, d) counts.
+    """
     by_label = emit.reshape(-1, n_symbols + 1, emit.shape[1])
     return by_label.sum(axis=0)[:n_symbols].T
 
@@ -98,6 +125,14 @@ def maximise(
     parameters : what stays where `update` leaves it out, or where a row has no count.
     priors : pseudo-counts.
     update : which of "s"tart, "t"ransitions and "e"missions to re-estimate.
+
+    Returns
+    -------
+    HMMParameters
+
+    Notes
+    -----
+    O(K (K + D)).
     """
     counts = {
         "startprob": ("s", priors.start + statistics.start),
@@ -125,7 +160,23 @@ def _normalised(counts, otherwise):
 
 
 def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters:
-    """Reach beyond an M-step: ``old * (new / old)^power``, renormalised; `new` at power 1."""
+    """Reach beyond an M-step: ``old * (new / old)^power``, renormalised; `new` at power 1.
+
+    Parameters
+    ----------
+    old : where the step began.
+    new : where the M-step led.
+    power : at least 1.
+
+    Returns
+    -------
+    HMMParameters; zeros of `new` stay zero, and a row that would not be finite is that of `new`.
+
+    Notes
+    -----
+    O(K (K + d)).  Over-relaxation after Salakhutdinov, Roweis 2003, see
+    `spectral_nn.refine.em.em`.
+    """
     return HMMParameters(
         *(
             _relaxed(getattr(old, name), getattr(new, name), power)
