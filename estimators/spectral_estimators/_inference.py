@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
@@ -22,22 +23,40 @@ from spectral_nn.sequences import Sequences, SequenceStream
 _ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
 
 
-class HMMInference:
-    """Exact inference, mixed into an estimator that holds the three arrays of parameters.
+class HMMInference(BaseEstimator):
+    """Exact inference: the base of an estimator that holds the three arrays of parameters.
 
     It needs ``n_components``, ``n_features``, ``algorithm``, ``random_state`` and ``missing`` from
-    the estimator, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand; they
-    are checked at every use.
+    the constructor, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand;
+    they are checked at every use.
     """
 
     n_components: Any
-    n_features: int | None
     algorithm: str
     random_state: Any
     missing: float | None
     startprob_: Any
     transmat_: Any
     emissionprob_: Any
+
+    # hmmlearn's `n_features` becomes the alphabet found by fit; scikit-learn's parameters never
+    # change.  So the attribute reads as the former, and `get_params` and `clone` see the latter.
+    @property
+    def n_features(self) -> int | None:
+        """Size of the alphabet: as preset, else as fitted or set by hand, else None."""
+        preset = self.__dict__["n_features"]
+        emission = getattr(self, "emissionprob_", None)
+        if preset is None and emission is not None and np.ndim(emission) == 2:
+            return np.shape(emission)[1]
+        return preset
+
+    @n_features.setter
+    def n_features(self, value: int | None) -> None:
+        self.__dict__["n_features"] = value
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
+        return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether the parameters are there, by `fit` or by hand."""

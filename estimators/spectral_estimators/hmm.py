@@ -4,9 +4,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 
 from spectral_estimators._inference import HMMInference
 from spectral_estimators._progress import ConvergenceMonitor, listener
@@ -38,7 +36,7 @@ from spectral_nn.sequences import Sequences, SequenceStream
 _PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
-class CategoricalHMM(HMMInference, BaseEstimator):
+class CategoricalHMM(HMMInference):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
     ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
@@ -208,25 +206,6 @@ class CategoricalHMM(HMMInference, BaseEstimator):
         self.device = device
         self.dtype = dtype
         self.missing = missing
-
-    # hmmlearn's `n_features` becomes the alphabet found by fit; scikit-learn's parameters never
-    # change.  So the attribute reads as the former, and `get_params` and `clone` see the latter.
-    @property
-    def n_features(self) -> int | None:
-        """Size of the alphabet: as preset, else as fitted or set by hand, else None."""
-        preset = self.__dict__["n_features"]
-        emission = getattr(self, "emissionprob_", None)
-        if preset is None and emission is not None and np.ndim(emission) == 2:
-            return np.shape(emission)[1]
-        return preset
-
-    @n_features.setter
-    def n_features(self, value: int | None) -> None:
-        self.__dict__["n_features"] = value
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
-        return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
 
     def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
         """Learn the parameters.
