@@ -216,13 +216,13 @@ def test_double_precision_of_the_lanes_changes_little(sticky):
 
 def test_a_stream_gives_the_fit_in_memory(small):
     _, data = small
-    options = HMMOptions(3, 6, n_init=4, n_iter=20)
+    options = HMMOptions(3, 6, n_init=4, n_iter=20, dtype=np.float64)
     whole = fit_hmm(data, options, rng=rng_of())
     stream = SequenceStream(list(data), chunk_tokens=900)
     found = fit_hmm(stream, options, rng=rng_of())
-    assert_allclose(found.history, whole.history, rtol=1e-10)
+    assert_allclose(found.history, whole.history, rtol=1e-12)
     for a, b in zip(arrays(found.parameters), arrays(whole.parameters), strict=True):
-        assert_allclose(a, b, atol=1e-7)
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 # what the options say
