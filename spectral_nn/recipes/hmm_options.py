@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import Priors
 
-N_STARTS = 16
+N_STARTS = (16, 32)  # up to ten states, and from twenty on: more states have more poor optima
 LARGE_ALPHABET = 1000  # from here on a symbol mostly belongs to one state, and classes are a start
 
 
@@ -23,7 +23,7 @@ class HMMOptions:
     ----------
     n_components, n_symbols : K and d.
     init : "tensor", "random" or "spectral-clustering".
-    n_init : number of starts; None for 16, or 1 with init="random".
+    n_init : number of starts; None for 16 to 32, or 1 with init="random".
     n_iter : most EM steps on all data; 0 leaves the start as it is.
     tol : least gain of such a step, nats; None for 3e-6 a token.
     startprob_prior, transmat_prior : Dirichlet alphas.
@@ -56,7 +56,8 @@ class HMMOptions:
             return [self.init]
         if self.init == "random":
             return ["random"] * (self.n_init or 1)
-        n_init = self.n_init or N_STARTS
+        least, most = N_STARTS
+        n_init = self.n_init or int(np.clip(least * self.n_components / 10, least, most))
         if self.init == "spectral-clustering":
             return ["spectral-clustering"] * n_init
         spectral = ["tensor"] * -(-n_init // 4)
