@@ -76,9 +76,9 @@ class CategoricalHMM(HMMInference):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 16, up to 32 with more than ten states; or 1 for
-        "random".  Labels ``y``, emissions kept by
-        ``init_params``, or a single state make the only start instead; ``n_iter=0`` takes one.
+        Number of starts.  None: 16, up to 32 with more than ten states; or 1 for "random".
+        Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
+        instead; ``n_iter=0`` takes one.
     n_jobs : int, optional
         Worker processes, as joblib means it; the result does not depend on it.  `partial_fit`
         only counts in parallel.

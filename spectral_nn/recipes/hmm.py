@@ -110,8 +110,8 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, 300 to 900 passes over about 2^19 positions at most for the race of 16
-    starts and one pass a step of EM, at 6 K^2 flops a token and pass.
+    One counting pass, 300 (K <= 10) to 1800 (K >= 30) passes over at most 2^19 positions for the
+    race of the starts, and one pass a step of EM, at 6 K^2 flops a token and pass.
     """
     tell = on_step or silent
     with runner(n_jobs) as run:
