@@ -16,6 +16,7 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -45,6 +46,7 @@ _ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the star
 _PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
 _TOL = 3e-6  # nats a token
+_STAGES = {"composite": "windows", "likelihood": "race"}  # what listeners are told
 
 
 def count(source: Sequences | SequenceStream, n_symbols: int, run: Runner) -> NgramCounts:
@@ -268,13 +270,7 @@ def _on_windows(
         n_iter=_COMPOSITE_STEPS,
         tol=_COMPOSITE_TOL * float(windows.weight.sum()),
     )
-    results = run.map(climb, [start.parameters for start in starts])
-    moved = []
-    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
-        value = result.history[-1]
-        tell(f"windows, {start.kind} start", i, value)
-        moved.append(replace(start, parameters=result.parameters, composite=value))
-    return sorted(moved, key=lambda start: -start.composite)
+    return _climbed(starts, climb, "composite", run, tell)
 
 
 def _on_data(
@@ -295,14 +291,26 @@ def _on_data(
         n_kept = int(np.ceil(share * field))
         starts, dropped = starts[:n_kept], starts[n_kept:] + dropped
         n_iter = min(int(steps * longer), problem.options.n_iter)
-        results = run.map(partial(climb, n_iter=n_iter), [start.parameters for start in starts])
-        moved = []
-        for i, (start, result) in enumerate(zip(starts, results, strict=True)):
-            value = result.history[-1]
-            tell(f"race, {start.kind} start", i, value)
-            moved.append(replace(start, parameters=result.parameters, likelihood=value))
-        starts = sorted(moved, key=lambda start: -start.likelihood)
+        starts = _climbed(starts, partial(climb, n_iter=n_iter), "likelihood", run, tell)
     return starts + dropped
+
+
+def _climbed(
+    starts: list[Start],
+    climb: Callable[[HMMParameters], EMResult],
+    figure: str,
+    run: Runner,
+    tell: OnStep,
+) -> list[Start]:
+    """Climb from every start; best first by the objective reached, which is kept as `figure`."""
+    results = run.map(climb, [start.parameters for start in starts])
+    moved = []
+    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
+        value = result.history[-1]
+        tell(f"{_STAGES[figure]}, {start.kind} start", i, value)
+        reached: dict[str, Any] = {"parameters": result.parameters, figure: value}
+        moved.append(replace(start, **reached))
+    return sorted(moved, key=lambda start: -getattr(start, figure))
 
 
 def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnStep) -> HMMFit:
