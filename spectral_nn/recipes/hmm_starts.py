@@ -14,7 +14,9 @@ from spectral_nn.models.hmm.spectral import (
     WhitenedMoments,
     decompose,
     fit_transitions,
+    smoothing,
     whitened_moments,
+    without_zeros,
 )
 from spectral_nn.models.hmm.starts import cluster_start, random_start
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise
@@ -105,7 +107,8 @@ def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
         emission = counts.frequency[None]
     if emission is None:
         return None
-    return Start("given", replace(fit_transitions(emission, counts), **options.fixed))
+    parameters = without_zeros(fit_transitions(emission, counts), smoothing(counts))
+    return Start("given", replace(parameters, **options.fixed))
 
 
 def _checked_moments(

@@ -519,3 +519,14 @@ def test_more_states_than_observations_in_a_stream():
     stream = SequenceStream([np.zeros(3, np.int32)])
     with pytest.raises(ValueError, match="n_components=4"):
         fit_hmm(stream, HMMOptions(4, 2), rng=rng_of())
+
+
+def test_kept_emissions_leave_no_transition_at_zero(rng):
+    """EM cannot leave a zero: what the convex fit of the bigrams puts there must not stay."""
+    cycle = [[0.1, 0.9, 0], [0, 0.1, 0.9], [0.9, 0, 0.1]]
+    truth = HMMParameters([1.0, 0, 0], cycle, np.kron(np.eye(3), [0.5, 0.5]))
+    data = Sequences.from_lengths(sample_hmm(truth, 2000, rng)[0].ravel())
+    fixed = {"emissionprob": truth.emissionprob}
+    fit = fit_hmm(data, HMMOptions(3, 6, fixed=fixed, n_iter=0), rng=rng_of())
+    assert (fit.parameters.transmat > 1e-6).all()
+    assert_allclose(fit.parameters.transmat, cycle, atol=0.05)
