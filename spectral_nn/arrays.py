@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 import array_api_compat
 import numpy as np
+from scipy import special
 
-__all__ = ["Array", "from_numpy", "get_namespace", "to_numpy"]
+__all__ = ["Array", "erf", "from_numpy", "get_namespace", "to_numpy"]
 
 Array: TypeAlias = Any
 """An array of any library that follows the array API standard."""
@@ -96,6 +97,37 @@ def from_numpy(x: np.ndarray, *, like: Array) -> Array:
         # PyTorch refuses negative strides and warns of memory that it may not write to.
         x = np.require(x, requirements=["C_CONTIGUOUS", "WRITEABLE"])
     return xp.asarray(x, dtype=dtype, device=array_api_compat.device(like))
+
+
+def erf(x: Array) -> Array:
+    """Return the error function of each entry, which the array API standard lacks.
+
+    Parameters
+    ----------
+    x : array (...), real
+
+    Returns
+    -------
+    y : array (...), of the namespace, device and dtype of `x`
+
+    Notes
+    -----
+    On the device for NumPy, PyTorch and CuPy; by way of the host for any other library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.arrays import erf
+    >>> erf(np.asarray([0.0, 1.0])).round(4)
+    array([0.    , 0.8427])
+    """
+    if array_api_compat.is_torch_array(x):
+        return x.erf()
+    if array_api_compat.is_cupy_array(x):
+        from cupyx.scipy import special as cupy_special
+
+        return cupy_special.erf(x)
+    return from_numpy(special.erf(to_numpy(x)), like=x)
 
 
 def _is_strict(x: Array) -> bool:

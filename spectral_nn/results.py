@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Factors", "RankWarning"]
+__all__ = ["Factors", "RankWarning", "RecoveryWarning"]
 
 
 class RankWarning(UserWarning):
     """A moment has a lower numerical rank than the number of components asked for.
 
     The message gives the singular values (or eigenvalues) that say so, and the fallback taken.
+    """
+
+
+class RecoveryWarning(UserWarning):
+    """Hidden weights cannot be expected to be those of the network that made the data.
+
+    The fit goes on: moments give one of its starts.  The message gives the figures.
     """
 
 

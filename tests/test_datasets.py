@@ -110,3 +110,95 @@ def test_impossible_symbols_are_never_sampled():
     codes, states = datasets.sample_hmm(model, 1000, np.random.default_rng(0))
     assert np.all(codes == 1)
     assert np.all(states == 0)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_planted_network_is_drawn_as_said(activation, n_outputs):
+    network = datasets.planted_network(
+        6, 40, activation=activation, n_outputs=n_outputs, rng=np.random.default_rng(0)
+    )
+    (W, A), (b, c) = network.coefs, network.intercepts
+    assert (W.shape, A.shape, b.shape, c.shape) == ((6, 40), (40, n_outputs), (40,), (n_outputs,))
+    assert network.activation == activation
+    np.testing.assert_allclose(np.linalg.norm(W, axis=0), 2.0 if activation == "tanh" else 1.0)
+    assert np.abs(b).max() <= 0.5
+    assert np.abs(A).min() >= 0.5
+    assert np.abs(A).max() <= 1.5
+    assert set(np.sign(A).ravel()) == {-1.0, 1.0}
+    assert not c.any()
+
+
+def test_orthonormal_network():
+    network = datasets.planted_network(5, 4, kind="orthonormal", rng=np.random.default_rng(0))
+    np.testing.assert_allclose(network.coefs[0].T @ network.coefs[0], np.eye(4), atol=1e-14)
+    assert np.all(network.coefs[1] == 1.0)
+    assert not network.intercepts[0].any()
+    with pytest.raises(ValueError, match=r"n_components=6 .* n_features=5"):
+        datasets.planted_network(5, 6, kind="orthonormal", rng=np.random.default_rng(0))
+
+
+def test_positive_network():
+    network = datasets.planted_network(5, 60, kind="positive", rng=np.random.default_rng(0))
+    assert network.coefs[1].min() >= 0.5
+
+
+def test_unknown_kind_of_network():
+    with pytest.raises(ValueError, match="kind='negative' is unknown"):
+        datasets.planted_network(5, 2, kind="negative", rng=np.random.default_rng(0))
+
+
+def test_zhong_network_has_the_condition_number_and_the_values_of_its_formula():
+    rng = np.random.default_rng(0)
+    network = datasets.zhong_network(8, 3, condition=4.0, rng=rng)
+    W, A = network.coefs
+    np.testing.assert_allclose(np.linalg.svd(W, compute_uv=False), [4.0, 2.5, 1.0])
+    assert set(np.abs(A).ravel()) == {1.0}
+    X, y = datasets.sample_network(network, 50, noise=0.0, rng=rng)
+    np.testing.assert_allclose(y, np.maximum(X @ W, 0.0) ** 2 @ A[:, 0], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"n_components=5 .* n_features=4"):
+        datasets.zhong_network(4, rng=rng)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_noise_is_in_standard_deviations_of_each_output(n_outputs):
+    network = datasets.planted_network(4, 6, n_outputs=n_outputs, rng=np.random.default_rng(0))
+    (X, y), (same, signal) = (
+        datasets.sample_network(network, 40_000, noise=noise, rng=np.random.default_rng(1))
+        for noise in (0.2, 0.0)
+    )
+    np.testing.assert_array_equal(X, same)
+    assert y.shape == ((40_000,) if n_outputs == 1 else (40_000, n_outputs))
+    np.testing.assert_allclose((y - signal).std(axis=0) / signal.std(axis=0), 0.2, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kurtosis"),
+    [
+        ("gaussian", 3.0),
+        ("uniform", 1.8),
+        ("binary", 1.0),
+        ("correlated", 3.0),
+        ("mixture", None),
+        ("heavy", None),
+        ("lognormal", None),
+    ],
+)
+def test_every_law_of_the_inputs_is_standardised(inputs, kurtosis):
+    network = datasets.planted_network(3, 2, rng=np.random.default_rng(0))
+    X, _ = datasets.sample_network(network, 200_000, rng=np.random.default_rng(1), inputs=inputs)
+    np.testing.assert_allclose(X.mean(axis=0), 0.0, atol=0.02)
+    np.testing.assert_allclose(X.var(axis=0), 1.0, atol=0.05)
+    if kurtosis is not None:
+        np.testing.assert_allclose((X**4).mean(axis=0), kurtosis, atol=0.1)
+    covariance = np.cov(X.T)
+    if inputs == "correlated":
+        np.testing.assert_allclose([covariance[0, 1], covariance[0, 2]], [0.6, 0.36], atol=0.02)
+    elif inputs != "mixture":
+        np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=0.02)
+
+
+def test_unknown_law_of_the_inputs():
+    network = datasets.planted_network(3, 2, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="inputs='cauchy' is unknown"):
+        datasets.sample_network(network, 9, rng=np.random.default_rng(0), inputs="cauchy")

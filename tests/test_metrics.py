@@ -1,4 +1,4 @@
-"""Bits a symbol, and errors of parameters whose states have no names."""
+"""Bits a symbol, and errors of parameters whose states or units have no names."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.metrics import bits_per_symbol, parameter_errors, smooth
+from spectral_nn.metrics import bits_per_symbol, direction_angles, parameter_errors, smooth
 from spectral_nn.models.hmm.parameters import HMMParameters
 
 
@@ -50,3 +50,53 @@ def test_smoothed_rows_are_distributions_without_zeros():
         np.testing.assert_allclose(rows.sum(axis=-1), 1.0)
         assert rows.min() == pytest.approx(0.1 / rows.shape[-1])
     np.testing.assert_array_equal(smooth(certain, 0.0).emissionprob, certain.emissionprob)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_order_and_length_of_directions_do_not_matter(signed):
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((7, 4))
+    learned = true[:, rng.permutation(4)] * rng.uniform(0.1, 9.0, 4)
+    np.testing.assert_allclose(direction_angles(learned, true, signed=signed), 0.0, atol=1e-5)
+
+
+def test_angles_are_in_the_order_of_the_true_directions():
+    degrees = np.array([50.0, 1e-7, 10.0])
+    turn = np.radians(degrees)
+    true = np.zeros((6, 3))
+    learned = np.zeros((6, 3))
+    for j in range(3):
+        true[2 * j, j] = 1.0
+        learned[2 * j : 2 * j + 2, j] = np.cos(turn[j]), np.sin(turn[j])
+    np.testing.assert_allclose(direction_angles(learned[:, [2, 0, 1]], true), degrees, rtol=1e-6)
+    flipped = learned * [1.0, -1.0, -1.0]
+    np.testing.assert_allclose(direction_angles(flipped, true), degrees, rtol=1e-6)
+
+
+def test_signs_count_when_asked_for_in_the_matching_too():
+    opposite = np.array([[1.0, -1.0], [0.1, 0.1]])
+    np.testing.assert_allclose(direction_angles(opposite[:, ::-1], opposite, signed=True), 0.0)
+    np.testing.assert_allclose(direction_angles([[-1.0], [0.0]], [[1.0], [0.0]]), 0.0)
+    np.testing.assert_allclose(
+        direction_angles([[-1.0], [0.0]], [[1.0], [0.0]], signed=True), 180.0
+    )
+
+
+def test_more_learned_than_true_directions_and_fewer():
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((9, 3))
+    spare = np.column_stack([rng.standard_normal((9, 2)), true])
+    np.testing.assert_allclose(direction_angles(spare, true), 0.0, atol=1e-5)
+    np.testing.assert_allclose(direction_angles(true[:, :2], true), [0.0, 0.0, 90.0], atol=1e-5)
+    assert direction_angles(true[:, :2], true, signed=True)[2] == 180.0
+
+
+def test_a_column_of_zeros_points_nowhere():
+    np.testing.assert_allclose(direction_angles(np.diag([1.0, 0.0]), np.eye(2)), [0.0, 90.0])
+
+
+def test_directions_that_cannot_be_compared():
+    with pytest.raises(ValueError, match=r"\(3, 2\) and \(4, 2\)"):
+        direction_angles(np.ones((3, 2)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        direction_angles(np.full((3, 2), np.nan), np.ones((3, 2)))

@@ -2,19 +2,28 @@
 
 from spectral_estimators.displays import EmissionDisplay, SpectrumDisplay, TransitionDisplay
 from spectral_estimators.hmm import CategoricalHMM
+from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
+from spectral_estimators.tensor_features import TensorFeatures
 from spectral_nn import __version__
-from spectral_nn.results import RankWarning
+from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
+from spectral_nn.results import RankWarning, RecoveryWarning
 from spectral_nn.sequences import Sequences, SequenceStream
 
 __all__ = [
     "CategoricalHMM",
     "EmissionDisplay",
+    "GaussianMixtureScore",
+    "GaussianScore",
+    "MLPClassifier",
+    "MLPRegressor",
     "PerSequence",
     "RankWarning",
+    "RecoveryWarning",
     "SequenceStream",
     "Sequences",
     "SpectrumDisplay",
+    "TensorFeatures",
     "TransitionDisplay",
     "__version__",
 ]

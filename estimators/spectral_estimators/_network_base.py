@@ -1,0 +1,353 @@
+"""What `MLPRegressor` and `MLPClassifier` share: settings, the fit, and what it leaves behind."""
+
+import warnings
+from abc import abstractmethod
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from spectral_estimators._network_input import (
+    check_rows,
+    layer_sizes,
+    read_table,
+    read_xy,
+    row_weights,
+    told_names,
+)
+from spectral_estimators._network_report import ComponentsReport
+from spectral_estimators._progress import listener
+from spectral_estimators._sklearn_compat import (
+    Interval,
+    StrOptions,
+    check_constraints,
+    with_input_tags,
+)
+from spectral_estimators._validation import spawn_rng
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import Network
+from spectral_nn.recipes.network import fit_network, start_network
+from spectral_nn.recipes.network_options import (
+    INITS,
+    INPUT_MODELS,
+    SOLVERS,
+    NetworkFit,
+    NetworkOptions,
+)
+
+__all__ = ["BaseNetwork"]
+
+_SHARE = [Interval(Real, 0, 1, closed="left")]
+
+
+class BaseNetwork(BaseEstimator):
+    """The common part of the network estimators."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose", callable],
+        "warm_start": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": _SHARE,
+        "beta_1": _SHARE,
+        "beta_2": _SHARE,
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Real, 1, None, closed="both")],  # infinity is one of them
+        "init": [StrOptions(set(INITS))],
+        "input_model": [StrOptions(set(INPUT_MODELS)), callable],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (10,),
+        activation: str = "relu",
+        *,
+        solver: str = "lbfgs",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        init: str = "tensor",
+        input_model: Any = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.init = init
+        self.input_model = input_model
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Find a start, and refine it.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, d)
+            float32 is computed in float32; anything else in float64.
+        y : array, shape (n,) or (n, q)
+            Numbers for regression; labels, or a table of 0 and 1 (multilabel), to classify.
+        sample_weight : array, shape (n,), optional
+            A weight of two is a row that is there twice, up to the draws of batches and of
+            validation rows; a weight of zero is a row that is not there.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault, or the step at which the loss was no longer finite.  The
+            estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver stopped at ``max_iter``, or the moments do not carry the start.
+        """
+        check_constraints(self)
+        sizes = layer_sizes(self.hidden_layer_sizes, self.init)
+        resume = self.warm_start and hasattr(self, "coefs_")
+        table, y = read_xy(self, X, y, resume=resume, numeric=self._numeric)
+        Y, settings = self._targets(y, table.dtype, resume=resume)
+        options = self._options(sizes, settings["out_activation_"])
+        start = self._resumed(options, Y) if resume else None
+        table, Y, weights = row_weights(sample_weight, table, Y)
+        if start is None and self.init != "random":
+            check_rows(table)
+        rng = spawn_rng(self.random_state)
+        result = fit_network(
+            table,
+            Y,
+            options,
+            sample_weight=weights,
+            rng=rng,
+            n_jobs=self.n_jobs,
+            start=start,
+            on_step=listener(self.verbose),
+        )
+        if not resume:
+            told_names(self, X)
+        self._assign(result, settings, rng, len(Y), resume=resume)
+        if options.max_iter and not result.converged:
+            unit = "steps of L-BFGS" if self.solver == "lbfgs" else "epochs of Adam"
+            warnings.warn(
+                f"The fit ended after max_iter={self.max_iter} {unit}, before it converged to "
+                f"tol={self.tol:g}. Raise max_iter or tol, or scale the columns of X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """One epoch of Adam over a batch, after the start that the first batch makes."""
+        check_constraints(self)
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: one batch has no validation "
+                "rows. Set early_stopping=False."
+            )
+        sizes = layer_sizes(self.hidden_layer_sizes, self.init)
+        resume = hasattr(self, "coefs_")
+        table, y = read_xy(self, X, y, resume=resume, numeric=self._numeric)
+        Y, settings = self._targets(y, table.dtype, resume=resume, batch=True, classes=classes)
+        options = self._options(sizes, settings["out_activation_"])
+        start = self._resumed(options, Y) if resume else None
+        table, Y, weights = row_weights(sample_weight, table, Y)
+        if start is None and self.init != "random":
+            check_rows(table)
+        rng = self._rng if resume and hasattr(self, "_rng") else spawn_rng(self.random_state)
+        how: dict[str, Any] = {
+            "sample_weight": weights,
+            "rng": rng,
+            "n_jobs": self.n_jobs,
+            "on_step": listener(self.verbose),
+        }
+        notes: dict[str, Any] = {}
+        if start is None:
+            start, name, notes = start_network(table, Y, options, **how)
+            settings |= {"init_": name, "diagnostics_": notes}
+        epoch = replace(options, solver="adam", max_iter=1)
+        state = getattr(self, "_solver_state", None) if resume else None
+        result = fit_network(table, Y, epoch, start=start, state=state, **how)
+        if not resume:
+            told_names(self, X)
+        self._assign(result, settings, rng, len(Y), resume=resume)
+        return self
+
+    def components_report(self) -> ComponentsReport:
+        """What the data say about the hidden units.
+
+        Returns
+        -------
+        ComponentsReport
+            A dict that prints as a table: ``init`` (who won the race), ``n_components``,
+            ``unit_angles`` (degrees from the incoming weights of each unit of the first layer, as
+            a line, to those of the nearest other unit), and what ``diagnostics_`` holds:
+            ``singular_values`` of the moments, ``cp_agreement`` of the decompositions,
+            ``n_needed`` rows, the ``starts`` raced and the ``winner``.
+        """
+        check_is_fitted(self)
+        return ComponentsReport.of(self.coefs_[0], self.init_, self.diagnostics_)
+
+    @property
+    def _numeric(self) -> bool:
+        """Whether targets are numbers."""
+        return True
+
+    @abstractmethod
+    def _targets(
+        self, y: Any, dtype: Any, *, resume: bool, batch: bool = False, classes: Any = None
+    ) -> tuple[NDArray, dict[str, Any]]:
+        """Targets (n, q) for the core, and the attributes that go with them."""
+
+    def _options(self, sizes: Any, output: str) -> NetworkOptions:
+        """Gather the constructor's arguments for the recipe."""
+        return NetworkOptions(
+            hidden_layer_sizes=sizes,
+            activation=self.activation,
+            output=output,
+            init=self.init,
+            solver=self.solver,
+            alpha=self.alpha,
+            batch_size=self.batch_size,
+            learning_rate_init=self.learning_rate_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            shuffle=self.shuffle,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            input_model=self.input_model,
+        )
+
+    def _resumed(self, options: NetworkOptions, Y: NDArray) -> Network:
+        """Take the fitted network as a start, if it still has the right shape.
+
+        Raises
+        ------
+        ValueError
+            Naming ``hidden_layer_sizes`` or ``y``.
+        """
+        widths = tuple(np.asarray(intercept).size for intercept in self.intercepts_)
+        if options.hidden_layer_sizes not in ("auto", widths[:-1]):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes}, but the fitted network that this "
+                f"call would go on from has {widths[:-1]}. Use a new estimator (clone) for another "
+                "width."
+            )
+        if Y.shape[1] != widths[-1]:
+            raise ValueError(
+                f"y has {Y.shape[1]} columns of targets, but the fitted network that this call "
+                f"would go on from has {widths[-1]} outputs."
+            )
+        return self._network(options.output)
+
+    def _network(self, output: str) -> Network:
+        """Network of the fitted attributes, whoever set them."""
+        return Network(
+            coefs=tuple(np.asarray(coef) for coef in self.coefs_),
+            intercepts=tuple(np.asarray(intercept) for intercept in self.intercepts_),
+            activation=self.activation,
+            output=output,
+        )
+
+    def _forward(self, X: Any, output: str | None = None) -> NDArray:
+        """Outputs (n, q) for rows of the user's; ``output`` in the place of the fitted one."""
+        check_is_fitted(self)
+        return self._network(output or self.out_activation_).predict(read_table(self, X))
+
+    def _assign(
+        self,
+        result: NetworkFit,
+        settings: dict[str, Any],
+        rng: np.random.Generator,
+        n: int,
+        *,
+        resume: bool,
+    ) -> None:
+        """Put a finished fit on the estimator, all at once; a resumed fit adds to its curves."""
+        network = result.network
+        values: dict[str, Any] = {
+            "init_": result.init,
+            "diagnostics_": result.diagnostics,
+            **settings,
+        }
+        if resume:
+            del values["init_"], values["diagnostics_"]  # those of the first fit
+        values["coefs_"] = [np.asarray(coef) for coef in network.coefs]
+        values["intercepts_"] = [np.asarray(intercept) for intercept in network.intercepts]
+        values["n_layers_"] = len(network.coefs) + 1
+        values["n_outputs_"] = network.coefs[-1].shape[1]
+        values["n_components_"] = network.coefs[0].shape[1]
+        values["n_iter_"] = result.n_iter
+        values["loss_"] = float(result.loss)
+        before = self.__dict__ if resume else {}
+        past = before.get("loss_times_") or [0.0]
+        times = [past[-1] + seconds for seconds in result.seconds]
+        values["loss_curve_"] = before.get("loss_curve_", []) + list(result.loss_curve)
+        values["loss_times_"] = before.get("loss_times_", []) + times
+        values["t_"] = before.get("t_", 0) + result.n_iter * n
+        values["best_loss_"] = min([*values["loss_curve_"], values["loss_"]])
+        values["validation_scores_"] = values["best_validation_score_"] = None
+        if result.validation_scores is not None:
+            scores = (before.get("validation_scores_") or []) + list(result.validation_scores)
+            values["validation_scores_"] = scores
+            values["best_validation_score_"] = max(scores, default=-np.inf)
+            values["best_loss_"] = None
+        values["_solver_state"], values["_rng"] = result.solver_state, rng
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that X may be sparse."""
+        return with_input_tags(super().__sklearn_tags__(), sparse=True)

@@ -1,0 +1,221 @@
+"""Data and settings of the network estimators, checked, with errors that name the argument."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import check_array, check_consistent_length, check_X_y, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import validate_data
+
+__all__ = [
+    "DTYPES",
+    "check_rows",
+    "check_same_classes",
+    "fit_classes",
+    "layer_sizes",
+    "one_hot",
+    "read_table",
+    "read_xy",
+    "row_weights",
+    "told_names",
+]
+
+DTYPES = (np.float64, np.float32)
+
+
+def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
+    """Units of each hidden layer as a tuple, or "auto".
+
+    Raises
+    ------
+    ValueError
+        If a size is no positive whole number, or ``init`` cannot start that many layers.
+    """
+    if isinstance(hidden_layer_sizes, str):  # the constraints leave "auto" alone
+        if init == "random":
+            raise ValueError(
+                "hidden_layer_sizes='auto' reads the width off the moments, which init='random' "
+                "does not take. Use init='tensor', or give the width as a number."
+            )
+        return "auto"
+    sizes = np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object))
+    whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes.flat)
+    if sizes.ndim != 1 or not whole or any(size < 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be whole numbers > 0, one a layer, got {hidden_layer_sizes}."
+        )
+    if len(sizes) != 1 and init != "random":
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes} asks for {len(sizes)} hidden layers, but "
+            f"init={init!r} finds the weights of exactly one. Use init='random' for other depths, "
+            "or a single hidden layer such as hidden_layer_sizes=(10,)."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def read_xy(estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool) -> tuple[Any, Any]:
+    """Rows and targets, with the estimator left untouched.
+
+    Parameters
+    ----------
+    resume : whether X has to have the columns of an earlier fit.
+    numeric : whether y holds numbers.
+
+    Returns
+    -------
+    X : array or CSR (n, d), float64 or float32
+    y : array (n,) or (n, q)
+
+    Raises
+    ------
+    ValueError
+        Naming X or y: NaN, infinity, no rows, lengths that differ, or other columns than before.
+    """
+    checks = {"accept_sparse": "csr", "multi_output": True, "y_numeric": numeric, "dtype": DTYPES}
+    if resume:
+        X, y = validate_data(estimator, X, y, reset=False, **checks)
+    else:
+        X, y = check_X_y(X, y, estimator=estimator, **checks)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def told_names(estimator: Any, X: Any) -> None:
+    """Set ``n_features_in_`` and ``feature_names_in_`` from the user's own X."""
+    validate_data(estimator, X, reset=True, skip_check_array=True)
+
+
+def read_table(estimator: Any, X: Any) -> Any:
+    """Rows for a fitted estimator: array or CSR (n, d), float64 or float32.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    return validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=DTYPES)
+
+
+def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, NDArray | None]:
+    """Rows of positive weight, their targets, and their weights.
+
+    A row of weight zero is a row that is not there, for the split of early stopping and the
+    batches of Adam as well.
+
+    Returns
+    -------
+    X, Y : what is left.
+    sample_weight : array (n,) of the dtype of X, or None.
+
+    Raises
+    ------
+    ValueError
+        Naming ``sample_weight``.
+    """
+    if sample_weight is None:
+        return X, Y, None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(X.shape[0], sample_weight, dtype=X.dtype)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight", order="C"
+    )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar; sample_weight has shape {weights.shape}."
+        )
+    check_consistent_length(X, weights)
+    if (weights < 0).any():
+        at = int(np.flatnonzero(weights < 0)[0])
+        raise ValueError(f"sample_weight[{at}] is {weights[at]}; weights must not be negative.")
+    kept = weights > 0
+    if not kept.any():
+        raise ValueError("sample_weight is zero for every row of X; at least one must count.")
+    if kept.all():
+        return X, Y, weights
+    return X[kept], Y[kept], weights[kept]
+
+
+def check_rows(X: Any) -> None:
+    """Check that there are rows enough for a moment.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    if X.shape[0] < 2:
+        raise ValueError(
+            f"X has n_samples={X.shape[0]} row of positive weight, and moments need at least two."
+        )
+
+
+def fit_classes(y: Any) -> LabelBinarizer:
+    """How the labels of y, or a list of all classes, become columns of 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If y is no target of classification, or has a single class.
+    """
+    check_classification_targets(y)
+    binarizer = LabelBinarizer().fit(y)
+    if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
+        raise ValueError(
+            f"y has one class only, {binarizer.classes_.tolist()[0]!r}; a classifier needs two "
+            "classes or more."
+        )
+    return binarizer
+
+
+def check_same_classes(binarizer: LabelBinarizer, y: Any) -> None:
+    """Check that a fit that goes on from an earlier one has all of its classes.
+
+    Raises
+    ------
+    ValueError
+        Naming the classes that are missing.
+    """
+    if binarizer.y_type_.startswith("multilabel"):
+        return
+    known, given = binarizer.classes_.tolist(), set(np.unique(y).tolist())
+    if given != set(known):
+        raise ValueError(
+            f"warm_start=True goes on with the classes of the earlier fit, {known[:20]}, but y "
+            f"has {sorted(given, key=str)[:20]}. Set warm_start=False, or use partial_fit."
+        )
+
+
+def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:
+    """Columns of 0 and 1 for labels: one column for two classes, else one a class.
+
+    Raises
+    ------
+    ValueError
+        If y has classes that were not there before.
+    """
+    check_classification_targets(y)
+    kind = type_of_target(y)
+    multilabel = binarizer.y_type_.startswith("multilabel")
+    if kind.startswith("multilabel") != multilabel:
+        raise ValueError(
+            f"y is a {kind} target, but an earlier call was given a {binarizer.y_type_} target."
+        )
+    if multilabel:
+        if y.shape[1] != len(binarizer.classes_):
+            raise ValueError(
+                f"y has {y.shape[1]} columns of labels; earlier calls had "
+                f"{len(binarizer.classes_)}."
+            )
+    else:
+        known = set(binarizer.classes_.tolist())
+        extra = [label for label in np.unique(y).tolist() if label not in known]
+        if extra:
+            raise ValueError(
+                f"y has classes that are not among those of earlier calls: {extra[:5]}; known "
+                f"classes are {binarizer.classes_.tolist()[:20]}."
+            )
+    return binarizer.transform(y).astype(dtype)

@@ -1,0 +1,265 @@
+"""Networks of one hidden layer drawn at random, and regression samples of them."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.models.network.dense import Network
+
+__all__ = ["planted_network", "sample_network", "zhong_network"]
+
+MIXTURE_SPREAD = 0.3  # share of a column's variance that lies between the three components
+AUTOCORRELATION = 0.6  # of neighbouring columns of correlated inputs
+HEAVY_DOF = 5  # degrees of freedom of heavy-tailed inputs: the fourth moment exists, the fifth not
+LOG_SD = 0.5  # of the logarithm of log-normal inputs
+
+
+def planted_network(
+    n_features: int,
+    n_components: int,
+    *,
+    activation: str = "relu",
+    kind: Literal["mixed", "orthonormal", "positive"] = "mixed",
+    n_outputs: int = 1,
+    rng: np.random.Generator,
+) -> Network:
+    r"""Draw a network of one hidden layer, to be recovered from samples of it.
+
+    .. math:: f(x) = \sum_j a_j \, \sigma(w_j^\top x + b_j)
+
+    Columns of W are uniform on the unit sphere, on the sphere of radius 2 for ``"tanh"`` (so that
+    it bends); ``b ~ U(-0.5, 0.5)``; ``|a| ~ U(0.5, 1.5)`` with signs by the toss of a coin. There
+    is no bias of the output.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        d and k.
+    activation : str
+        Name of sigma, as the network knows it.
+    kind : {"mixed", "orthonormal", "positive"}
+        What is said above; orthonormal columns of W with ``a = 1`` and ``b = 0``; or ``a > 0``.
+    n_outputs : int
+        q. Output weights are drawn for every output by itself.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Network
+        ``coefs`` of shapes (d, k) and (k, q), ``intercepts`` of shapes (k,) and (q,).
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown, or there are more orthonormal columns than dimensions.
+
+    Notes
+    -----
+    Cost: O(d k + k q); O(d k^2) for orthonormal columns, which are the Q factor of a Gaussian
+    matrix with the signs of R's diagonal, hence uniform (Mezzadri 2007, arXiv:math-ph/0609050).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = planted_network(4, 3, rng=np.random.default_rng(0))
+    >>> [coefs.shape for coefs in network.coefs]
+    [(4, 3), (3, 1)]
+    >>> np.linalg.norm(network.coefs[0], axis=0).round(12).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    if kind not in ("mixed", "orthonormal", "positive"):
+        raise ValueError(
+            f'kind={kind!r} is unknown: give "mixed", "orthonormal" or "positive".',
+        )
+    directions = rng.standard_normal((n_features, n_components))
+    if kind == "orthonormal":
+        W = _orthonormal(directions, "n_components", "n_features")
+        A = np.ones((n_components, n_outputs))
+        b = np.zeros(n_components)
+    else:
+        norm = 2.0 if activation == "tanh" else 1.0
+        W = norm * directions / np.linalg.norm(directions, axis=0)
+        A = rng.uniform(0.5, 1.5, (n_components, n_outputs))
+        if kind == "mixed":
+            A *= rng.choice([-1.0, 1.0], A.shape)
+        b = rng.uniform(-0.5, 0.5, n_components)
+    return _network(W, A, b, activation)
+
+
+def zhong_network(
+    n_features: int,
+    n_components: int = 5,
+    *,
+    condition: float = 2.0,
+    rng: np.random.Generator,
+) -> Network:
+    r"""Draw a network as in the experiments of Zhong, Song, Jain, Bartlett and Dhillon.
+
+    .. math:: f(x) = \sum_j v_j \max(w_j^\top x, 0)^2, \qquad W = U S V^\top
+
+    with random orthonormal U (d, k) and V (k, k), singular values evenly spaced from 1 to the
+    condition number, and output weights +1 or -1 by the toss of a coin. Their inputs are standard
+    normal and their targets without noise: ``sample_network(network, n, noise=0.0, rng=rng)``.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        d and k <= d.
+    condition : float >= 1
+        Largest singular value of W over the smallest.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Network
+        ``coefs`` of shapes (d, k) and (k, 1), no biases, activation ``"squared_relu"``.
+
+    Raises
+    ------
+    ValueError
+        If there are more components than features.
+
+    References
+    ----------
+    K. Zhong, Z. Song, P. Jain, P. L. Bartlett, I. S. Dhillon. *Recovery guarantees for
+    one-hidden-layer neural networks*, ICML 2017, section 6 (arXiv:1706.03175).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = zhong_network(10, rng=np.random.default_rng(0))
+    >>> np.linalg.svd(network.coefs[0], compute_uv=False).round(12).tolist()
+    [2.0, 1.75, 1.5, 1.25, 1.0]
+    """
+    U = _orthonormal(rng.standard_normal((n_features, n_components)), "n_components", "n_features")
+    V = _orthonormal(rng.standard_normal((n_components, n_components)))
+    W = U * np.linspace(1.0, condition, n_components) @ V.T
+    A = rng.choice([-1.0, 1.0], (n_components, 1))
+    return _network(W, A, np.zeros(n_components), "squared_relu")
+
+
+def sample_network(
+    network: Network,
+    n: int,
+    *,
+    noise: float = 0.05,
+    rng: np.random.Generator,
+    inputs: Literal[
+        "gaussian", "mixture", "uniform", "correlated", "heavy", "binary", "lognormal"
+    ] = "gaussian",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw inputs and noisy targets of a network.
+
+    All columns have mean 0 and variance 1 under every law of the inputs; they are independent
+    but for two laws. A law is the same at every call, so that a second call draws test data.
+
+    ================  ============================================================================
+    ``"gaussian"``    standard normal
+    ``"mixture"``     three spherical Gaussians with centres evenly spaced on a circle, 30 % of the
+                      variance between them
+    ``"uniform"``     on ``[-sqrt(3), sqrt(3)]``
+    ``"correlated"``  Gaussian, columns i and j correlated ``0.6 ** abs(i - j)``
+    ``"heavy"``       Student's t with 5 degrees of freedom
+    ``"binary"``      -1 or 1 with equal chances
+    ``"lognormal"``   exponential of a Gaussian of standard deviation 0.5
+    ================  ============================================================================
+
+    Parameters
+    ----------
+    network : Network
+        The teacher, d inputs and q outputs.
+    n : int
+        Rows.
+    noise : float
+        Standard deviation of the Gaussian noise, in standard deviations of the signal in this
+        sample; each output has its own.
+    rng : numpy.random.Generator
+        Source of randomness.
+    inputs : str
+        Law of the inputs, from the table.
+
+    Returns
+    -------
+    X : float64 array of shape (n, d)
+        Inputs.
+    y : float64 array of shape (n,), (n, q) if q > 1
+        Targets. With ``noise=0`` they are the network's values.
+
+    Raises
+    ------
+    ValueError
+        If the law is unknown.
+
+    Notes
+    -----
+    Cost: O(n d k).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = sample_network(planted_network(4, 3, rng=rng), 100, rng=rng)
+    >>> X.shape, y.shape
+    ((100, 4), (100,))
+    """
+    X = _draw_inputs(inputs, n, network.coefs[0].shape[0], rng)
+    signal = np.asarray(network.decision(X), dtype=np.float64).reshape(n, -1)
+    y = signal + noise * signal.std(axis=0) * rng.standard_normal(signal.shape)
+    return X, y[:, 0] if y.shape[1] == 1 else y
+
+
+def _draw_inputs(law: str, n: int, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Rows of a law of :func:`sample_network`, of shape (n, d)."""
+    if law == "gaussian":
+        return rng.standard_normal((n, d))
+    if law == "mixture":
+        turns = np.arange(3)[:, None] / 3.0 * 2.0 * np.pi + np.arange(d)
+        centres = np.sqrt(2.0 * MIXTURE_SPREAD) * np.cos(turns)  # mean 0, mean square the spread
+        within = np.sqrt(1.0 - MIXTURE_SPREAD) * rng.standard_normal((n, d))
+        return centres[rng.integers(3, size=n)] + within
+    if law == "uniform":
+        return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), (n, d))
+    if law == "correlated":
+        gaps = np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
+        root = np.linalg.cholesky(AUTOCORRELATION**gaps)
+        return rng.standard_normal((n, d)) @ root.T
+    if law == "heavy":
+        return rng.standard_t(HEAVY_DOF, (n, d)) * np.sqrt((HEAVY_DOF - 2.0) / HEAVY_DOF)
+    if law == "binary":
+        return rng.choice([-1.0, 1.0], (n, d))
+    if law == "lognormal":
+        growth = np.exp(LOG_SD**2)  # the mean is its root, the variance growth * (growth - 1)
+        values = rng.lognormal(0.0, LOG_SD, (n, d))
+        return (values - np.sqrt(growth)) / np.sqrt(growth * (growth - 1.0))
+    raise ValueError(
+        f'inputs={law!r} is unknown: give "gaussian", "mixture", "uniform", "correlated", '
+        '"heavy", "binary" or "lognormal".'
+    )
+
+
+def _orthonormal(
+    G: NDArray[np.float64], columns: str = "columns", rows: str = "rows"
+) -> NDArray[np.float64]:
+    """Orthonormal columns, uniform if the entries of G (d, k) are standard normal."""
+    if G.shape[1] > G.shape[0]:
+        raise ValueError(
+            f"{columns}={G.shape[1]} orthonormal columns do not fit into {rows}={G.shape[0]} "
+            f"dimensions; ask for at most {G.shape[0]}."
+        )
+    Q, R = np.linalg.qr(G)
+    return Q * np.sign(np.diag(R))
+
+
+def _network(
+    W: NDArray[np.float64], A: NDArray[np.float64], b: NDArray[np.float64], activation: str
+) -> Network:
+    """Network of real outputs without a bias of the output."""
+    return Network(
+        coefs=(W, A),
+        intercepts=(b, np.zeros(A.shape[1])),
+        activation=activation,
+        output="identity",
+    )

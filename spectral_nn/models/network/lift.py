@@ -1,0 +1,558 @@
+r"""The textbook algorithm for one hidden layer: score moments, tensor power, Fourier, ridge.
+
+Janzamin, Sedghi and Anandkumar, *Beating the perils of non-convexity: guaranteed training of
+neural networks using tensor methods* (arXiv 1506.08473), Algorithm 1, NN-LIFT. For
+
+.. math:: E[y \mid x] = \langle a_2, \sigma(A_1^T x + b_1) \rangle + b_2
+
+and the score functions of the inputs (`spectral_nn.moments.scores`), Stein's identity gives
+
+.. math:: E[y \cdot S_3(x)] = \sum_j \lambda_j\, (A_1)_j^{\otimes 3}, \qquad
+    \lambda_j = a_2(j)\, E[\sigma'''(z_j)], \qquad z_j = \langle (A_1)_j, x \rangle + b_1(j).
+
+What the method assumes, and where it bites:
+
+* *Columns of A_1 have unit length.* The tensor knows directions only. With other lengths the
+  directions are found all the same, but biases and output weights belong to another network.
+* *At most d units.* They are whitened to be orthogonal.
+* :math:`E[\sigma'''(z_j)]` *does not vanish.* It does for ReLU and softplus at b = 0 on centred
+  symmetric inputs, and for polynomials of degree two. What is found then is noise.
+* *The matrix that whitens is definite:* :math:`E[y S_2] = \sum_j a_2(j) E[\sigma''(z_j)] (A_1)_j
+  (A_1)_j^T` when output weights and second derivatives have one sign (the latter vanishes for odd
+  activations at b = 0), a slice :math:`E[y S_3](I, I, \theta)` when all
+  :math:`\lambda_j \langle (A_1)_j, \theta \rangle` have one. Output weights of both signs rule
+  out the first, many units the second: the chance that a random slice is definite is 2^(1-k).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import Array, from_numpy, to_numpy
+from spectral_nn.execute.runner import Runner, SerialRunner, total
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.fourier import fourier_biases, matched_biases
+from spectral_nn.moments.additive import Additive
+from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.scores import HasDensity, Score, ScoreMoments, score_moments
+from spectral_nn.tensors import multilinear, tensor_power, whiten
+
+__all__ = ["Lens", "LiftResult", "directions", "lift", "orient", "whiten_second", "whiten_slices"]
+
+Floats = NDArray[np.float64]
+
+_MOST_SLICES = 64  # of the third moment that are computed
+_CHUNK_ROWS = 1 << 14  # the sums of a chunk are larger than its rows: fewer chunks
+_DRAWS = 1000  # random combinations among which a definite one is sought
+_MIXTURES = 10  # random combinations of several outputs that are decomposed
+_GAP = 1.2  # a second moment is trusted when its K-th singular value exceeds the next as much
+_RANK = 1e-8  # eigenvalues below this share of the largest are none
+_CONVEX = ("relu", "softplus", "squared_relu")
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """A whitening, and what it was made of.
+
+    Attributes
+    ----------
+    whitener, unwhitener : ndarrays (d, k), see `spectral_nn.tensors.Whitening`.
+    kind : "second" or "slice".
+    definite : whether the k eigenvalues of the matrix had one sign. If not, whitened directions
+        are not orthogonal, and what the power method finds is no recovery.
+    condition : smallest over largest of their sizes.
+    """
+
+    whitener: Floats
+    unwhitener: Floats
+    kind: str
+    definite: bool
+    condition: float
+
+
+@dataclass(frozen=True, eq=False)
+class LiftResult:
+    """A network fitted by the textbook algorithm.
+
+    Attributes
+    ----------
+    network : Network
+    lens : Lens
+    residual : relative residual of the whitened tensor, 0 for a perfect decomposition.
+    """
+
+    network: Network
+    lens: Lens
+    residual: float
+
+
+def lift(
+    X: Array,
+    y: Array,
+    n_components: int,
+    activation: str,
+    *,
+    score: Score,
+    rng: np.random.Generator,
+    sample_weight: Array | None = None,
+    whitening: str = "auto",
+    biases: str = "matched",
+    n_starts: int = 32,
+    ridge: float = 1e-6,
+    run: Runner | None = None,
+) -> LiftResult:
+    r"""Fit a network with one hidden layer by the textbook algorithm.
+
+    1. Means of :math:`y S_1, y S_2` and, unless the second moment serves, of slices of
+       :math:`y S_3`; whitening; a pass for the whitened tensor :math:`E[y S_3](W, W, W)`.
+    2. Orthogonal tensor power iteration with deflation; un-whitening gives the columns of A_1 up
+       to sign (appendix B), and `orient` the signs.
+    3. The Fourier method for b_1 (Procedure 2, see `spectral_nn.models.network.fourier`).
+    4. Ridge regression of y on the hidden units for a_2 and b_2 (Procedure 3).
+
+    Parameters
+    ----------
+    X : array or CSR array (n, d)
+    y : array (n,) or (n, q)
+    n_components : int
+        k, at most d.
+    activation : str
+        A key of `ACTIVATIONS`.
+    score : Score
+        Score functions of the inputs.
+    rng : numpy.random.Generator
+    sample_weight : array (n,), optional
+    whitening : "auto", "second" or "slice"
+        Whiten by :math:`E[y S_2]`, or by a random slice of the third moment. "auto" takes the
+        former if its k leading eigenvalues have one sign and stand out.
+    biases : "matched" or "fourier"
+        See `matched_biases` and `fourier_biases`; the latter is the published procedure, needs
+        a score with ``log_density``, and fails on inputs with tails.
+    n_starts : int
+        Random starts of the power iteration for a component.
+    ridge : float
+        Penalty on the squares of a_2, in units of the mean variance of the hidden units.
+    run : Runner, optional
+        Who computes the sums over chunks; this process by default.
+
+    Returns
+    -------
+    LiftResult
+        The network's arrays are of the library and device of X.
+
+    Raises
+    ------
+    ValueError
+        If n_components is not in 1..d, the activation is unknown or a polynomial of degree two
+        or less, an option is unknown, y is constant, or the score lacks the density that
+        ``biases="fourier"`` needs.
+
+    Warns
+    -----
+    RankWarning
+        If the moments have a numerical rank below n_components.
+
+    Notes
+    -----
+    Where it departs from the paper: y is centred, which changes no expectation (scores have mean
+    zero) and lowers the variance; the range of a slice is the one that all computed slices
+    share (their leading singular vectors), and of many random slices the one nearest to a
+    multiple of the identity is used; power iterations start at random rather than from slices'
+    singular vectors; biases, by default, by `matched_biases`.
+
+    Cost: O(n d² q min(d, 64)) for the slices where they are needed, O(n d² k q) for the tensor,
+    and O(n k (d + 25 k)) for biases and regression: five passes over the rows, six with slices.
+    Memory O(q d² min(d, 64)) and that of a chunk.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.models.network.lift import lift
+    >>> from spectral_nn.moments.scores import GaussianScore
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((20_000, 3))
+    >>> y = np.tanh(X[:, 0] + 0.5) + np.tanh(X[:, 1] + 0.5)
+    >>> score = GaussianScore(np.zeros(3), np.eye(3))
+    >>> network = lift(X, y, 2, "tanh", score=score, rng=rng).network
+    >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
+    True
+    """
+    _check(X.shape, n_components, activation, whitening, biases, score)
+    rows = _rows(X, y, sample_weight)
+    run = SerialRunner() if run is None else run
+    inputs = total(run, _table_sums, rows.chunks())
+    if not np.any(inputs.output_scatter() > 0):
+        raise ValueError("y is constant: there is nothing for hidden units to explain.")
+    means = partial(
+        _means, run, rows, score, from_numpy(inputs.outputs / inputs.weight, like=rows.Y)
+    )
+    axes = _axes(X.shape[1], rng)
+    first, second, _ = means(axes[:, :1], inputs.weight)
+    lens = None
+    if whitening != "slice":
+        lens = whiten_second(second, n_components, always=whitening == "second", rng=rng)
+    if lens is None:
+        third = means(axes, inputs.weight)[2]
+        lens = whiten_slices(third.reshape(-1, *third.shape[2:]), n_components, rng=rng)
+    W = lens.whitener
+    core = W.T @ means(W, inputs.weight)[2] @ W
+    unit, residual = directions(core, lens, n_starts=n_starts, rng=rng)
+    unit, loadings = orient(unit, first, second, activation)
+    if biases == "fourier":
+        assert isinstance(score, HasDensity)
+        shift = fourier_biases(rows, unit, loadings, activation, score=score, run=run, rng=rng)
+    else:
+        mean = inputs.first / inputs.weight
+        covariance = inputs.second / inputs.weight - np.outer(mean, mean)
+        shift = matched_biases(
+            rows, unit, loadings, activation, mean=mean, covariance=covariance, run=run
+        )
+    coefs, intercepts = _regress(run, rows, unit, shift, activation, ridge)
+    network = Network(
+        tuple(from_numpy(part, like=rows.Y) for part in (unit, coefs)),
+        tuple(from_numpy(part, like=rows.Y) for part in (shift, intercepts)),
+        activation,
+        "identity",
+    )
+    return LiftResult(network, lens, residual)
+
+
+def whiten_second(
+    second: Floats, n_components: int, *, always: bool = False, rng: np.random.Generator
+) -> Lens | None:
+    """Whiten with the second moment, if it may be trusted.
+
+    Parameters
+    ----------
+    second : ndarray (q, d, d)
+        Means of y S_2, one an output; of several outputs, random combinations are tried.
+    n_components : int
+        k.
+    always : bool
+        Whether to whiten with it even where it is indefinite or does not stand out from noise.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Lens, or None where the moment is not to be trusted
+
+    Warns
+    -----
+    RankWarning
+        If the moment has a numerical rank below k.
+
+    Notes
+    -----
+    An indefinite matrix is whitened by its absolute value: directions become orthogonal only as
+    far as they were incoherent before. Cost: O(q d³ + 1000 k³).
+    """
+    chosen = _choose(second, n_components, rng)
+    if always or (chosen.definite and chosen.gap > _GAP):
+        return _lens(chosen, "second")
+    return None
+
+
+def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator) -> Lens:
+    """Whiten with a combination of slices of the third moment.
+
+    Parameters
+    ----------
+    slices : ndarray (m, d, d)
+        Means of y S_3 contracted with directions, of one or several outputs.
+    n_components : int
+        k.
+    rng : numpy.random.Generator
+        Draws the combinations.
+
+    Returns
+    -------
+    Lens
+
+    Warns
+    -----
+    RankWarning
+        If the slices have a numerical rank below k.
+
+    Notes
+    -----
+    The subspace is that of the k leading left singular vectors of all slices side by side; in it,
+    the definite combination whose least eigenvalue is largest is taken out of a thousand random
+    ones, if there is any. Cost: O(m d³ + 1000 k³).
+    """
+    return _lens(_choose(slices, n_components, rng), "slice")
+
+
+def _lens(chosen: _Choice, kind: str) -> Lens:
+    white = whiten(chosen.size, chosen.size.shape[0], rtol=_RANK)
+    return Lens(
+        chosen.basis @ white.whitener,
+        chosen.basis @ white.unwhitener,
+        kind,
+        chosen.definite,
+        chosen.condition,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A combination of matrices: its absolute value (k, k) in a basis (d, k), and what it is.
+
+    `gap` is the k-th over the next singular value of all the matrices side by side.
+    """
+
+    basis: Floats
+    size: Floats
+    definite: bool
+    condition: float
+    gap: float
+
+
+def _choose(matrices: Floats, n_components: int, rng: np.random.Generator) -> _Choice:
+    """Choose the definite combination of matrices (m, d, d) that lies farthest from singular."""
+    d = matrices.shape[1]
+    wide = np.transpose(matrices, (1, 0, 2)).reshape(d, -1)
+    squares, vectors = np.linalg.eigh(wide @ wide.T)
+    singular = np.sqrt(np.maximum(squares[::-1], 0))
+    U = vectors[:, ::-1][:, :n_components]
+    gap = np.inf
+    if n_components < d and singular[n_components] > 0:
+        gap = singular[n_components - 1] / singular[n_components]
+    small = U.T @ matrices @ U
+    draws = np.ones((1, 1)) if len(small) == 1 else rng.standard_normal((_DRAWS, len(small)))
+    draws /= np.linalg.norm(draws, axis=1, keepdims=True)  # so that all have the same noise
+    combined = np.tensordot(draws, small, 1)
+    eigenvalues = np.linalg.eigvalsh(combined)
+    sizes = np.abs(eigenvalues)
+    least, largest = sizes.min(axis=1), sizes.max(axis=1)
+    one_sign = np.abs(np.sum(np.sign(eigenvalues), axis=1)) == n_components
+    definite = one_sign & (least > _RANK * largest)
+    best = int(np.lexsort((least, definite))[-1])
+    values, rotation = np.linalg.eigh(combined[best])
+    return _Choice(
+        U,
+        (rotation * np.abs(values)) @ rotation.T,
+        bool(definite[best]),
+        float(least[best] / largest[best]) if largest[best] > 0 else 0.0,
+        float(gap),
+    )
+
+
+def directions(
+    core: Floats, lens: Lens, *, n_starts: int = 32, rng: np.random.Generator
+) -> tuple[Floats, float]:
+    """Find the columns of A_1, up to order and sign, from the whitened tensor of each output.
+
+    Parameters
+    ----------
+    core : ndarray (q, k, k, k)
+    lens : Lens
+    n_starts : int
+        Random starts for a component.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    directions : ndarray (d, k), of unit length
+    residual : float
+        Relative residual of the decomposition.
+
+    Notes
+    -----
+    The power method decomposes one tensor. Of several outputs, ten random combinations are
+    decomposed, and the directions along which all outputs' tensors are largest are kept.
+    Cost: O(n_starts k⁵) a combination.
+    """
+    q, k = core.shape[:2]
+    turned = [np.transpose(core, (0, *p)) for p in ((1, 2, 3), (2, 3, 1), (3, 1, 2))]
+    core = (turned[0] + turned[1] + turned[2]) / 3  # symmetric but for noise beforehand
+    core = (core + np.transpose(core, (0, 2, 1, 3))) / 2
+    mixtures = np.ones((1, 1)) if q == 1 else rng.standard_normal((_MIXTURES, q))
+    best, captured, residual = np.empty((k, k)), -np.inf, np.inf
+    for mixture in mixtures:
+        factors = tensor_power(np.tensordot(mixture, core, 1), k, n_starts=n_starts, rng=rng)
+        V = factors.vectors[0]
+        along = float(sum(np.sum(_cube(each, V) ** 2) for each in core))
+        if along > captured:
+            best, captured, residual = V, along, factors.residual
+    found = lens.unwhitener @ best
+    return found / np.linalg.norm(found, axis=0), residual
+
+
+def _cube(T: Floats, V: Floats) -> Floats:
+    """Return T(v, v, v) for each column v."""
+    return np.einsum("jjj->j", multilinear(T, V, V, V))
+
+
+def orient(unit: Floats, first: Floats, second: Floats, activation: str) -> tuple[Floats, Floats]:
+    r"""Give directions their signs, and tell the output weights up to a factor a unit.
+
+    In the basis of the directions, :math:`E[y S_1]` has the coordinates :math:`a_2 E[\sigma']`
+    and :math:`E[y S_2]` has :math:`a_2 E[\sigma'']`. Of a convex, increasing activation both
+    expectations are positive: the second moment, which does not know the signs of directions,
+    tells those of the output weights, and the first moment then those of the directions. Of an odd
+    one (up to a constant) both signs describe the same function, and output weights are made
+    positive.
+
+    Parameters
+    ----------
+    unit : ndarray (d, k)
+    first : ndarray (q, d)
+    second : ndarray (q, d, d)
+    activation : str
+
+    Returns
+    -------
+    unit : ndarray (d, k)
+    loadings : ndarray (k, q), of unit length, a positive multiple of the output weights
+    """
+    inverse = np.linalg.pinv(unit)
+    slopes = inverse @ first.T  # (k, q)
+    loadings = slopes
+    if activation in _CONVEX:
+        loadings = np.einsum("ka,qab,kb->kq", inverse, second, inverse)
+        signs = np.sign(np.sum(slopes * loadings, axis=1))
+    else:
+        largest = np.argmax(np.abs(slopes), axis=1)
+        signs = np.sign(np.take_along_axis(slopes, largest[:, None], axis=1)[:, 0])
+        loadings = slopes * signs[:, None]
+    lengths = np.linalg.norm(loadings, axis=1, keepdims=True)
+    return unit * np.where(signs < 0, -1.0, 1.0), loadings / np.where(lengths > 0, lengths, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _TableSums(Additive):
+    """Sums over rows of weights, x (d,), x xᵀ (d, d), y (q,) and y² (q,)."""
+
+    weight: float
+    first: Floats
+    second: Floats
+    outputs: Floats
+    squares: Floats
+
+    def output_scatter(self) -> Floats:
+        """Variances of the outputs beyond rounding error."""
+        mean = self.outputs / self.weight
+        square = self.squares / self.weight
+        return square - mean**2 - 1e-12 * square
+
+
+def _table_sums(rows: Rows) -> _TableSums:
+    X, xp = dense(rows)
+    return _TableSums(
+        float(xp.sum(rows.weight)),
+        to_numpy(rows.weight @ X),
+        to_numpy((X * rows.weight[:, None]).T @ X),
+        to_numpy(rows.weight @ rows.Y),
+        to_numpy(rows.weight @ rows.Y**2),
+    )
+
+
+def _means(
+    run: Runner, rows: Rows, score: Score, centre: Array, thetas: Floats, weight: float
+) -> tuple[Floats, Floats, Floats]:
+    """Means of centred outputs times scores, on the host."""
+    statistic = partial(_chunk_moments, score=score, thetas=thetas, centre=centre)
+    sums = total(run, statistic, rows.chunks(_CHUNK_ROWS))
+    first, second, third = (to_numpy(part) / weight for part in _parts(sums))
+    return first, second, third
+
+
+def _parts(sums: ScoreMoments) -> tuple[Array, Array, Array]:
+    return sums.first, sums.second, sums.third
+
+
+def _chunk_moments(rows: Rows, *, score: Score, thetas: Floats, centre: Array) -> ScoreMoments:
+    X, _ = dense(rows)
+    responses = (rows.Y - centre) * rows.weight[:, None]
+    return score_moments(score, X, responses, from_numpy(thetas, like=X))
+
+
+def _axes(d: int, rng: np.random.Generator) -> Floats:
+    """Orthonormal directions (d, m) of the slices: all axes, or random ones where d is large."""
+    if d <= _MOST_SLICES:
+        return np.eye(d)
+    return np.linalg.qr(rng.standard_normal((d, _MOST_SLICES)))[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Normal(Additive):
+    """Sums of products of hidden units and a one (k + 1, k + 1), and with outputs (k + 1, q)."""
+
+    squares: Floats
+    products: Floats
+
+
+def _normal(rows: Rows, *, unit: Floats, shift: Floats, activation: str) -> _Normal:
+    X, xp = dense(rows)
+    inputs = X @ from_numpy(unit, like=X) + from_numpy(shift, like=X)
+    hidden = ACTIVATIONS[activation].value(inputs)
+    design = xp.concat([hidden, xp.ones_like(hidden[:, :1])], axis=1)
+    weighted = (design * rows.weight[:, None]).T
+    return _Normal(to_numpy(weighted @ design), to_numpy(weighted @ rows.Y))
+
+
+def _regress(
+    run: Runner, rows: Rows, unit: Floats, shift: Floats, activation: str, ridge: float
+) -> tuple[Floats, Floats]:
+    """Output weights (k, q) and intercepts (q,), which are not penalised."""
+    statistic = partial(_normal, unit=unit, shift=shift, activation=activation)
+    sums = total(run, statistic, rows.chunks())
+    weight = sums.squares[-1, -1]
+    mean, outputs = sums.squares[-1, :-1] / weight, sums.products[-1] / weight
+    covariance = sums.squares[:-1, :-1] / weight - np.outer(mean, mean)
+    cross = sums.products[:-1] / weight - np.outer(mean, outputs)
+    penalty = ridge * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
+    coefs = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), cross)
+    return coefs, outputs - mean @ coefs
+
+
+def _rows(X: Array, y: Array, sample_weight: Array | None) -> Rows:
+    """One table of inputs, outputs as columns, and weights."""
+    Y = y[:, None] if y.ndim == 1 else y
+    if Y.ndim != 2 or Y.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"X has shape {tuple(X.shape)} and y {tuple(y.shape)}; (n, d) and (n,) or (n, q) are "
+            "needed."
+        )
+    weight = from_numpy(np.ones(X.shape[0]), like=Y) if sample_weight is None else sample_weight
+    return Rows(X, Y, weight)
+
+
+def _check(
+    shape: tuple[int, ...],
+    n_components: int,
+    activation: str,
+    whitening: str,
+    biases: str,
+    score: Score,
+) -> None:
+    """Refuse what the method cannot do."""
+    d = shape[1]
+    if not 1 <= n_components <= d:
+        raise ValueError(
+            f"n_components={n_components} is out of range: X has {d} features, and directions are "
+            "whitened to be orthogonal, so that between 1 and that many can be found; use another "
+            "start for a wider layer."
+        )
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r} is unknown; use one of {sorted(ACTIVATIONS)}.")
+    degree = ACTIVATIONS[activation].degree
+    if degree is not None and degree <= 2:
+        raise ValueError(
+            f"activation={activation!r} is a polynomial of degree {degree}: its third derivative "
+            "is zero, and no third moment tells directions apart; use another activation."
+        )
+    if whitening not in ("auto", "second", "slice"):
+        raise ValueError(f'whitening={whitening!r} is unknown: give "auto", "second" or "slice".')
+    if biases not in ("matched", "fourier"):
+        raise ValueError(f'biases={biases!r} is unknown: give "matched" or "fourier".')
+    if biases == "fourier" and not isinstance(score, HasDensity):
+        raise ValueError(
+            'biases="fourier" weighs rows by the inverse density, and this score has no method '
+            'log_density(X); add one, or use biases="matched".'
+        )

@@ -1,0 +1,158 @@
+"""Tensors for inputs that are not Gaussian: regressions inside mixture components, and cubics.
+
+Inside a region the linear and quadratic coefficients of a regression of y are sums over the hidden
+units of ``u_j`` and ``u_j u_j^T``, with weights of the region's own: extra slices that share the
+directions with all others.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations_with_replacement, permutations
+from typing import Any
+
+import numpy as np
+
+from spectral_nn.arrays import get_namespace, to_numpy
+from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
+from spectral_nn.moments.polynomial import LowMoments, low_features, low_moments
+from spectral_nn.moments.rows import Frame, Rows, dense
+
+__all__ = ["cubic_moments", "find_components", "mixture_moments"]
+
+_SAMPLE = 20_000
+_MOST_COMPONENTS = 4
+_ROWS_A_DIMENSION = 20  # of a component, at the least
+_ROWS_A_REGRESSOR = 1.5
+_MOST_FEATURES = 1000  # of the regression on cubics
+_ROWS_A_CUBIC = 3
+
+
+def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
+    """Fit a Gaussian mixture to the inputs, its number of components (2 to 4) by BIC.
+
+    Parameters
+    ----------
+    rows : table.
+    frame : K dimensions.
+    seed : of the mixture's starts.
+
+    Returns
+    -------
+    The fitted `sklearn.mixture.GaussianMixture`, or None if one component is as good, or if the
+    components would hold too few rows to regress in.
+
+    Notes
+    -----
+    At most 20,000 rows are looked at.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    K, n = frame.n_dimensions, rows.X.shape[0]
+    index = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp)
+    Z = to_numpy(frame.inputs(dense(rows.take(index))[0]))
+    regressors = 1 + K + K * (K + 1) // 2
+    least = max(_ROWS_A_DIMENSION * K, _ROWS_A_REGRESSOR * regressors)
+    best, best_bic = None, GaussianMixture(1, random_state=seed).fit(Z).bic(Z)
+    for n_components in range(2, _MOST_COMPONENTS + 1):
+        if n_components * least > n:
+            break
+        mixture = GaussianMixture(n_components, random_state=seed, reg_covar=1e-4).fit(Z)
+        if mixture.weights_.min() * n < least:
+            break
+        bic = mixture.bic(Z)
+        if bic < best_bic:
+            best, best_bic = mixture, bic
+    return best
+
+
+def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> LowMoments:
+    """Normal equations of a chunk, each row weighted by how far it belongs to a component."""
+    Z = to_numpy(frame.inputs(dense(rows)[0]))
+    share = mixture.predict_proba(Z)[:, component]
+    return low_moments(rows._replace(weight=rows.weight * share), frame)
+
+
+def mixture_moments(
+    rows: Rows, moments: NetworkMoments, mixture: Any, run: Runner
+) -> NetworkMoments:
+    """Add slices of orders 1 and 2 from regressions inside the components of a mixture.
+
+    Parameters
+    ----------
+    rows : table.
+    moments : of the table as a whole.
+    mixture : of `find_components`.
+    run : who computes.
+
+    Notes
+    -----
+    One pass a component, O(n K^4 / 4) each.
+    """
+    frame, K = moments.frame, moments.frame.n_dimensions
+    first, second, *higher = moments.tensors
+    for component, share in enumerate(mixture.weights_):
+        passes = partial(_component_moments, frame=frame, mixture=mixture, component=component)
+        coefficients = solve_moments(total(run, passes, rows.chunks()))
+        local = taylor(coefficients, K, moments.residual)
+        # White noise again, as far as a component is about as wide as the whole.
+        first = np.concatenate([first, np.sqrt(share) * local[0]], axis=-1)
+        second = np.concatenate([second, np.sqrt(share) * local[1]], axis=-1)
+    return NetworkMoments((first, second, *higher), frame, moments.noise, moments.residual)
+
+
+def _cubic_low_moments(rows: Rows, frame: Frame) -> LowMoments:
+    """Normal equations of a chunk for the regression on all cubics."""
+    X, xp = dense(rows)
+    Z, Y = frame.inputs(X), frame.outputs(rows.Y)
+    features = xp.concat([low_features(Z), _triples(Z)], axis=1)
+    weighted = features * rows.weight[:, None]
+    return LowMoments(weighted.T @ features, weighted.T @ Y)
+
+
+def _triples(Z: Any) -> Any:
+    """Products of all ``i <= j <= l``: (n, K (K + 1) (K + 2) / 6)."""
+    xp = get_namespace(Z)
+    K = Z.shape[1]
+    columns = [Z[:, i : i + 1] * Z[:, j : j + 1] * Z[:, j:] for i in range(K) for j in range(i, K)]
+    return xp.concat(columns, axis=1)
+
+
+def cubic_moments(rows: Rows, moments: NetworkMoments, run: Runner) -> NetworkMoments | None:
+    r"""Replace moments by the coefficients of the regression on all cubics.
+
+    No law of the inputs is assumed: the coefficients of a polynomial that approximates
+    :math:`\sum_j a_j \sigma(u_j^T z)` are themselves such sums over units, order by order, as
+    far as the approximation goes.
+
+    Returns
+    -------
+    NetworkMoments of orders 1 to 3; None if the rows are too few, or the dimensions too many, for
+    the regression.
+
+    Notes
+    -----
+    One pass, O(n K^6 / 36).
+    """
+    frame, K = moments.frame, moments.frame.n_dimensions
+    index = np.array(list(combinations_with_replacement(range(K), 3)))
+    n_features = 1 + K + K * (K + 1) // 2 + len(index)
+    if n_features > _MOST_FEATURES or n_features * _ROWS_A_CUBIC > moments.noise**-2:
+        return None
+    low = total(run, partial(_cubic_low_moments, frame=frame), rows.chunks())
+    coefficients = solve_moments(low)
+    n_low = n_features - len(index)
+    first, second = taylor(coefficients[:n_low], K, moments.residual)
+    third = np.zeros((K, K, K, coefficients.shape[1]))
+    # A product's coefficient is shared by the places its indices can stand in.
+    for row, triple in zip(coefficients[n_low:], index, strict=True):
+        places = set(permutations(triple.tolist()))
+        for place in places:
+            third[place] = row * 6.0 / len(places)
+    return NetworkMoments(
+        (first, second, third / (np.sqrt(6) * moments.residual)),
+        frame,
+        moments.noise,
+        moments.residual,
+    )

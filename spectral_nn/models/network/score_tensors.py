@@ -1,0 +1,86 @@
+"""Tensors from the score functions that a user gives for the inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import from_numpy, to_numpy
+from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.network.moments import Look, NetworkMoments
+from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
+
+__all__ = ["moments_from_score"]
+
+
+def moments_from_score(rows: Rows, seen: Look, K: int, score: Score, run: Runner) -> NetworkMoments:
+    r"""Tensors of orders 1 to 3 by Stein's identity, :math:`E[y S_m(x)] = E[\nabla^m f(x)]`.
+
+    Parameters
+    ----------
+    rows : table.
+    seen : what `look` found.
+    K : dimensions to keep.
+    score : callable ``score(X, theta) -> (S1, S2, S3 contracted with theta)``.
+    run : who computes.
+
+    Returns
+    -------
+    NetworkMoments, in the span of the K leading left singular vectors of
+    :math:`[T_1, T_2, T_3(I, I, b)]` with :math:`b = T_1 / |T_1|`.
+
+    Notes
+    -----
+    Two passes, O(n d^2 S) and O(n d^2 S K).
+    Janzamin, Sedghi, Anandkumar, *Score function features for discriminative learning*
+    (arXiv 1412.2863), theorem 1.
+    """
+    frame = seen.frame
+    slopes = frame.deviation[:, None] ** -1 * (frame.whitener @ seen.beta)
+    along = np.zeros((rows.X.shape[1], slopes.shape[1]))
+    along[frame.kept] = slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300)
+    first, second, third = _means(rows, frame, along, score, run)
+    flat = [first.T, _side_by_side(second), _side_by_side(np.einsum("oode->ode", third))]
+    basis = np.linalg.svd(np.concatenate(flat, axis=1), full_matrices=False)[0][:, :K]
+    cube = np.einsum(
+        "da,okde,eb->abko", basis, _means(rows, frame, basis, score, run)[2], basis, optimize=True
+    )
+    cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
+    projected = np.einsum("da,ode,eb->abo", basis, second, basis, optimize=True)
+    tensors = (basis.T @ first.T, projected / np.sqrt(2), cube / np.sqrt(6))
+    # In this frame z = P^T (x - mean): the scores see x as it is, unwhitened.
+    plain = replace(
+        frame,
+        centre=np.zeros(frame.kept.size),
+        whitener=frame.deviation[:, None] * basis[frame.kept],
+    )
+    deviation = np.ones(first.shape[0])
+    return NetworkMoments(tensors, plain, 1 / np.sqrt(seen.columns.n_effective), deviation)
+
+
+def _side_by_side(matrices: NDArray) -> NDArray:
+    """(S, d, d) as (d, S d)."""
+    return np.concatenate(list(matrices), axis=1)
+
+
+def _means(
+    rows: Rows, frame: Frame, theta: NDArray, score: Score, run: Runner
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Mean outputs times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d)."""
+    passes = partial(_chunk, frame=frame, theta=theta, score=score)
+    sums: ScoreMoments = total(run, passes, rows.chunks())
+    weight = float(rows.weight.sum())
+    first, second, third = (
+        to_numpy(part) / weight for part in (sums.first, sums.second, sums.third)
+    )
+    return first, second, third
+
+
+def _chunk(rows: Rows, frame: Frame, theta: NDArray, score: Score) -> ScoreMoments:
+    X, _ = dense(rows)
+    responses = frame.outputs(rows.Y) * rows.weight[:, None]
+    return score_moments(score, X, responses, from_numpy(theta, like=X))

@@ -1,0 +1,215 @@
+"""Hidden units from directions, and the linear algebra of the layer above them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import to_numpy
+from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.hermite import unit_grid
+from spectral_nn.moments.additive import Additive
+from spectral_nn.moments.rows import Rows, dense
+
+__all__ = [
+    "HiddenMoments",
+    "fit_second_layer",
+    "flip_units",
+    "hidden_moments",
+    "read_units_on_data",
+    "weakest_units",
+]
+
+_RIDGE = 1e-6  # of the features' mean square
+_KNOTS = 8
+_REFLECTS = {"relu": 1.0, "softplus": 1.0}  # sigma(t) - sigma(-t) = t
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenMoments(Additive):
+    """``gram`` (F, F) and ``cross`` (F, q) of 1, the inputs (if asked for) and hidden values."""
+
+    gram: NDArray
+    cross: NDArray
+
+
+def hidden_moments(
+    rows: Rows, coef: NDArray, intercept: NDArray, activation: str, with_inputs: bool = False
+) -> HiddenMoments:
+    """Normal equations of a chunk for the layer above hidden units.
+
+    Parameters
+    ----------
+    rows : table.
+    coef, intercept : (d, k) and (k,) of the hidden layer.
+    activation : a name in `ACTIVATIONS`.
+    with_inputs : whether the layer above sees the inputs, too.
+
+    Notes
+    -----
+    O(n k (d + k)); O(n (d + k)^2) with inputs.
+    """
+    X, _ = dense(rows)
+    X, Y, weight = to_numpy(X), to_numpy(rows.Y), to_numpy(rows.weight)
+    hidden = ACTIVATIONS[activation].value(X @ coef + intercept)
+    parts = (
+        [np.ones((X.shape[0], 1)), X, hidden]
+        if with_inputs
+        else [np.ones_like(hidden[:, :1]), hidden]
+    )
+    features = np.concatenate(parts, axis=1)
+    weighted = features * weight[:, None]
+    return HiddenMoments(weighted.T @ features, weighted.T @ Y)
+
+
+def _solve(moments: HiddenMoments, kept: NDArray) -> tuple[NDArray, NDArray]:
+    """Ridge coefficients (f, q) on some features, and the diagonal of the inverse Gram matrix."""
+    gram = moments.gram[np.ix_(kept, kept)]
+    ridge = _RIDGE * np.maximum(np.diag(gram), 1e-12 * gram[0, 0])
+    ridge[0] = 0.0
+    inverse = np.linalg.pinv(gram + np.diag(ridge), hermitian=True)
+    return inverse @ moments.cross[kept], np.maximum(np.diag(inverse), 1e-300)
+
+
+def fit_second_layer(
+    rows: Rows, coef: NDArray, intercept: NDArray, activation: str, run: Runner
+) -> Network:
+    """Put the ridge regression of the outputs on top of hidden units.
+
+    Returns
+    -------
+    Network, of linear output.
+
+    Notes
+    -----
+    One pass, O(n k (d + k)).
+    """
+    passes = partial(hidden_moments, coef=coef, intercept=intercept, activation=activation)
+    moments = total(run, passes, rows.chunks())
+    solved, _ = _solve(moments, np.arange(moments.gram.shape[0]))
+    return Network((coef, solved[1:]), (intercept, solved[0]), activation, "identity")
+
+
+def weakest_units(moments: HiddenMoments, n_inputs: int, n_drop: int) -> tuple[NDArray, NDArray]:
+    r"""Which units to keep so that the regression on the others loses least.
+
+    Dropping feature j of a least-squares fit with coefficients c and Gram matrix G costs
+    :math:`c_j^2 / (G^{-1})_{jj}`; the cheapest goes, again and again.
+
+    Parameters
+    ----------
+    moments : of 1, `n_inputs` inputs (which always stay) and k units.
+    n_inputs : 0 without a linear skip.
+    n_drop : units to take away.
+
+    Returns
+    -------
+    kept : (k - n_drop,) indices of units.
+    coefficients : (1 + n_inputs + k - n_drop, q) of the regression that is left.
+    """
+    fixed = 1 + n_inputs
+    kept = np.arange(moments.gram.shape[0])
+    solved, spread = _solve(moments, kept)
+    for _ in range(n_drop):
+        cost = np.sum(solved**2, axis=1) / spread
+        cost[:fixed] = np.inf
+        kept = np.delete(kept, int(np.argmin(cost)))
+        solved, spread = _solve(moments, kept)
+    return kept[fixed:] - fixed, solved
+
+
+def flip_units(
+    coef: NDArray, intercept: NDArray, activation: str, skip: NDArray, above: NDArray
+) -> tuple[NDArray, NDArray, int]:
+    r"""Turn units round so that a linear function of the inputs is absorbed.
+
+    A ReLU that looks the wrong way is a poor optimum that gradients do not leave:
+    :math:`\sigma(t) = \sigma(-t) + t`, so the fit is right up to a linear function.  Of the
+    regression on units and inputs, the inputs' coefficients then are minus the sum of
+    :math:`a_j w_j` over the units that look the wrong way, and regressing them on the
+    :math:`a_j w_j` tells which.
+
+    Parameters
+    ----------
+    coef, intercept : (d, k), (k,)
+    activation : nothing happens but for those with :math:`\sigma(t) - \sigma(-t) = t`.
+    skip : (d, q) coefficients of the inputs.
+    above : (k, q) coefficients of the units.
+
+    Returns
+    -------
+    coef, intercept : turned.
+    n_flipped : int
+    """
+    if activation not in _REFLECTS:
+        return coef, intercept, 0
+    k = coef.shape[1]
+    explained = np.einsum("dj,jq->dqj", coef, above).reshape(-1, k)
+    share = np.linalg.lstsq(explained, skip.reshape(-1), rcond=1e-8)[0]
+    sign = np.where(share < -0.5, -1.0, 1.0)
+    return coef * sign, intercept * sign, int((sign < 0).sum())
+
+
+def read_units_on_data(
+    projections: NDArray, Y: NDArray, weight: NDArray, activation: str
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Read sign, scale and bias of each unit off an additive fit to data of any distribution.
+
+    The outputs are regressed on a linear spline of each unit's projection; linear parts stay, as
+    a ReLU's sign is in them.  Each spline is compared with the activation on a grid of scales,
+    biases and signs.
+
+    Parameters
+    ----------
+    projections : (n, k) ``X @ u_j`` of standardised inputs.
+    Y : (n, q)
+    weight : (n,)
+    activation : a name in `ACTIVATIONS`.
+
+    Returns
+    -------
+    sign, scale, bias : (k,), so that units are ``sigma(scale * sign * (projection) + bias)``.
+
+    Notes
+    -----
+    O(n k^2) for the regression, O(n_points k g) for the grid.
+    """
+    k = projections.shape[1]
+    levels = np.linspace(0.06, 0.94, _KNOTS)
+    knots = np.quantile(projections, levels, axis=0)
+    spread = np.maximum(projections.std(axis=0), 1e-12)
+    hinges = np.maximum(projections[:, None, :] - knots, 0.0) / spread
+    width = 1 + _KNOTS
+    features = np.concatenate([projections[:, None, :] / spread, hinges], axis=1)
+    flat = np.concatenate(
+        [np.ones((len(Y), 1)), features.transpose(0, 2, 1).reshape(len(Y), -1)], 1
+    )
+    weighted = flat * weight[:, None]
+    gram = weighted.T @ flat
+    ridge = 1e-3 * np.diag(gram)
+    ridge[0] = 0.0
+    solved = np.linalg.solve(gram + np.diag(ridge), weighted.T @ Y)[1:].reshape(k, width, -1)
+    sign, scale, bias = np.ones(k), np.ones(k), np.zeros(k)
+    scales, biases = unit_grid(activation)
+    value = ACTIVATIONS[activation].value
+    points = np.quantile(projections, np.linspace(0.01, 0.99, 60), axis=0)
+    for j in range(k):
+        t = points[:, j] / spread[j]
+        hinge = np.maximum(points[:, j, None] - knots[:, j], 0.0) / spread[j]
+        curve = np.concatenate([t[:, None], hinge], axis=1) @ solved[j]
+        curve = curve - curve.mean(axis=0)
+        best = -np.inf
+        for s in (1.0, -1.0):
+            model = value(s * scales[:, None] * t + biases[:, None])
+            model = model - model.mean(axis=1, keepdims=True)
+            norm = np.maximum(np.sum(model**2, axis=1), 1e-12)
+            fit = np.sum((model @ curve) ** 2, axis=1) / norm
+            at = int(np.argmax(fit))
+            if fit[at] > best:
+                best, sign[j], scale[j], bias[j] = fit[at], s, scales[at] / spread[j], biases[at]
+    return sign, scale, bias

@@ -1,0 +1,163 @@
+"""Moments of outputs with polynomials of whitened inputs, order by order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.moments.additive import Additive
+from spectral_nn.moments.rows import Frame, Rows, dense
+
+__all__ = [
+    "HighMoments",
+    "LowMoments",
+    "SliceMoments",
+    "TubeMoments",
+    "high_moments",
+    "low_moments",
+    "pair_index",
+    "pairs",
+    "slice_moments",
+    "tube_moments",
+]
+
+
+def pairs(Z: Array) -> Array:
+    """Products ``z_i z_j`` of all ``i <= j``: (n, K) -> (n, K (K + 1) / 2)."""
+    xp = get_namespace(Z)
+    K = Z.shape[1]
+    return xp.concat([Z[:, i : i + 1] * Z[:, i:] for i in range(K)], axis=1)
+
+
+def pair_index(K: int) -> np.ndarray:
+    """Where the pair (i, j) stands among `pairs`: (K, K), symmetric."""
+    index = np.empty((K, K), dtype=np.int64)
+    rows, columns = np.triu_indices(K)
+    index[rows, columns] = index[columns, rows] = np.arange(rows.size)
+    return index
+
+
+@dataclass(frozen=True, eq=False)
+class SliceMoments(Additive):
+    r"""Two slices an output of the moments of order 2 and 3 of linear residuals r.
+
+    Attributes
+    ----------
+    matrices : (2 S, d0, d0)
+        Sums of :math:`r_s x x^T`, then of :math:`r_s (b_s^T x) x x^T`, x centred.
+    """
+
+    matrices: Array
+
+
+def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarray) -> SliceMoments:
+    """Slices of a chunk.
+
+    Parameters
+    ----------
+    rows : table.
+    frame : centres it; its whitener is left to the caller, ``W.T @ M @ W``.
+    slopes : (d0, S) of the linear regression that is taken off.
+    along : (d0, S) directions b.
+
+    Notes
+    -----
+    O(n d0^2 S).
+    """
+    x, Y, w, xp = _centred(rows, frame)
+    residual = (Y - x @ from_numpy(slopes, like=x)) * w[:, None]
+    tilted = residual * (x @ from_numpy(along, like=x))
+    factors = xp.concat([residual, tilted], axis=1)
+    return SliceMoments(
+        xp.stack([(x * factors[:, s : s + 1]).T @ x for s in range(factors.shape[1])])
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TubeMoments(Additive):
+    r"""``tubes`` (d0, S P): sums of :math:`r_s\, x \otimes \mathrm{pairs}(B^T x)`, x centred."""
+
+    tubes: Array
+
+
+def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray) -> TubeMoments:
+    """Third moments of a chunk, two of whose modes are seen in a basis (d0, K).
+
+    Notes
+    -----
+    O(n d0 S K^2 / 2).
+    """
+    x, Y, w, xp = _centred(rows, frame)
+    residual = (Y - x @ from_numpy(slopes, like=x)) * w[:, None]
+    products = pairs(x @ from_numpy(basis, like=x))
+    tubes = [x.T @ (products * residual[:, s : s + 1]) for s in range(residual.shape[1])]
+    return TubeMoments(xp.concat(tubes, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class LowMoments(Additive):
+    """``gram`` (F, F) and ``cross`` (F, S) of the features 1, z and the pairs of z."""
+
+    gram: Array
+    cross: Array
+
+
+def low_features(Z: Array) -> Array:
+    """``[1, z, pairs(z)]``: (n, 1 + K + K (K + 1) / 2)."""
+    xp = get_namespace(Z)
+    return xp.concat([xp.ones_like(Z[:, :1]), Z, pairs(Z)], axis=1)
+
+
+def low_moments(rows: Rows, frame: Frame) -> LowMoments:
+    """Normal equations of a chunk for the regression on all quadratics; O(n K^4 / 4)."""
+    Z, Y, w, _ = _seen(rows, frame)
+    features = low_features(Z)
+    weighted = features * w[:, None]
+    return LowMoments(weighted.T @ features, weighted.T @ Y)
+
+
+@dataclass(frozen=True, eq=False)
+class HighMoments(Additive):
+    """Moments of residuals r of the regression on all quadratics.
+
+    Attributes
+    ----------
+    squares : (S,), sum of r^2.
+    third : (S, P, K), sums of r pairs(z) z^T.
+    fourth : (S, P, P), sums of r pairs(z) pairs(z)^T; (S, 0, 0) if not asked for.
+    """
+
+    squares: Array
+    third: Array
+    fourth: Array
+
+
+def high_moments(
+    rows: Rows, frame: Frame, coefficients: np.ndarray, with_fourth: bool
+) -> HighMoments:
+    """Third and fourth moments of a chunk; O(n S K^4 / 4)."""
+    Z, Y, w, xp = _seen(rows, frame)
+    features = low_features(Z)
+    residual = Y - features @ from_numpy(coefficients, like=Z)
+    products = features[:, 1 + Z.shape[1] :]
+    third, fourth = [], []
+    for s in range(Y.shape[1]):
+        weighted = products * (w * residual[:, s])[:, None]
+        third.append(weighted.T @ Z)
+        fourth.append(weighted.T @ products if with_fourth else weighted[:0, :0])
+    return HighMoments(w @ residual**2, xp.stack(third), xp.stack(fourth))
+
+
+def _centred(rows: Rows, frame: Frame) -> tuple[Array, Array, Array, Any]:
+    """Centred inputs, standardised outputs, weights and namespace of a chunk."""
+    X, xp = dense(rows)
+    return frame.centred(X), frame.outputs(rows.Y), rows.weight, xp
+
+
+def _seen(rows: Rows, frame: Frame) -> tuple[Array, Array, Array, Any]:
+    """Whitened inputs, standardised outputs, weights and namespace of a chunk."""
+    X, xp = dense(rows)
+    return frame.inputs(X), frame.outputs(rows.Y), rows.weight, xp

@@ -1,0 +1,252 @@
+"""Tables of rows: inputs, outputs and weights, cut into chunks, and the frame they are seen in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
+from spectral_nn.moments.additive import Additive
+
+__all__ = ["ColumnMoments", "Frame", "InputMoments", "Rows", "column_moments", "input_moments"]
+
+CHUNK_ROWS = 4096  # a chunk's pairs of ten features fit the second-level cache
+CLIP = 4.0  # standard deviations
+_MOST_OUTPUTS = 4
+_CONSTANT = 1e-10  # a column whose deviation is this small beside its size does not vary
+_NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
+
+
+class Rows(NamedTuple):
+    """A table: ``X`` (n, d) dense or CSR, ``Y`` (n, q), ``weight`` (n,)."""
+
+    X: Any
+    Y: Array
+    weight: Array
+
+    def chunks(self, n_rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+        """Cut into tables of at most `n_rows` rows."""
+        for begin in range(0, self.X.shape[0], n_rows):
+            part = slice(begin, begin + n_rows)
+            yield Rows(self.X[part], self.Y[part], self.weight[part])
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Take some of the rows."""
+        return Rows(self.X[index], self.Y[index], self.weight[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnMoments:
+    """Weight, means and centred sums of squares of the columns of X and Y; ``a + b`` merges.
+
+    Attributes
+    ----------
+    n_rows : int
+    weight, squared_weight : sum of weights, and of their squares.
+    mean, scatter : (d + q,), the columns of X, then those of Y.
+    """
+
+    n_rows: int
+    weight: float
+    squared_weight: float
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    def __add__(self, other: ColumnMoments) -> ColumnMoments:
+        weight = self.weight + other.weight
+        share = other.weight / weight if weight > 0 else 0.0
+        step = other.mean - self.mean
+        return ColumnMoments(
+            self.n_rows + other.n_rows,
+            weight,
+            self.squared_weight + other.squared_weight,
+            self.mean + share * step,
+            self.scatter + other.scatter + self.weight * share * step**2,
+        )
+
+    @property
+    def n_effective(self) -> float:
+        """Rows of equal weight that would carry as much."""
+        return self.weight**2 / self.squared_weight if self.squared_weight > 0 else 0.0
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviations (d + q,)."""
+        return np.sqrt(self.scatter / self.weight)
+
+
+def column_moments(rows: Rows) -> ColumnMoments:
+    """Moments of each column of a chunk.
+
+    Notes
+    -----
+    O(n (d + q)).
+    """
+    X, xp = dense(rows)
+    both = xp.concat([X, rows.Y], axis=1)
+    weight = xp.sum(rows.weight)
+    mean = (rows.weight @ both) / xp.where(weight > 0, weight, xp.ones_like(weight))
+    scatter = rows.weight @ (both - mean) ** 2
+    squared = xp.sum(rows.weight**2)
+    return ColumnMoments(
+        both.shape[0], float(weight), float(squared), to_numpy(mean), to_numpy(scatter)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class InputMoments(Additive):
+    """Second moments of standardised, clipped columns.
+
+    Attributes
+    ----------
+    weight : sum of weights.
+    first : (d,), sum of x.
+    second : (d, d), sum of x x^T.
+    fourth : (d,), sum of the fourth powers before clipping (at 10 deviations).
+    cross : (d, q), sum of x y^T.
+    outputs : (q, q), sum of y y^T.
+    """
+
+    weight: Array
+    first: Array
+    second: Array
+    fourth: Array
+    cross: Array
+    outputs: Array
+
+
+def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
+    """Moments of a chunk, standardised by the columns' moments.
+
+    Notes
+    -----
+    O(n d^2).
+    """
+    frame = Frame.standard(columns, rows.X.shape[1])
+    X, xp = dense(rows)
+    free = frame.standardise(X)
+    x = xp.clip(free, -CLIP, CLIP)
+    y = frame.outputs(rows.Y)
+    weighted = x * rows.weight[:, None]
+    return InputMoments(
+        xp.sum(rows.weight),
+        xp.sum(weighted, axis=0),
+        weighted.T @ x,
+        rows.weight @ xp.clip(free, -10.0, 10.0) ** 4,
+        weighted.T @ y,
+        (y * rows.weight[:, None]).T @ y,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    r"""The affine map under which inputs have mean 0 and covariance I, and outputs variance 1.
+
+    .. math:: z = W^T \big(\mathrm{clip}((x - \mu) / \sigma) - m\big)
+
+    Attributes
+    ----------
+    kept : (d0,) indices of the columns that vary.
+    mean, deviation : (d0,)
+    centre : (d0,) mean after clipping.
+    whitener : (d0, d')
+    y_mean : (q,)
+    y_map : (q, S) standardisation of the outputs, or of their leading principal components.
+    """
+
+    kept: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    centre: np.ndarray
+    whitener: np.ndarray
+    y_mean: np.ndarray
+    y_map: np.ndarray
+
+    @classmethod
+    def standard(cls, columns: ColumnMoments, n_features: int) -> Frame:
+        """Standardise each column and no more."""
+        mean, deviation = columns.mean, columns.deviation
+        varies = deviation > _CONSTANT * np.maximum(np.abs(mean), 1e-290)
+        kept = np.flatnonzero(varies[:n_features])
+        y_deviation = np.where(varies, deviation, 1.0)[n_features:]
+        return cls(
+            kept,
+            mean[kept],
+            deviation[kept],
+            np.zeros(kept.size),
+            np.eye(kept.size),
+            mean[n_features:],
+            np.diag(1 / y_deviation),
+        )
+
+    def whitened(self, moments: InputMoments) -> Frame:
+        """The frame in which these moments are those of white inputs and outputs."""
+        weight = float(moments.weight)
+        centre = to_numpy(moments.first) / weight
+        covariance = to_numpy(moments.second) / weight - np.outer(centre, centre)
+        values, vectors = np.linalg.eigh(covariance)
+        some = values > _NEGLIGIBLE * np.trace(covariance) / max(values.size, 1)
+        whitener = vectors[:, some] / np.sqrt(values[some])
+        y_map = self.y_map
+        if y_map.shape[1] > _MOST_OUTPUTS:
+            y_values, y_vectors = np.linalg.eigh(to_numpy(moments.outputs) / weight)
+            leading = np.argsort(y_values)[::-1][:_MOST_OUTPUTS]
+            leading = leading[y_values[leading] > _NEGLIGIBLE]
+            y_map = y_map @ (y_vectors[:, leading] / np.sqrt(y_values[leading]))
+        return replace(self, centre=centre, whitener=whitener, y_map=y_map)
+
+    def projected(self, basis: np.ndarray) -> Frame:
+        """The frame that keeps only the span of orthonormal columns, (d', K)."""
+        return replace(self, whitener=self.whitener @ basis)
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of z."""
+        return self.whitener.shape[1]
+
+    def standardise(self, X: Array) -> Array:
+        """``(x - mean) / deviation`` of the kept columns."""
+        xp = get_namespace(X)
+        if self.kept.size < X.shape[1]:
+            X = xp.take(X, from_numpy(self.kept, like=X), axis=1)
+        return (X - from_numpy(self.mean, like=X)) / from_numpy(self.deviation, like=X)
+
+    def centred(self, X: Array) -> Array:
+        """Standardised, clipped and centred columns (n, d0) of X (n, d)."""
+        x = get_namespace(X).clip(self.standardise(X), -CLIP, CLIP)
+        return x - from_numpy(self.centre, like=x)
+
+    def inputs(self, X: Array) -> Array:
+        """Z (n, d') of X (n, d)."""
+        return self.centred(X) @ from_numpy(self.whitener, like=X)
+
+    def outputs(self, Y: Array) -> Array:
+        """Standardised outputs (n, S) of Y (n, q)."""
+        return (Y - from_numpy(self.y_mean, like=Y)) @ from_numpy(self.y_map, like=Y)
+
+    def pull_back(self, directions: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+        """Write ``directions.T @ z`` as ``W.T @ x + offset``.
+
+        Parameters
+        ----------
+        directions : (d', k)
+        n_features : d.
+
+        Returns
+        -------
+        W : (d, k), zero in the columns that do not vary.
+        offset : (k,)
+        """
+        inner = self.whitener @ directions
+        W = np.zeros((n_features, directions.shape[1]))
+        W[self.kept] = inner / self.deviation[:, None]
+        return W, -(self.mean @ W[self.kept] + self.centre @ inner)
+
+
+def dense(rows: Rows) -> tuple[Array, Any]:
+    """X of a chunk as a dense array, and its namespace."""
+    X = rows.X.toarray() if hasattr(rows.X, "toarray") else rows.X
+    return X, get_namespace(X)

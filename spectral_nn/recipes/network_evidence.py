@@ -1,0 +1,175 @@
+"""What the data say before a network is fitted: directions, amounts, and reasons for doubt."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import to_numpy
+from spectral_nn.execute.runner import Runner
+from spectral_nn.models.network.moments import Look, look, null_level, subspace
+from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.results import RecoveryWarning
+
+__all__ = ["Evidence", "gather", "rows_needed"]
+
+ROWS_A_WEIGHT = 5  # rows needed for each of d k^2: below, recovery failed or was luck
+MOST_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
+_ABOVE_NOISE = 1.05
+_HEAVY = 9.0  # kurtosis; 3 for a Gaussian, 6 for a double exponential
+_SHAPED = 0.5  # distance of a kurtosis from a Gaussian's at which a column is not Gaussian
+_FEW_VALUES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Moments seen before any unit is.
+
+    Attributes
+    ----------
+    seen : columns, covariances, and the frame that whitens them.
+    frame : the K dimensions that outputs depend on most.
+    singular_values : (d',) of the matrix whose columns lie in the span of the units' weights.
+    null_level : largest singular value that noise alone would show.
+    n_units : k, as asked for, or as the spectrum supports.
+    heavy, discrete, shaped : columns with heavy tails, with few values, or otherwise not Gaussian.
+    """
+
+    seen: Look
+    frame: Frame
+    singular_values: NDArray
+    null_level: float
+    n_units: int
+    heavy: int
+    discrete: int
+    shaped: int
+
+    @property
+    def n_supported(self) -> int:
+        """Directions above the noise."""
+        return int((self.singular_values > _ABOVE_NOISE * self.null_level).sum())
+
+    @property
+    def n_effective(self) -> float:
+        """Rows of equal weight."""
+        return self.seen.columns.n_effective
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many rows as recovery needs."""
+        return self.n_effective >= rows_needed(self.seen.frame.n_dimensions, self.n_units)
+
+    def notes(self) -> dict[str, Any]:
+        """What diagnostics keep."""
+        return {
+            "singular_values": self.singular_values,
+            "null_level": self.null_level,
+            "n_supported": self.n_supported,
+            "n_effective": self.n_effective,
+            "n_needed": rows_needed(self.seen.frame.n_dimensions, self.n_units),
+            "n_dimensions": self.frame.n_dimensions,
+        }
+
+    def warn(self, n_features: int) -> None:
+        """Say what makes recovery doubtful, in one warning."""
+        d, k = self.seen.frame.n_dimensions, self.n_units
+        doubts = []
+        dropped = np.setdiff1d(np.arange(n_features), self.seen.frame.kept)
+        if dropped.size:
+            named = ", ".join(map(str, dropped[:8])) + (", ..." if dropped.size > 8 else "")
+            doubts.append(
+                f"{dropped.size} constant columns of X ({named}) were left out of the moments"
+            )
+        elif d < n_features:
+            doubts.append(
+                f"the covariance of X is singular: {n_features - d} of {n_features} directions "
+                "were left out of the moments"
+            )
+        if not self.enough:
+            doubts.append(
+                f"n={self.n_effective:.0f} rows for d={d} and k={k} units, where recovery needs "
+                f"about {ROWS_A_WEIGHT} d k^2 = {rows_needed(d, k)}"
+            )
+        if k > self.frame.n_dimensions:
+            doubts.append(
+                f"k={k} units in {self.frame.n_dimensions} dimensions: directions beyond these "
+                "are guesses"
+            )
+        if self.heavy or self.discrete:
+            kurtosis = float(self.seen.kurtosis.max(initial=0.0))
+            doubts.append(
+                f"{self.heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f}) and "
+                f"{self.discrete} hold few values, for which no score model is reliable; cubic "
+                "regression and the race take over"
+            )
+        if doubts:
+            warnings.warn(
+                "The moments give a start, not a recovery of weights: " + "; ".join(doubts) + ".",
+                RecoveryWarning,
+                stacklevel=2,
+            )
+
+
+def rows_needed(d: int, k: int) -> int:
+    """Rows from which on the hidden weights of a ReLU network were recovered, ``5 d k^2``."""
+    return ROWS_A_WEIGHT * d * k**2
+
+
+def gather(rows: Rows, n_units: int | None, rng: np.random.Generator, run: Runner) -> Evidence:
+    """Look at the data, and find the subspace that the outputs depend on.
+
+    Parameters
+    ----------
+    rows : table.
+    n_units : k; None for as many as the spectrum supports.
+    rng : draws the signs that make noise of outputs.
+    run : who computes.
+
+    Raises
+    ------
+    ValueError
+        If no column of X, or no output, varies.
+
+    Notes
+    -----
+    Six passes; O(n d^2 + n d K^2).
+    """
+    seen = look(rows, run)
+    if seen.frame.n_dimensions == 0:
+        raise ValueError(
+            "X has no column that varies: there is nothing to learn from. Check the data."
+        )
+    level = null_level(rows, seen, rng, run)
+    d = seen.frame.n_dimensions
+    most = min(d, MOST_DIMENSIONS)
+    if n_units is None:
+        frame, values = subspace(rows, seen, most, run)
+        supported = int((values > _ABOVE_NOISE * level).sum())
+        n_units = max(supported, 2) if supported < d else 2 * d
+        if n_units < most:
+            frame, values = subspace(rows, seen, n_units, run)
+    else:
+        frame, values = subspace(rows, seen, min(most, n_units), run)
+    kurtosis = seen.kurtosis
+    return Evidence(
+        seen=seen,
+        frame=frame,
+        singular_values=values,
+        null_level=level,
+        n_units=n_units,
+        heavy=int((kurtosis > _HEAVY).sum()),
+        discrete=_count_discrete(rows, frame),
+        shaped=int((np.abs(kurtosis - 3) > _SHAPED + 10 / np.sqrt(seen.columns.n_rows)).sum()),
+    )
+
+
+def _count_discrete(rows: Rows, frame: Frame) -> int:
+    """How many columns show very few values among the first 1,000 rows."""
+    X = to_numpy(dense(rows.take(np.arange(min(1000, rows.X.shape[0]))))[0])[:, frame.kept]
+    if X.shape[0] < 10 * _FEW_VALUES:
+        return 0
+    return sum(np.unique(column).size <= _FEW_VALUES for column in X.T)

@@ -1,0 +1,368 @@
+"""Starts of a network with one hidden layer: moments, several models of the inputs, and a race."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from spectral_nn.arrays import to_numpy
+from spectral_nn.execute.runner import Runner, runner
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import (
+    Network,
+    Objective,
+    flatten,
+    mean_loss,
+    random_network,
+    unflatten,
+)
+from spectral_nn.models.network.hermite import read_units
+from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
+from spectral_nn.models.network.moments import NetworkMoments, network_moments
+from spectral_nn.models.network.score_tensors import moments_from_score
+from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
+from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.recipes.network_evidence import Evidence, gather
+from spectral_nn.recipes.network_options import NetworkOptions
+from spectral_nn.refine.lbfgs import lbfgs
+from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
+
+__all__ = [
+    "Start",
+    "as_rows",
+    "check_identifiable",
+    "find_directions",
+    "in_doubt",
+    "make_start",
+]
+
+OnStep = Callable[[str, int, float], None]
+
+_RACE_STEPS = 15
+_RACE_ROWS = 2**14
+_RACE_SHARE = 0.25  # of these rows are held out to judge by
+_LEAST_JUDGES = 10
+_RANDOM_STARTS = 2
+_CLEARLY = 0.9  # of the best random start's loss: what moments have to reach to win
+_AGREEMENT = 0.5
+_CONDITION = 1e4
+_SAMPLE = 20_000  # rows that units are read off
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A network to begin with.
+
+    Attributes
+    ----------
+    kind : "gaussian", "mixture", "cubic", "score" or "random".
+    network : of linear output for moments.
+    factors : the decomposition it was read off; None for random draws.
+    loss : on the rows that judge, after the race.
+    n_iter : steps of the race.
+    """
+
+    kind: str
+    network: Network
+    factors: SharedFactors | None = None
+    loss: float = float("nan")
+    n_iter: int = 0
+
+
+def check_identifiable(activation: str) -> None:
+    """Refuse activations whose moments cannot show hidden weights.
+
+    Raises
+    ------
+    ValueError
+        If the activation is a polynomial of degree 1 or 2.
+    """
+    degree = ACTIVATIONS[activation].degree
+    if degree is not None and degree <= 2:
+        raise ValueError(
+            f"activation={activation!r} is a polynomial of degree {degree}: only the span of the "
+            "hidden weights and a quadratic form are identifiable, so moments have nothing to "
+            "recover. Use init='random', or another activation."
+        )
+
+
+def make_start(
+    X: Any,
+    Y: NDArray,
+    options: NetworkOptions,
+    sample_weight: NDArray | None,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    on_step: OnStep | None,
+) -> tuple[Network, str, dict[str, Any]]:
+    """Find a start for a network with one hidden layer.
+
+    Parameters
+    ----------
+    X : array or CSR (n, d)
+    Y : array (n, q), 0 and 1 for classes.
+    options : what to fit; ``init`` is "tensor" or "nn-lift".
+    sample_weight : (n,) or None
+    rng : draws starts and the rows of the race.
+    n_jobs : workers for the passes over the rows.
+    on_step : told (stage, step, loss).
+
+    Returns
+    -------
+    network : with ``options.output``.
+    init : "tensor" or "random", whichever won; "nn-lift" has no race.
+    diagnostics : dict
+
+    Raises
+    ------
+    ValueError
+        If the activation is a polynomial of degree 2 or less, or nothing in X varies.
+
+    Warns
+    -----
+    RecoveryWarning
+        If the weights found cannot be expected to be those that made the data.
+    ConvergenceWarning
+        If decompositions from different starts disagree, or the directions nearly coincide.
+
+    Notes
+    -----
+    Eight passes over the rows, O(n d^2 + n d K^2 + n K^4 / 2); decompositions independent of n;
+    then 15 steps of L-BFGS from every start on at most 2^14 rows, unless ``max_iter`` is 0, where
+    nothing is iterated on the data and nothing random takes part.
+    """
+    check_identifiable(options.activation)
+    rows = as_rows(X, Y, sample_weight)
+    tell = on_step or (lambda *_: None)
+    width = options.hidden_layer_sizes
+    with runner(n_jobs) as run:
+        evidence = gather(rows, None if width == "auto" else width[0], rng, run)
+        if options.init == "nn-lift":
+            return _textbook(rows, evidence, options, rng, run)
+        evidence.warn(X.shape[1])
+        tell("moments", 0, float("nan"))
+        moments = _moments(rows, evidence, options.input_model, rng, run)
+        starts = []
+        for kind, tensors in moments:
+            factors = shared_cp(tensors.tensors, evidence.n_units, rng=rng)
+            network = _read(rows, tensors, factors, kind, options, run)
+            starts.append(Start(kind, network, factors))
+            tell(f"decomposed {kind}", 0, factors.explained)
+    if options.max_iter > 0:
+        starts += _random_starts(rows, evidence.n_units, options, rng)
+        starts = _race(rows, starts, options, rng, tell)
+    elif len(starts) > 1:
+        losses = [mean_loss(start.network, X, Y, rows.weight) for start in starts]
+        starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
+        starts.sort(key=_loss)
+    notes = evidence.notes() | _report(starts)
+    return starts[0].network, notes["init"], notes
+
+
+def find_directions(
+    rows: Rows, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
+) -> tuple[SharedFactors, NetworkMoments, str]:
+    """Decompose the moments of the first model of the inputs that applies; no unit is read."""
+    kind, tensors = _moments(rows, evidence, input_model, rng, run)[-1]
+    return shared_cp(tensors.tensors, evidence.n_units, rng=rng), tensors, kind
+
+
+def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
+    """Put a table together, of weights 1 by default."""
+    weight = np.ones(len(Y), dtype=Y.dtype) if sample_weight is None else sample_weight
+    return Rows(X, Y, weight)
+
+
+def in_doubt(notes: dict[str, Any]) -> bool:
+    """Tell from a start's diagnostics whether the weights may be half-recovered."""
+    if "cp_agreement" not in notes:
+        return False
+    return notes["n_effective"] < notes["n_needed"] or notes["cp_agreement"] < _AGREEMENT
+
+
+def _moments(
+    rows: Rows, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
+) -> list[tuple[str, NetworkMoments]]:
+    """Tensors under every model of the inputs that is asked for, or that "auto" thinks of."""
+    if callable(input_model):
+        K = evidence.frame.n_dimensions
+        return [("score", moments_from_score(rows, evidence.seen, K, input_model, run))]
+    auto = input_model == "auto"
+    plain = network_moments(rows, evidence.frame, evidence.n_effective, run)
+    found = [("gaussian", plain)] if input_model in ("auto", "gaussian") else []
+    smooth = not (evidence.heavy or evidence.discrete)
+    if input_model == "mixture" or (auto and evidence.shaped and smooth):
+        mixture = find_components(rows, evidence.frame, int(rng.integers(2**31)))
+        if mixture is not None:
+            found.append(("mixture", mixture_moments(rows, plain, mixture, run)))
+    if input_model == "cubic" or (auto and (evidence.shaped or not smooth)):
+        cubic = cubic_moments(rows, plain, run)
+        if cubic is not None:
+            found.append(("cubic", cubic))
+    return found or [("gaussian", plain)]
+
+
+def _read(
+    rows: Rows,
+    moments: NetworkMoments,
+    factors: SharedFactors,
+    kind: str,
+    options: NetworkOptions,
+    run: Runner,
+) -> Network:
+    """Read the units off a decomposition, and put a second layer on top."""
+    U = factors.directions
+    if kind == "gaussian":
+        sign, scale, bias = read_units(list(factors.weights), factors.variances, options.activation)
+    else:
+        n = rows.X.shape[0]
+        part = rows.take(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp))
+        Z = to_numpy(moments.frame.inputs(dense(part)[0]))
+        sign, scale, bias = read_units_on_data(
+            Z @ U,
+            to_numpy(moments.frame.outputs(part.Y)),
+            to_numpy(part.weight),
+            options.activation,
+        )
+    coef, offset = moments.frame.pull_back(U * (sign * scale), rows.X.shape[1])
+    network = fit_second_layer(rows, coef, bias + offset, options.activation, run)
+    if options.output == "identity":
+        return network
+    return _fit_classes(rows, replace(network, output=options.output), options.alpha)
+
+
+def _textbook(
+    rows: Rows, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
+) -> tuple[Network, str, dict[str, Any]]:
+    """The algorithm of Janzamin, Sedghi and Anandkumar, with neither race nor repair."""
+    from spectral_nn.models.network.lift import lift
+    from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
+
+    score = options.input_model
+    if not callable(score):
+        n = rows.X.shape[0]
+        part = rows.take(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp))
+        sample = to_numpy(dense(part)[0])
+        if score == "mixture":
+            score = GaussianMixtureScore.fit(sample, rng=rng)
+        else:
+            score = GaussianScore.fit(sample)
+    found = lift(
+        rows.X,
+        rows.Y,
+        evidence.n_units,
+        options.activation,
+        score=score,
+        rng=rng,
+        sample_weight=rows.weight,
+        run=run,
+    )
+    network = found.network
+    if options.output != "identity":
+        network = _fit_classes(rows, replace(network, output=options.output), options.alpha)
+    notes = evidence.notes() | {
+        "init": "nn-lift",
+        "winner": "nn-lift",
+        "whitening": found.lens.kind,
+        "whitening_definite": found.lens.definite,
+        "whitening_condition": found.lens.condition,
+        "cp_residual": found.residual,
+    }
+    return network, "nn-lift", notes
+
+
+def _fit_classes(rows: Rows, network: Network, alpha: float) -> Network:
+    """Fit the second layer by its own convex log loss, hidden units as they are."""
+    hidden = network.hidden(rows.X)
+    top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
+    objective = Objective(hidden, rows.Y, top, alpha, rows.weight)
+    start = np.zeros_like(flatten(top))
+    fitted = unflatten(lbfgs(objective, start, max_iter=100, tol=1e-5).x, top)
+    return replace(
+        network,
+        coefs=(network.coefs[0], fitted.coefs[0]),
+        intercepts=(network.intercepts[0], fitted.intercepts[0]),
+    )
+
+
+def _random_starts(
+    rows: Rows, n_units: int, options: NetworkOptions, rng: np.random.Generator
+) -> list[Start]:
+    sizes = (rows.X.shape[1], n_units, rows.Y.shape[1])
+    return [
+        Start("random", random_network(sizes, options.activation, options.output, rng))
+        for _ in range(_RANDOM_STARTS)
+    ]
+
+
+def _race(
+    rows: Rows,
+    starts: list[Start],
+    options: NetworkOptions,
+    rng: np.random.Generator,
+    tell: OnStep,
+) -> list[Start]:
+    """Fifteen steps of L-BFGS from every start, judged on rows held out; best first.
+
+    The steps count: networks come back as the race left them.
+    """
+    order = rng.permutation(rows.X.shape[0])[:_RACE_ROWS]
+    n_judges = int(_RACE_SHARE * order.size)
+    judges, racers = order[:n_judges], order[n_judges:]
+    if n_judges < _LEAST_JUDGES:
+        judges = racers = order
+    train, judge = rows.take(np.sort(racers)), rows.take(np.sort(judges))
+    steps = min(_RACE_STEPS, options.max_iter)
+    done = []
+    for start in starts:
+        objective = Objective(train.X, train.Y, start.network, options.alpha, train.weight)
+        with np.errstate(all="ignore"):
+            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.tol)
+        network = unflatten(end.x, start.network)
+        loss = mean_loss(network, judge.X, judge.Y, judge.weight)
+        tell(f"race {start.kind}", end.n_iter, loss)
+        done.append(replace(start, network=network, loss=loss, n_iter=end.n_iter))
+    # Where the race is close, weights read off moments overfit more than those of a random start.
+    random = min((_loss(start) for start in done if start.kind == "random"), default=np.inf)
+    return sorted(
+        done, key=lambda s: (s.kind != "random" and _loss(s) > _CLEARLY * random, _loss(s))
+    )
+
+
+def _loss(start: Start) -> float:
+    return start.loss if np.isfinite(start.loss) else np.inf
+
+
+def _report(starts: list[Start]) -> dict[str, Any]:
+    """Diagnostics of the starts, the winner first; warns where decompositions are in doubt."""
+    winner = starts[0]
+    best = min(
+        (s for s in starts if s.factors is not None),
+        key=_loss,
+    )
+    factors = best.factors
+    assert factors is not None
+    if factors.agreement < _AGREEMENT or factors.condition > _CONDITION:
+        warnings.warn(
+            f"The decomposition is in doubt: {factors.agreement:.0%} of its starts agree with the "
+            f"best one, and the directions have condition number {factors.condition:.3g} (more "
+            f"than {_CONDITION:g} means that some nearly coincide). More rows or fewer units "
+            "make it sharper.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return {
+        "init": "random" if winner.kind == "random" else "tensor",
+        "winner": winner.kind,
+        "starts": [(start.kind, start.loss) for start in starts],
+        "race_steps": winner.n_iter,
+        "cp_agreement": factors.agreement,
+        "cp_condition": factors.condition,
+        "cp_explained": factors.explained,
+    }

@@ -1,0 +1,274 @@
+"""One decomposition of symmetric tensors of several orders that share their directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.tensors.cp import cp_als
+from spectral_nn.tensors.jennrich import jennrich
+from spectral_nn.tensors.matching import match_components
+
+__all__ = ["SharedFactors", "contract_all_but_one", "shared_cp"]
+
+_RIDGE = 1e-6
+_STEPS, _FEW_STEPS = 300, 60
+_TOL = 1e-9  # relative fall of the objective at which a start has arrived
+_STARTS = {"jennrich": 4, "random": 2, "als": 1}
+_MORE_STARTS = {"jennrich": 1, "random": 5, "als": 0}
+_MOST_ROUNDS = 4
+_WITNESSES = 2  # other starts that have to end where the best one did
+_SLICES = 24  # random combinations of each order that Jennrich's starts look at
+_AGREE = 5.0  # degrees between the directions of two starts that found the same
+
+
+@dataclass(frozen=True, eq=False)
+class SharedFactors:
+    r"""Tensors of several orders as sums over the same directions.
+
+    .. math:: T_m \approx \sum_j \lambda_{mj}\, u_j^{\otimes m}
+
+    Attributes
+    ----------
+    directions : (K, k)
+        Unit columns.
+    weights : one array (k, S_m) a tensor
+        Signed.
+    variances : (number of tensors, k)
+        Variance of the weights where the tensors carry white noise of variance 1:
+        the diagonal of the inverse Gram matrix of :math:`u_j^{\otimes m}`.
+    explained : float
+        Share of the tensors' squared norm that the sums reach.
+    agreement : float
+        Share of the other starts that ended within 5 degrees (mean angle) of the best one.
+    condition : float
+        Condition number of ``directions.T @ directions``.
+    """
+
+    directions: NDArray
+    weights: tuple[NDArray, ...]
+    variances: NDArray
+    explained: float
+    agreement: float
+    condition: float
+
+
+def shared_cp(
+    tensors: Sequence[NDArray], n_components: int, *, rng: np.random.Generator
+) -> SharedFactors:
+    r"""Fit one set of directions to symmetric tensors of several orders.
+
+    .. math:: \min_{U, \lambda} \sum_m \sum_s
+        \Big\| T_{ms} - \sum_j \lambda_{mjs}\, u_j^{\otimes m} \Big\|_F^2
+
+    The weights are free for every tensor and slice, so they are eliminated
+    (variable projection): what is left is to maximise
+    :math:`\sum_{ms} r_{ms}^T ((U^T U)^{\circ m})^{-1} r_{ms}` with
+    :math:`r_{msj} = T_{ms}(u_j, \dots, u_j)`, by L-BFGS from several starts.  Signs of the
+    weights do not matter, and a direction that one order does not show is found by another.
+
+    Parameters
+    ----------
+    tensors : arrays (K, ..., K, S)
+        Symmetric in all axes but the last, which counts slices; of order 1 and up, in any number,
+        at least one of order 2 or more.  White noise of equal variance in all of them makes this
+        the least-squares estimate.
+    n_components : int
+        k, which may exceed K.
+    rng : numpy.random.Generator
+        Draws the starts.
+
+    Returns
+    -------
+    SharedFactors
+
+    Raises
+    ------
+    ValueError
+        If the tensors' shapes do not fit, or an entry is not finite.
+
+    Notes
+    -----
+    On the host.  O(k K^m S) an evaluation and tensor, a few hundred evaluations a start, seven
+    starts: simultaneous diagonalisation of random slices (4), random directions (2), alternating
+    least squares (1); then six more, three times at most, until two others confirm the best.
+    With more directions than dimensions, 60 iterations from the first seven have to do.
+
+    The idea of several orders with tied factors: Kuleshov, Chaganty, Liang, *Tensor factorization
+    via matrix factorization*, AISTATS 2015; variable projection: Golub, Pereyra, SIAM J. Numer.
+    Anal. 10 (1973).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.tensors import shared_cp
+    >>> rng = np.random.default_rng(0)
+    >>> U = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    >>> T2 = np.einsum("ij,kj,j->ik", U, U, [1.0, -2.0, 0.0])[..., None]
+    >>> T3 = np.einsum("ij,kj,lj,j->ikl", U, U, U, [0.0, 1.0, 3.0])[..., None]
+    >>> found = shared_cp([T2, T3], 3, rng=rng)
+    >>> np.abs(found.directions.T @ U).max(axis=0).round(6)
+    array([1., 1., 1.])
+    """
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import minimize
+
+    scale = _check(tensors)
+    scaled = [T / scale for T in tensors]
+    ends: list[tuple[float, NDArray]] = []
+    # More directions than dimensions are guesses, and slow ones: no second look at them.
+    more = _MOST_ROUNDS - 1 if n_components <= tensors[0].shape[0] else 0
+    for numbers in (_STARTS, *[_MORE_STARTS] * more):
+        for start in _starts(scaled, n_components, numbers, rng):
+            end = minimize(
+                _objective,
+                start.ravel(),
+                args=(scaled, start.shape),
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": _STEPS if more else _FEW_STEPS,
+                    "ftol": _TOL,
+                    "gtol": 1e-7,
+                    "maxcor": 20,
+                },
+            )
+            ends.append((float(end.fun), _unit_columns(end.x.reshape(start.shape))))
+        ends.sort(key=lambda end: end[0])
+        best, directions = ends[0]
+        near = [_mean_angle(directions, other) < _AGREE for _, other in ends[1:]]
+        if sum(near) >= _WITNESSES:
+            break
+    weights, inverses = [], []
+    gram = directions.T @ directions
+    for T in tensors:
+        inverse = np.linalg.inv(gram ** (T.ndim - 1) + _RIDGE * np.eye(n_components))
+        values = np.einsum("ij,jis->js", directions, contract_all_but_one(T, directions))
+        weights.append(inverse @ values)
+        inverses.append(np.diag(inverse))
+    return SharedFactors(
+        directions=directions,
+        weights=tuple(weights),
+        variances=np.array(inverses),
+        explained=-best,
+        agreement=float(np.mean(near)),
+        condition=float(np.linalg.cond(gram)),
+    )
+
+
+def contract_all_but_one(T: NDArray, U: NDArray) -> NDArray:
+    r"""Contract a symmetric tensor with one direction in all modes but one.
+
+    Parameters
+    ----------
+    T : (K, ..., K, S)
+    U : (K, k)
+
+    Returns
+    -------
+    (k, K, S) array, :math:`T(I, u_j, \dots, u_j)`.
+
+    Notes
+    -----
+    O(k K^m S), one matrix product and sums over what is left.
+    """
+    k = U.shape[1]
+    if T.ndim == 2:
+        return np.broadcast_to(T, (k, *T.shape))
+    rest = np.tensordot(U, T, axes=(0, 0))
+    while rest.ndim > 3:
+        shape = rest.shape
+        rest = U.T[:, None, :] @ rest.reshape(k, shape[1], -1)
+        rest = rest.reshape(k, *shape[2:])
+    return rest
+
+
+def _check(tensors: Sequence[NDArray]) -> float:
+    """Check shapes and values; the norm of all tensors together."""
+    shapes = [T.shape for T in tensors]
+    K = shapes[0][0]
+    if any(set(shape[:-1]) != {K} for shape in shapes) or max(map(len, shapes)) < 3:
+        raise ValueError(
+            f"tensors have shapes {shapes}: each must be (K, ..., K, S) with the same K, and one "
+            "of them of order 2 or more."
+        )
+    scale = float(np.sqrt(sum(float(np.sum(T * T)) for T in tensors)))
+    if not np.isfinite(scale):
+        raise ValueError("tensors hold NaN or infinity; only finite ones decompose.")
+    return scale if scale > 0 else 1.0
+
+
+def _objective(
+    flat: NDArray, tensors: Sequence[NDArray], shape: tuple[int, int]
+) -> tuple[float, NDArray]:
+    """Minus the squared norm that the directions reach, and its gradient by V, U = V / |V|."""
+    V = flat.reshape(shape)
+    norms = np.linalg.norm(V, axis=0)
+    U = V / norms
+    gram = U.T @ U
+    reached, gradient = 0.0, np.zeros(shape)
+    for T in tensors:
+        m = T.ndim - 1
+        slopes = contract_all_but_one(T, U)
+        values = np.einsum("ij,jis->js", U, slopes)
+        power = gram ** (m - 1)
+        system = power * gram
+        system.flat[:: shape[1] + 1] += _RIDGE
+        weights = np.linalg.solve(system, values)
+        reached += float(np.sum(values * weights))
+        gradient += 2 * m * np.einsum("jis,js->ij", slopes, weights)
+        gradient -= 2 * m * U @ (power * (weights @ weights.T))
+    gradient -= U * np.sum(U * gradient, axis=0)
+    return -reached, (-gradient / norms).ravel()
+
+
+def _starts(
+    tensors: Sequence[NDArray], k: int, numbers: dict[str, int], rng: np.random.Generator
+) -> list[NDArray]:
+    """Directions to begin with, (K, k) each; columns beyond K are random."""
+    K = tensors[0].shape[0]
+    slices = np.concatenate([_slices(T, rng) for T in tensors if T.ndim > 2])
+    starts = []
+    for _ in range(numbers["jennrich"]):
+        mixed = np.tensordot(rng.standard_normal(len(slices)), slices, axes=1)
+        # With T_v = U D_v U^T, T_v T_0^+ = U D_v D_0^-1 U^+ commute.
+        commuting = slices @ np.linalg.pinv(mixed, rcond=1e-6)
+        starts.append(jennrich(commuting, n_projections=3, rng=rng).basis)
+    starts += [rng.standard_normal((K, k)) for _ in range(numbers["random"])]
+    if numbers["als"]:
+        stacked = np.moveaxis(slices, 0, 2)
+        starts.append(cp_als(stacked, min(k, K), n_iter=30, tol=0.0, rng=rng).vectors[0])
+    return [_fill(start, k, rng) for start in starts]
+
+
+def _slices(T: NDArray, rng: np.random.Generator) -> NDArray:
+    """Symmetric matrices (v, K, K): a tensor contracted with random ones in all modes but two."""
+    K = T.shape[0]
+    matrices = T.reshape(K * K, -1)
+    if matrices.shape[1] > _SLICES:
+        matrices = matrices @ rng.standard_normal((matrices.shape[1], _SLICES))
+        matrices = matrices * (np.linalg.norm(T) / max(float(np.linalg.norm(matrices)), 1e-300))
+    return np.moveaxis(matrices.reshape(K, K, -1), 2, 0)
+
+
+def _fill(start: NDArray, k: int, rng: np.random.Generator) -> NDArray:
+    """Take k columns, random ones where there are fewer, or where one is zero."""
+    random = rng.standard_normal((start.shape[0], k))
+    given = min(k, start.shape[1])
+    some = np.linalg.norm(start[:, :given], axis=0) > 1e-12
+    random[:, :given] = np.where(some, start[:, :given], random[:, :given])
+    return _unit_columns(random)
+
+
+def _unit_columns(V: NDArray) -> NDArray:
+    return V / np.linalg.norm(V, axis=0)
+
+
+def _mean_angle(U: NDArray, V: NDArray) -> float:
+    """Mean angle between matched columns, whatever their signs, degrees."""
+    order = match_components(U.T, V.T, cost="cosine")
+    cosines = np.abs(np.sum(U * V[:, order], axis=0))
+    return float(np.degrees(np.arccos(np.clip(cosines, 0, 1))).mean())

@@ -1,0 +1,145 @@
+"""The transformer that projects on directions found by moments."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from spectral_estimators import TensorFeatures
+
+N, D = 20_000, 6
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Rows, two directions that matter, and the targets of a network with these two units."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, D)) + 2
+    U = np.linalg.qr(rng.standard_normal((D, 2)))[0].T
+    Z = (X - 2) @ U.T
+    y = np.maximum(Z[:, 0] - 0.3, 0) - np.maximum(Z[:, 1] + 0.2, 0)
+    return X, U, y
+
+
+@pytest.fixture(scope="module")
+def features(planted):
+    X, _, y = planted
+    return TensorFeatures(n_components=2, random_state=0).fit(X, y)
+
+
+def worst_angle(found, planted):
+    """Largest angle of a planted direction to the nearest found one, degrees."""
+    cosines = np.abs(planted @ found.T).max(axis=1)
+    return np.degrees(np.arccos(np.minimum(cosines, 1))).max()
+
+
+def worst_angle_to_span(found, planted):
+    """Largest angle of a planted direction to the span of those found, degrees."""
+    basis = np.linalg.qr(found.T)[0]
+    return np.degrees(np.arccos(np.minimum(np.linalg.norm(planted @ basis, axis=1), 1))).max()
+
+
+def test_planted_directions(planted, features):
+    assert features.components_.shape == (2, D)
+    assert_allclose(np.linalg.norm(features.components_, axis=1), 1)
+    assert worst_angle(features.components_, planted[1]) < 5
+    assert features.n_components_ == 2
+    assert len(features.singular_values_) >= 2
+
+
+def test_projections(planted, features):
+    X = planted[0]
+    expected = (X - features.mean_) @ features.components_.T
+    assert_allclose(features.transform(X), expected, atol=1e-10)
+    assert_allclose(features.mean_, X.mean(axis=0), atol=1e-8)
+    assert_array_equal(features.get_feature_names_out(), ["tensorfeatures0", "tensorfeatures1"])
+
+
+def test_labels(planted):
+    X, U, y = planted
+    names = np.where(y > 0, "up", "down")
+    strings = TensorFeatures(2, random_state=0).fit(X, names)
+    assert worst_angle_to_span(strings.components_, U) < 10
+    for labels in (y > 0, (y > 0).astype(int)):
+        same = TensorFeatures(2, random_state=0).fit(X, labels)
+        assert_allclose(same.components_, strings.components_)
+    three = TensorFeatures(2, random_state=0).fit(X, np.digitize(y, [-0.3, 0.3]))
+    assert worst_angle_to_span(three.components_, U) < 10
+
+
+def test_what_counts_as_labels(planted):
+    X, _, y = planted
+    whole = np.round(y).astype(int)  # some ten values
+    as_classes = TensorFeatures(2, random_state=0).fit(X, whole)
+    as_numbers = TensorFeatures(2, random_state=0, target="numbers").fit(X, whole)
+    floats = TensorFeatures(2, random_state=0).fit(X, whole.astype(float))
+    assert_allclose(as_numbers.components_, floats.components_)
+    assert not np.allclose(as_classes.components_, floats.components_)
+
+
+def test_several_targets(planted):
+    X, U, y = planted
+    Y = np.column_stack([y, np.maximum((X - 2) @ U[0], 0)])
+    assert worst_angle(TensorFeatures(2, random_state=0).fit(X, Y).components_, U) < 5
+
+
+def test_sparse_rows_are_dense_rows(planted):
+    X, _, y = planted
+    X = np.where(X > 2, X, 0.0)
+    dense = TensorFeatures(2, random_state=0).fit(X, y)
+    other = TensorFeatures(2, random_state=0).fit(sparse.csr_array(X), y)
+    assert_allclose(other.transform(sparse.csr_array(X)), dense.transform(X), atol=1e-6)
+
+
+def test_single_precision(planted, features):
+    X, _, y = planted
+    single = TensorFeatures(2, random_state=0).fit(X.astype(np.float32), y)
+    assert single.transform(X.astype(np.float32)).dtype == np.float32
+    assert worst_angle(single.components_, features.components_) < 1
+
+
+def test_clone_and_pickle(planted, features):
+    X, _, y = planted
+    assert_array_equal(pickle.loads(pickle.dumps(features)).transform(X), features.transform(X))
+    assert_array_equal(clone(features).fit(X, y).components_, features.components_)
+
+
+def test_in_a_pipeline(planted):
+    X, _, y = planted
+    model = make_pipeline(TensorFeatures(2, random_state=0), LogisticRegression())
+    assert model.fit(X, y > 0).score(X, y > 0) > 0.9
+    pytest.importorskip("pandas")
+    frame = model[0].set_output(transform="pandas").transform(X[:3])
+    assert list(frame.columns) == ["tensorfeatures0", "tensorfeatures1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [({"n_components": 0}, "n_components"), ({"target": "ranks"}, "target")],
+)
+def test_settings_are_named(planted, settings, name):
+    X, _, y = planted
+    with pytest.raises(ValueError, match=name):
+        TensorFeatures(**settings).fit(X, y)
+
+
+def test_bad_targets(planted):
+    X, _, y = planted
+    features = TensorFeatures(2)
+    with pytest.raises(ValueError, match="requires y"):
+        features.fit(X, None)
+    with pytest.raises(ValueError, match="one class only"):
+        features.fit(X, np.full(N, "a"))
+    with pytest.raises(ValueError, match="y must hold numbers"):
+        TensorFeatures(2, target="numbers").fit(X, np.where(y > 0, "up", "down"))
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        features.fit(X, np.where(y > 0, y, np.nan))
+    with pytest.raises(NotFittedError):
+        features.transform(X)
+    assert not hasattr(features, "n_features_in_")
