@@ -1,6 +1,12 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
-from spectral_estimators.displays import EmissionDisplay, SpectrumDisplay, TransitionDisplay
+from spectral_estimators.displays import (
+    EmissionDisplay,
+    LossDisplay,
+    RecoveryDisplay,
+    SpectrumDisplay,
+    TransitionDisplay,
+)
 from spectral_estimators.hmm import CategoricalHMM
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
@@ -15,10 +21,12 @@ __all__ = [
     "EmissionDisplay",
     "GaussianMixtureScore",
     "GaussianScore",
+    "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
     "PerSequence",
     "RankWarning",
+    "RecoveryDisplay",
     "RecoveryWarning",
     "SequenceStream",
     "Sequences",

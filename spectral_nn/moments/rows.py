@@ -15,6 +15,7 @@ __all__ = ["ColumnMoments", "Frame", "InputMoments", "Rows", "column_moments", "
 
 CHUNK_ROWS = 4096  # a chunk's pairs of ten features fit the second-level cache
 CLIP = 4.0  # standard deviations
+_FAR = 10.0  # deviations at which fourth powers are cut off
 _MOST_OUTPUTS = 4
 _CONSTANT = 1e-10  # a column whose deviation is this small beside its size does not vary
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
@@ -131,11 +132,12 @@ def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
     x = xp.clip(free, -CLIP, CLIP)
     y = frame.outputs(rows.Y)
     weighted = x * rows.weight[:, None]
+    squares = xp.clip(free * free, max=_FAR * _FAR)  # powers other than 2 are slow
     return InputMoments(
         xp.sum(rows.weight),
         xp.sum(weighted, axis=0),
         weighted.T @ x,
-        rows.weight @ xp.clip(free, -10.0, 10.0) ** 4,
+        rows.weight @ (squares * squares),
         weighted.T @ y,
         (y * rows.weight[:, None]).T @ y,
     )

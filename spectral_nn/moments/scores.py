@@ -7,7 +7,7 @@ The score function of order m of a density p is
 
 The identity on the right is Stein's; it turns averages of a response times a score into averages
 of derivatives of the regression function (Janzamin, Sedghi and Anandkumar, *Score function
-features for discriminative learning: matrix and tensor framework*, arXiv 1412.2863, theorem 1).
+features for discriminative learning: matrix and tensor framework*, arXiv 1412.2863).
 For a Gaussian density the scores are the multivariate Hermite polynomials.
 """
 

@@ -17,10 +17,9 @@ __all__ = ["SharedFactors", "contract_all_but_one", "shared_cp"]
 _RIDGE = 1e-6
 _STEPS, _FEW_STEPS = 300, 60
 _TOL = 1e-9  # relative fall of the objective at which a start has arrived
-_STARTS = {"jennrich": 4, "random": 2, "als": 1}
-_MORE_STARTS = {"jennrich": 1, "random": 5, "als": 0}
-_MOST_ROUNDS = 4
-_WITNESSES = 2  # other starts that have to end where the best one did
+_STARTS = ("jennrich", "jennrich", "random", "jennrich", "als", "random", "jennrich")
+_MORE_STARTS = (*["random"] * 5, "jennrich") * 3
+_WITNESSES = 3  # other starts that have to end where the best one did
 _SLICES = 24  # random combinations of each order that Jennrich's starts look at
 _AGREE = 5.0  # degrees between the directions of two starts that found the same
 
@@ -92,10 +91,10 @@ def shared_cp(
 
     Notes
     -----
-    On the host.  O(k K^m S) an evaluation and tensor, a few hundred evaluations a start, seven
-    starts: simultaneous diagonalisation of random slices (4), random directions (2), alternating
-    least squares (1); then six more, three times at most, until two others confirm the best.
-    With more directions than dimensions, 60 iterations from the first seven have to do.
+    On the host.  O(k K^m S) an evaluation and tensor, a few hundred evaluations a start.  Starts
+    are simultaneous diagonalisations of random slices, random directions, and alternating least
+    squares, in turns, until three others confirm the best one, at most 25.  With more directions
+    than dimensions, 60 iterations from seven starts have to do.
 
     The idea of several orders with tied factors: Kuleshov, Chaganty, Liang, *Tensor factorization
     via matrix factorization*, AISTATS 2015; variable projection: Golub, Pereyra, SIAM J. Numer.
@@ -118,25 +117,26 @@ def shared_cp(
 
     scale = _check(tensors)
     scaled = [T / scale for T in tensors]
-    ends: list[tuple[float, NDArray]] = []
+    slices = np.concatenate([_slices(T, rng) for T in scaled if T.ndim > 2])
     # More directions than dimensions are guesses, and slow ones: no second look at them.
-    more = _MOST_ROUNDS - 1 if n_components <= tensors[0].shape[0] else 0
-    for numbers in (_STARTS, *[_MORE_STARTS] * more):
-        for start in _starts(scaled, n_components, numbers, rng):
-            end = minimize(
-                _objective,
-                start.ravel(),
-                args=(scaled, start.shape),
-                jac=True,
-                method="L-BFGS-B",
-                options={
-                    "maxiter": _STEPS if more else _FEW_STEPS,
-                    "ftol": _TOL,
-                    "gtol": 1e-7,
-                    "maxcor": 20,
-                },
-            )
-            ends.append((float(end.fun), _unit_columns(end.x.reshape(start.shape))))
+    crowded = n_components > tensors[0].shape[0]
+    ends: list[tuple[float, NDArray]] = []
+    for kind in _STARTS if crowded else _STARTS + _MORE_STARTS:
+        start = _start(kind, slices, n_components, rng)
+        end = minimize(
+            _objective,
+            start.ravel(),
+            args=(scaled, start.shape),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxiter": _FEW_STEPS if crowded else _STEPS,
+                "ftol": _TOL,
+                "gtol": 1e-7,
+                "maxcor": 20,
+            },
+        )
+        ends.append((float(end.fun), _unit_columns(end.x.reshape(start.shape))))
         ends.sort(key=lambda end: end[0])
         best, directions = ends[0]
         near = [_mean_angle(directions, other) < _AGREE for _, other in ends[1:]]
@@ -225,23 +225,19 @@ def _objective(
     return -reached, (-gradient / norms).ravel()
 
 
-def _starts(
-    tensors: Sequence[NDArray], k: int, numbers: dict[str, int], rng: np.random.Generator
-) -> list[NDArray]:
-    """Directions to begin with, (K, k) each; columns beyond K are random."""
-    K = tensors[0].shape[0]
-    slices = np.concatenate([_slices(T, rng) for T in tensors if T.ndim > 2])
-    starts = []
-    for _ in range(numbers["jennrich"]):
+def _start(kind: str, slices: NDArray, k: int, rng: np.random.Generator) -> NDArray:
+    """Directions to begin with, (K, k); columns beyond K are random."""
+    K = slices.shape[1]
+    if kind == "jennrich":
         mixed = np.tensordot(rng.standard_normal(len(slices)), slices, axes=1)
         # With T_v = U D_v U^T, T_v T_0^+ = U D_v D_0^-1 U^+ commute.
         commuting = slices @ np.linalg.pinv(mixed, rcond=1e-6)
-        starts.append(jennrich(commuting, n_projections=3, rng=rng).basis)
-    starts += [rng.standard_normal((K, k)) for _ in range(numbers["random"])]
-    if numbers["als"]:
+        return _fill(jennrich(commuting, n_projections=3, rng=rng).basis, k, rng)
+    if kind == "als":
         stacked = np.moveaxis(slices, 0, 2)
-        starts.append(cp_als(stacked, min(k, K), n_iter=30, tol=0.0, rng=rng).vectors[0])
-    return [_fill(start, k, rng) for start in starts]
+        found = cp_als(stacked, min(k, K), n_iter=30, tol=0.0, rng=rng)
+        return _fill(found.vectors[0], k, rng)
+    return _unit_columns(rng.standard_normal((K, k)))
 
 
 def _slices(T: NDArray, rng: np.random.Generator) -> NDArray:

@@ -21,7 +21,8 @@ What the method assumes, and where it bites:
   (A_1)_j^T` when output weights and second derivatives have one sign (the latter vanishes for odd
   activations at b = 0), a slice :math:`E[y S_3](I, I, \theta)` when all
   :math:`\lambda_j \langle (A_1)_j, \theta \rangle` have one. Output weights of both signs rule
-  out the first, many units the second: the chance that a random slice is definite is 2^(1-k).
+  out the first; many units the second, since a random slice is definite with a chance of about
+  2^(1-k). Nor can the power method make up for it: more rows do not mend an indefinite whitening.
 """
 
 from __future__ import annotations
@@ -37,42 +38,23 @@ from spectral_nn.execute.runner import Runner, SerialRunner, total
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.fourier import fourier_biases, matched_biases
+from spectral_nn.models.network.lift_directions import (
+    Lens,
+    directions,
+    orient,
+    whiten_second,
+    whiten_slices,
+)
 from spectral_nn.moments.additive import Additive
 from spectral_nn.moments.rows import Rows, dense
 from spectral_nn.moments.scores import HasDensity, Score, ScoreMoments, score_moments
-from spectral_nn.tensors import multilinear, tensor_power, whiten
 
-__all__ = ["Lens", "LiftResult", "directions", "lift", "orient", "whiten_second", "whiten_slices"]
+__all__ = ["LiftResult", "lift"]
 
 Floats = NDArray[np.float64]
 
 _MOST_SLICES = 64  # of the third moment that are computed
 _CHUNK_ROWS = 1 << 14  # the sums of a chunk are larger than its rows: fewer chunks
-_DRAWS = 1000  # random combinations among which a definite one is sought
-_MIXTURES = 10  # random combinations of several outputs that are decomposed
-_GAP = 1.2  # a second moment is trusted when its K-th singular value exceeds the next as much
-_RANK = 1e-8  # eigenvalues below this share of the largest are none
-_CONVEX = ("relu", "softplus", "squared_relu")
-
-
-@dataclass(frozen=True, eq=False)
-class Lens:
-    """A whitening, and what it was made of.
-
-    Attributes
-    ----------
-    whitener, unwhitener : ndarrays (d, k), see `spectral_nn.tensors.Whitening`.
-    kind : "second" or "slice".
-    definite : whether the k eigenvalues of the matrix had one sign. If not, whitened directions
-        are not orthogonal, and what the power method finds is no recovery.
-    condition : smallest over largest of their sizes.
-    """
-
-    whitener: Floats
-    unwhitener: Floats
-    kind: str
-    definite: bool
-    condition: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +143,8 @@ def lift(
     -----
     Where it departs from the paper: y is centred, which changes no expectation (scores have mean
     zero) and lowers the variance; the range of a slice is the one that all computed slices
-    share (their leading singular vectors), and of many random slices the one nearest to a
-    multiple of the identity is used; power iterations start at random rather than from slices'
+    share (their leading singular vectors), and of a thousand random slices the definite one that
+    lies farthest from singular is used; power iterations start at random rather than from slices'
     singular vectors; biases, by default, by `matched_biases`.
 
     Cost: O(n d² q min(d, 64)) for the slices where they are needed, O(n d² k q) for the tensor,
@@ -220,208 +202,6 @@ def lift(
         "identity",
     )
     return LiftResult(network, lens, residual)
-
-
-def whiten_second(
-    second: Floats, n_components: int, *, always: bool = False, rng: np.random.Generator
-) -> Lens | None:
-    """Whiten with the second moment, if it may be trusted.
-
-    Parameters
-    ----------
-    second : ndarray (q, d, d)
-        Means of y S_2, one an output; of several outputs, random combinations are tried.
-    n_components : int
-        k.
-    always : bool
-        Whether to whiten with it even where it is indefinite or does not stand out from noise.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Lens, or None where the moment is not to be trusted
-
-    Warns
-    -----
-    RankWarning
-        If the moment has a numerical rank below k.
-
-    Notes
-    -----
-    An indefinite matrix is whitened by its absolute value: directions become orthogonal only as
-    far as they were incoherent before. Cost: O(q d³ + 1000 k³).
-    """
-    chosen = _choose(second, n_components, rng)
-    if always or (chosen.definite and chosen.gap > _GAP):
-        return _lens(chosen, "second")
-    return None
-
-
-def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator) -> Lens:
-    """Whiten with a combination of slices of the third moment.
-
-    Parameters
-    ----------
-    slices : ndarray (m, d, d)
-        Means of y S_3 contracted with directions, of one or several outputs.
-    n_components : int
-        k.
-    rng : numpy.random.Generator
-        Draws the combinations.
-
-    Returns
-    -------
-    Lens
-
-    Warns
-    -----
-    RankWarning
-        If the slices have a numerical rank below k.
-
-    Notes
-    -----
-    The subspace is that of the k leading left singular vectors of all slices side by side; in it,
-    the definite combination whose least eigenvalue is largest is taken out of a thousand random
-    ones, if there is any. Cost: O(m d³ + 1000 k³).
-    """
-    return _lens(_choose(slices, n_components, rng), "slice")
-
-
-def _lens(chosen: _Choice, kind: str) -> Lens:
-    white = whiten(chosen.size, chosen.size.shape[0], rtol=_RANK)
-    return Lens(
-        chosen.basis @ white.whitener,
-        chosen.basis @ white.unwhitener,
-        kind,
-        chosen.definite,
-        chosen.condition,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """A combination of matrices: its absolute value (k, k) in a basis (d, k), and what it is.
-
-    `gap` is the k-th over the next singular value of all the matrices side by side.
-    """
-
-    basis: Floats
-    size: Floats
-    definite: bool
-    condition: float
-    gap: float
-
-
-def _choose(matrices: Floats, n_components: int, rng: np.random.Generator) -> _Choice:
-    """Choose the definite combination of matrices (m, d, d) that lies farthest from singular."""
-    d = matrices.shape[1]
-    wide = np.transpose(matrices, (1, 0, 2)).reshape(d, -1)
-    squares, vectors = np.linalg.eigh(wide @ wide.T)
-    singular = np.sqrt(np.maximum(squares[::-1], 0))
-    U = vectors[:, ::-1][:, :n_components]
-    gap = np.inf
-    if n_components < d and singular[n_components] > 0:
-        gap = singular[n_components - 1] / singular[n_components]
-    small = U.T @ matrices @ U
-    draws = np.ones((1, 1)) if len(small) == 1 else rng.standard_normal((_DRAWS, len(small)))
-    draws /= np.linalg.norm(draws, axis=1, keepdims=True)  # so that all have the same noise
-    combined = np.tensordot(draws, small, 1)
-    eigenvalues = np.linalg.eigvalsh(combined)
-    sizes = np.abs(eigenvalues)
-    least, largest = sizes.min(axis=1), sizes.max(axis=1)
-    one_sign = np.abs(np.sum(np.sign(eigenvalues), axis=1)) == n_components
-    definite = one_sign & (least > _RANK * largest)
-    best = int(np.lexsort((least, definite))[-1])
-    values, rotation = np.linalg.eigh(combined[best])
-    return _Choice(
-        U,
-        (rotation * np.abs(values)) @ rotation.T,
-        bool(definite[best]),
-        float(least[best] / largest[best]) if largest[best] > 0 else 0.0,
-        float(gap),
-    )
-
-
-def directions(
-    core: Floats, lens: Lens, *, n_starts: int = 32, rng: np.random.Generator
-) -> tuple[Floats, float]:
-    """Find the columns of A_1, up to order and sign, from the whitened tensor of each output.
-
-    Parameters
-    ----------
-    core : ndarray (q, k, k, k)
-    lens : Lens
-    n_starts : int
-        Random starts for a component.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    directions : ndarray (d, k), of unit length
-    residual : float
-        Relative residual of the decomposition.
-
-    Notes
-    -----
-    The power method decomposes one tensor. Of several outputs, ten random combinations are
-    decomposed, and the directions along which all outputs' tensors are largest are kept.
-    Cost: O(n_starts k⁵) a combination.
-    """
-    q, k = core.shape[:2]
-    turned = [np.transpose(core, (0, *p)) for p in ((1, 2, 3), (2, 3, 1), (3, 1, 2))]
-    core = (turned[0] + turned[1] + turned[2]) / 3  # symmetric but for noise beforehand
-    core = (core + np.transpose(core, (0, 2, 1, 3))) / 2
-    mixtures = np.ones((1, 1)) if q == 1 else rng.standard_normal((_MIXTURES, q))
-    best, captured, residual = np.empty((k, k)), -np.inf, np.inf
-    for mixture in mixtures:
-        factors = tensor_power(np.tensordot(mixture, core, 1), k, n_starts=n_starts, rng=rng)
-        V = factors.vectors[0]
-        along = float(sum(np.sum(_cube(each, V) ** 2) for each in core))
-        if along > captured:
-            best, captured, residual = V, along, factors.residual
-    found = lens.unwhitener @ best
-    return found / np.linalg.norm(found, axis=0), residual
-
-
-def _cube(T: Floats, V: Floats) -> Floats:
-    """Return T(v, v, v) for each column v."""
-    return np.einsum("jjj->j", multilinear(T, V, V, V))
-
-
-def orient(unit: Floats, first: Floats, second: Floats, activation: str) -> tuple[Floats, Floats]:
-    r"""Give directions their signs, and tell the output weights up to a factor a unit.
-
-    In the basis of the directions, :math:`E[y S_1]` has the coordinates :math:`a_2 E[\sigma']`
-    and :math:`E[y S_2]` has :math:`a_2 E[\sigma'']`. Of a convex, increasing activation both
-    expectations are positive: the second moment, which does not know the signs of directions,
-    tells those of the output weights, and the first moment then those of the directions. Of an odd
-    one (up to a constant) both signs describe the same function, and output weights are made
-    positive.
-
-    Parameters
-    ----------
-    unit : ndarray (d, k)
-    first : ndarray (q, d)
-    second : ndarray (q, d, d)
-    activation : str
-
-    Returns
-    -------
-    unit : ndarray (d, k)
-    loadings : ndarray (k, q), of unit length, a positive multiple of the output weights
-    """
-    inverse = np.linalg.pinv(unit)
-    slopes = inverse @ first.T  # (k, q)
-    loadings = slopes
-    if activation in _CONVEX:
-        loadings = np.einsum("ka,qab,kb->kq", inverse, second, inverse)
-        signs = np.sign(np.sum(slopes * loadings, axis=1))
-    else:
-        largest = np.argmax(np.abs(slopes), axis=1)
-        signs = np.sign(np.take_along_axis(slopes, largest[:, None], axis=1)[:, 0])
-        loadings = slopes * signs[:, None]
-    lengths = np.linalg.norm(loadings, axis=1, keepdims=True)
-    return unit * np.where(signs < 0, -1.0, 1.0), loadings / np.where(lengths > 0, lengths, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

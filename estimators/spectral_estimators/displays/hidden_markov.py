@@ -1,8 +1,4 @@
-"""Pictures of a fitted model: the spectrum that suggests K, the transitions, the emissions.
-
-As scikit-learn's displays: the data in the constructor, the drawing in ``plot``, and
-``from_estimator`` for both.  Matplotlib is imported when something is drawn.
-"""
+"""Pictures of a hidden Markov model: its transitions, and what every state emits."""
 
 from __future__ import annotations
 
@@ -12,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spectral_estimators.displays._style import INK, new_axes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["EmissionDisplay", "SpectrumDisplay", "TransitionDisplay", "state_order"]
-
-_INK, _SIGNAL, _NOISE = "#333333", "#2b6ca3", "#c3c9cf"
+__all__ = ["EmissionDisplay", "TransitionDisplay", "state_order"]
 
 
 def state_order(transmat: ArrayLike, weights: ArrayLike) -> NDArray[np.intp]:
@@ -56,78 +52,6 @@ def state_order(transmat: ArrayLike, weights: ArrayLike) -> NDArray[np.intp]:
         order.append(candidates[0])
         left.remove(candidates[0])
     return np.array(order)
-
-
-class SpectrumDisplay:
-    """Singular values of the moments, largest first, with the number of states in use.
-
-    A gap, or the place where the values level off into noise, suggests K.
-
-    Parameters
-    ----------
-    singular_values : array (r,)
-    n_components : int, optional
-        Marked in the picture.
-
-    Attributes
-    ----------
-    ax_, figure_ : the axes and figure of the last `plot`.
-    """
-
-    def __init__(self, singular_values: ArrayLike, *, n_components: int | None = None) -> None:
-        self.singular_values = np.asarray(singular_values, dtype=float)
-        self.n_components = n_components
-
-    @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
-        """Draw the spectrum that a fit found.
-
-        Parameters
-        ----------
-        estimator : fitted estimator with ``diagnostics_``
-        ax : matplotlib axes, optional
-
-        Returns
-        -------
-        SpectrumDisplay
-
-        Raises
-        ------
-        ValueError
-            If the fit looked at no moments (``init="random"``, or parameters set by hand).
-        """
-        values = getattr(estimator, "diagnostics_", {}).get("singular_values")
-        if values is None:
-            raise ValueError(
-                "The estimator has no singular values: fit it with init='tensor' first "
-                "(diagnostics_['singular_values'])."
-            )
-        return cls(values, n_components=estimator.n_components_).plot(ax=ax)
-
-    def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
-        ax = self.ax_ = _axes(ax, (6.0, 3.6))
-        self.figure_ = ax.figure
-        values = self.singular_values[self.singular_values > 0]
-        rank = np.arange(1, values.size + 1)
-        k = values.size if self.n_components is None else min(self.n_components, values.size)
-        stem = values.min(initial=1) * 1e-6  # to the bottom, wherever the limits are moved later
-        ax.vlines(rank, stem, values, color=_NOISE, linewidth=1, zorder=1)
-        ax.plot(rank[k:], values[k:], "o", color=_NOISE, markeredgecolor="#8a949e", markersize=5)
-        ax.plot(rank[:k], values[:k], "o", color=_SIGNAL, markersize=6)
-        ax.set_yscale("log")
-        if values.size:
-            ax.set_ylim(values.min() / 2, values.max() * 2)
-        if self.n_components is not None and values.size:
-            ax.axvline(k + 0.5, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            ratio = values[k - 1] / values[0]
-            label = f" K = {self.n_components}\n $\\sigma_K/\\sigma_1$ = {ratio:.2g}"
-            ax.text(k + 0.5, values.max() * 1.5, label, va="top", fontsize=9, color=_INK)
-        ax.set(xlabel="rank", ylabel="singular value", title="Spectrum of the moments")
-        ax.locator_params(axis="x", integer=True)
-        _plain_numbers(ax)
-        _tidy(ax)
-        return self
 
 
 class TransitionDisplay:
@@ -192,7 +116,7 @@ class TransitionDisplay:
         """Draw on ``ax``, or on a new figure; returns self."""
         k = len(self.order)
         side = float(np.clip(2.2 + 0.32 * k, 3.6, 10))
-        ax = self.ax_ = _axes(ax, (side + 0.9, side))
+        ax = self.ax_ = new_axes(ax, (side + 0.9, side))
         self.figure_ = ax.figure
         matrix = self.transmat[np.ix_(self.order, self.order)]
         self.image_ = ax.imshow(matrix, cmap="Blues", vmin=0, vmax=max(matrix.max(), 1e-12))
@@ -295,7 +219,7 @@ class EmissionDisplay:
         self.columns_ = self._choose(emission)
         k, n = emission.shape[0], len(self.columns_)
         size = (float(np.clip(1.8 + 0.26 * n, 4, 16)), float(np.clip(1.4 + 0.3 * k, 2.6, 10)))
-        ax = self.ax_ = _axes(ax, size)
+        ax = self.ax_ = new_axes(ax, size)
         self.figure_ = ax.figure
         shown = emission[:, self.columns_]
         self.image_ = ax.imshow(
@@ -327,31 +251,6 @@ class EmissionDisplay:
         return frequent[np.lexsort((-strength, owner))]
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size, layout="constrained")[1]
-
-
-def _plain_numbers(ax: Axes) -> None:
-    """Label a logarithmic axis .5, 1, 2 rather than with powers of ten; minor ticks if few."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    low, high = ax.get_ylim()
-    some = FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(some if high < 50 * low else NullFormatter())
-
-
-def _tidy(ax: Axes) -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.grid(axis="y", color="#e8eaed", linewidth=0.8)
-    ax.set_axisbelow(True)
-
-
 def _grid_of_cells(ax: Axes, rows: int, columns: int) -> None:
     """White lines between cells, no frame, no tick marks."""
     for spine in ax.spines.values():
@@ -366,7 +265,7 @@ def _write_cells(ax: Axes, matrix: NDArray[np.float64], size: float) -> None:
     """Write what is at least .01 into its cell, without the leading zero."""
     for (i, j), p in np.ndenumerate(matrix):
         if p >= 0.01:
-            colour = "white" if p > 0.55 * matrix.max() else _INK
+            colour = "white" if p > 0.55 * matrix.max() else INK
             text = f"{p:.2f}".removeprefix("0")
             ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
 

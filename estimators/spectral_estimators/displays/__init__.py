@@ -1,0 +1,22 @@
+"""Pictures of fitted models, as scikit-learn's displays.
+
+The data are in the constructor, the drawing in ``plot``, and ``from_estimator`` does both.
+Matplotlib is imported when something is drawn.
+"""
+
+from spectral_estimators.displays.hidden_markov import (
+    EmissionDisplay,
+    TransitionDisplay,
+    state_order,
+)
+from spectral_estimators.displays.network import LossDisplay, RecoveryDisplay
+from spectral_estimators.displays.spectrum import SpectrumDisplay
+
+__all__ = [
+    "EmissionDisplay",
+    "LossDisplay",
+    "RecoveryDisplay",
+    "SpectrumDisplay",
+    "TransitionDisplay",
+    "state_order",
+]

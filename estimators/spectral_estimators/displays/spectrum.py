@@ -1,0 +1,154 @@
+"""The singular values that say how many states, or hidden units, the data support."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_estimators.displays._style import (
+    INK,
+    NOISE,
+    NOISE_EDGE,
+    SIGNAL,
+    new_axes,
+    plain_numbers,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["SpectrumDisplay"]
+
+
+class SpectrumDisplay:
+    """Singular values of the moments, largest first, with the number of components in use.
+
+    A gap, or the place where the values level off into noise, suggests how many states or hidden
+    units there are.  Where the level of noise is known it is drawn, and values above it count.
+
+    Parameters
+    ----------
+    singular_values : array (r,)
+    n_components : int, optional
+        States or units in use; marked in the picture.
+    null_level : float, optional
+        Largest singular value that noise alone would show.
+    n_supported : int, optional
+        Values that the fit took to be above the noise.  Default: those above ``null_level``.
+
+    Attributes
+    ----------
+    ax_, figure_ : the axes and figure of the last `plot`.
+    """
+
+    def __init__(
+        self,
+        singular_values: ArrayLike,
+        *,
+        n_components: int | None = None,
+        null_level: float | None = None,
+        n_supported: int | None = None,
+    ) -> None:
+        self.singular_values = np.asarray(singular_values, dtype=float)
+        self.n_components = n_components
+        self.null_level = null_level
+        if n_supported is None and null_level is not None:
+            n_supported = int((self.singular_values > null_level).sum())
+        self.n_supported = n_supported
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
+        """Draw the spectrum that a fit found.
+
+        Parameters
+        ----------
+        estimator : fitted estimator with ``diagnostics_``
+            A hidden Markov model, a network, or `TensorFeatures`.
+        ax : matplotlib axes, optional
+
+        Returns
+        -------
+        SpectrumDisplay
+
+        Raises
+        ------
+        ValueError
+            If the fit looked at no moments (``init="random"``, or parameters set by hand).
+        """
+        notes = getattr(estimator, "diagnostics_", {})
+        values = notes.get("singular_values")
+        if values is None:
+            raise ValueError(
+                "The estimator has no singular values: fit it with init='tensor' first "
+                "(diagnostics_['singular_values'])."
+            )
+        display = cls(
+            values,
+            n_components=estimator.n_components_,
+            null_level=notes.get("null_level"),
+            n_supported=notes.get("n_supported"),
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Axes | None = None) -> Self:
+        """Draw on ``ax``, or on a new figure; returns self."""
+        ax = self.ax_ = new_axes(ax, (6.0, 3.6))
+        self.figure_ = ax.figure
+        values = self.singular_values[self.singular_values > 0]
+        rank = np.arange(1, values.size + 1)
+        k = values.size if self.n_components is None else min(self.n_components, values.size)
+        stem = values.min(initial=1) * 1e-6  # to the bottom, wherever the limits are moved later
+        ax.vlines(rank, stem, values, color=NOISE, linewidth=1, zorder=1)
+        ax.plot(rank[k:], values[k:], "o", color=NOISE, markeredgecolor=NOISE_EDGE, markersize=5)
+        ax.plot(rank[:k], values[:k], "o", color=SIGNAL, markersize=6)
+        ax.set_yscale("log")
+        if values.size:
+            low = min(values.min(), self.null_level or np.inf)
+            ax.set_ylim(low / 2, max(values.max(), self.null_level or 0) * 2)
+        if self.null_level is not None:
+            self._draw_noise(ax, values.size)
+        if self.n_components is not None and values.size:
+            ax.axvline(k + 0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            at_left = k > 0.7 * values.size and self.null_level is not None
+            ax.text(
+                k + 0.5,
+                ax.get_ylim()[1] / 1.1,
+                self._label(values),
+                va="top",
+                ha="right" if at_left else "left",
+                fontsize=9,
+                color=INK,
+            )
+        ax.set(xlabel="rank", ylabel="singular value", title="Spectrum of the moments")
+        ax.locator_params(axis="x", integer=True)
+        plain_numbers(ax.yaxis)
+        tidy(ax)
+        return self
+
+    def _label(self, values: np.ndarray) -> str:
+        """What stands beside the line at the number in use."""
+        if self.null_level is not None:
+            return f" {self.n_components} in use \n {self.n_supported} above the noise "
+        k = min(self.n_components or values.size, values.size)
+        ratio = values[k - 1] / values[0]
+        return f" K = {self.n_components}\n $\\sigma_K/\\sigma_1$ = {ratio:.2g}"
+
+    def _draw_noise(self, ax: Axes, n_values: int) -> None:
+        """The level that noise alone reaches, and all that lies below it."""
+        assert self.null_level is not None
+        left, right = 0.4, n_values + 0.6
+        ax.fill_between([left, right], 1e-300, self.null_level, color="#f1f3f5", zorder=0)
+        ax.plot([left, right], [self.null_level] * 2, color=NOISE_EDGE, linewidth=1, zorder=1)
+        ax.text(
+            right,
+            self.null_level * 1.06,
+            "noise alone reaches this",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            color="#6b757e",
+        )
+        ax.set_xlim(left, right)

@@ -1,0 +1,185 @@
+"""Moments of outputs with polynomials of inputs, against sums written out."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from spectral_nn.arrays import to_numpy
+from spectral_nn.execute.runner import SerialRunner, total
+from spectral_nn.moments.polynomial import (
+    high_moments,
+    low_moments,
+    pair_index,
+    pairs,
+    slice_moments,
+    tube_moments,
+)
+from spectral_nn.moments.rows import Frame, Rows, column_moments, input_moments
+
+N, D, K, S = 50, 4, 3, 2
+FIELDS = {
+    "slices": ["matrices"],
+    "tubes": ["tubes"],
+    "low": ["gram", "cross"],
+    "high": ["squares", "third", "fourth"],
+}
+
+
+def table(rng, q=S):
+    X = rng.standard_normal((N, D)) @ rng.standard_normal((D, D)) + rng.standard_normal(D)
+    Y = X[:, :1] ** 2 * np.arange(1, q + 1) + rng.standard_normal((N, q))
+    return Rows(X, Y, np.where(rng.random(N) < 0.2, 0.0, rng.uniform(0.2, 3.0, N)))
+
+
+def framed(rows, rng):
+    """Frame of K dimensions, and one of all."""
+    columns = column_moments(rows)
+    inputs = input_moments(rows, columns)
+    whole = Frame.standard(columns, D).whitened(inputs)
+    return whole.projected(np.linalg.qr(rng.standard_normal((whole.n_dimensions, K)))[0]), whole
+
+
+def statistics(rows, rng):
+    """Every statistic as a function of a chunk."""
+    part, whole = framed(rows, rng)
+    n_outputs = whole.y_map.shape[1]
+    slopes, along = rng.standard_normal((2, D, n_outputs))
+    basis = rng.standard_normal((D, K))
+    n_features = 1 + K + K * (K + 1) // 2
+    coefficients = rng.standard_normal((n_features, n_outputs))
+    return {
+        "slices": partial(slice_moments, frame=whole, slopes=slopes, along=along),
+        "tubes": partial(tube_moments, frame=whole, slopes=slopes, basis=basis),
+        "low": partial(low_moments, frame=part),
+        "high": partial(high_moments, frame=part, coefficients=coefficients, with_fourth=True),
+    }
+
+
+def assert_same(kind, found, expected, rtol=1e-12):
+    for name in FIELDS[kind]:
+        a, b = (to_numpy(getattr(sums, name)) for sums in (found, expected))
+        assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_pairs_stand_where_the_index_says(xp, rng, size):
+    Z = rng.standard_normal((7, size))
+    index = pair_index(size)
+    found = to_numpy(pairs(xp.asarray(Z)))
+    assert found.shape == (7, size * (size + 1) // 2)
+    assert sorted(set(index.ravel().tolist())) == list(range(found.shape[1]))
+    assert_allclose(found[:, index], np.einsum("ni,nj->nij", Z, Z), rtol=1e-15)
+
+
+def test_slices_are_sums_written_out(rng):
+    rows = table(rng)
+    _, frame = framed(rows, rng)
+    slopes, along = rng.standard_normal((2, D, S))
+    found = slice_moments(rows, frame, slopes, along).matrices
+    x, y = frame.centred(rows.X), frame.outputs(rows.Y)
+    r = (y - x @ slopes) * rows.weight[:, None]
+    assert_allclose(found[:S], np.einsum("ns,ni,nj->sij", r, x, x), atol=1e-10)
+    tilted = np.einsum("ns,ns,ni,nj->sij", r, x @ along, x, x)
+    assert_allclose(found[S:], tilted, atol=1e-10)
+
+
+def test_tubes_are_sums_written_out(rng):
+    rows = table(rng)
+    _, frame = framed(rows, rng)
+    slopes, basis = rng.standard_normal((D, S)), rng.standard_normal((D, K))
+    found = tube_moments(rows, frame, slopes, basis).tubes
+    x, y = frame.centred(rows.X), frame.outputs(rows.Y)
+    r = (y - x @ slopes) * rows.weight[:, None]
+    z = x @ basis
+    third = np.einsum("ns,na,ni,nj->saij", r, x, z, z)
+    for s, tubes in enumerate(np.split(found, S, axis=1)):
+        assert_allclose(tubes[:, pair_index(K)], third[s], atol=1e-10)
+
+
+def test_low_moments_are_the_normal_equations_of_all_quadratics(rng):
+    rows = table(rng)
+    frame, _ = framed(rows, rng)
+    found = low_moments(rows, frame)
+    Z, Y = frame.inputs(rows.X), frame.outputs(rows.Y)
+    products = [Z[:, i] * Z[:, j] for i in range(K) for j in range(i, K)]
+    features = np.column_stack([np.ones(N), Z, *products])
+    root = np.sqrt(rows.weight)[:, None]
+    solved = np.linalg.solve(found.gram, found.cross)
+    expected = np.linalg.lstsq(root * features, root * Y, rcond=None)[0]
+    assert_allclose(solved, expected, atol=1e-9)
+    assert found.gram[0, 0] == pytest.approx(rows.weight.sum())
+
+
+def test_high_moments_are_sums_written_out(rng):
+    rows = table(rng)
+    frame, _ = framed(rows, rng)
+    low = low_moments(rows, frame)
+    coefficients = np.linalg.solve(low.gram, low.cross)
+    found = high_moments(rows, frame, coefficients, True)
+    Z, Y = frame.inputs(rows.X), frame.outputs(rows.Y)
+    products = np.einsum("ni,nj->nij", Z, Z)
+    index = pair_index(K)
+    r = Y - coefficients[0] - Z @ coefficients[1 : K + 1]
+    upper = np.triu(np.ones((K, K)))[:, :, None] * coefficients[K + 1 :][index]
+    r = r - np.einsum("nij,ijs->ns", products, upper)
+    w = rows.weight
+    assert_allclose(found.squares, w @ r**2, rtol=1e-10)
+    third = np.einsum("n,ns,ni,nj,nl->sijl", w, r, Z, Z, Z)
+    fourth = np.einsum("n,ns,ni,nj,nl,nm->sijlm", w, r, Z, Z, Z, Z)
+    assert_allclose(found.third[:, index], third, atol=1e-9)
+    assert_allclose(found.fourth[:, index][:, :, :, index], fourth, atol=1e-9)
+    less = high_moments(rows, frame, coefficients, False)
+    assert less.fourth.shape == (S, 0, 0)
+    assert_allclose(less.third, found.third, rtol=1e-15)
+    assert ((less + less).third == 2 * less.third).all()
+
+
+@given(
+    seed=st.integers(0, 2**20),
+    cuts=st.lists(st.integers(0, N), max_size=5),
+    q=st.sampled_from([1, 2, 6]),
+    as_sparse=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_chunks_add_up_to_one_shot(seed, cuts, q, as_sparse):
+    rng = np.random.default_rng(seed)
+    rows = table(rng, q)
+    edges = [0, *sorted(cuts), N]
+    parts = rows._replace(X=sparse.csr_array(rows.X)) if as_sparse else rows
+    chunks = [
+        parts.take(np.arange(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if a < b
+    ]
+    for kind, statistic in statistics(rows, rng).items():
+        assert_same(kind, total(SerialRunner(), statistic, chunks), statistic(rows))
+
+
+def test_a_weight_is_a_row_many_times(rng):
+    rows = table(rng)
+    rows = rows._replace(weight=np.round(rows.weight))
+    repeated = rows.take(np.repeat(np.arange(N), rows.weight.astype(int)))
+    repeated = repeated._replace(weight=np.ones(len(repeated.X)))
+    for kind, statistic in statistics(rows, rng).items():
+        assert_same(kind, statistic(repeated), statistic(rows))
+
+
+def test_namespaces_agree(xp, rng):
+    rows = table(rng)
+    there = Rows(*(xp.asarray(part) for part in rows))
+    for kind, statistic in statistics(rows, rng).items():
+        found = statistic(there)
+        assert type(getattr(found, FIELDS[kind][0])) is type(there.X)
+        assert_same(kind, found + found, statistic(rows) + statistic(rows))
+
+
+def test_single_precision(xp, rng):
+    rows = table(rng)
+    there = Rows(*(xp.asarray(part.astype(np.float32)) for part in rows))
+    for kind, statistic in statistics(rows, rng).items():
+        found = statistic(there)
+        assert all(getattr(found, name).dtype == xp.float32 for name in FIELDS[kind])
+        assert_same(kind, found, statistic(rows), rtol=1e-4)
