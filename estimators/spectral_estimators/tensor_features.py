@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._network_input import (
     check_rows,
     fit_classes,
+    one_hot,
     read_table,
     read_xy,
     row_weights,
@@ -25,7 +26,7 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.recipes.network_features import directions
+from spectral_nn.recipes.network_features import absorb, directions, directions_of_stream
 from spectral_nn.recipes.network_options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
@@ -151,6 +152,7 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Y = self._targets(y, table.dtype)
         table, Y, weights = row_weights(sample_weight, table, Y)
         check_rows(table)
+        self.__dict__.pop("_stream", None)
         found = directions(
             table,
             Y,
@@ -160,9 +162,66 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             input_model=self.input_model,
             sample_weight=weights,
         )
+        return self._assign(X, found, table.dtype)
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None
+    ) -> Self:
+        """Add rows to those of earlier calls of `partial_fit`, and find the directions anew.
+
+        Sums over the rows are kept, not the rows, and sums add up: beyond the first call, which
+        settles how rows are centred, whitened and projected, it does not matter in how many parts
+        the data come.  Let the first call see a fair sample of 5 d k rows or more.  The inputs are
+        taken to be Gaussian, whatever ``input_model`` says.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, d)
+        y : array, shape (n,) or (n, q)
+        sample_weight : array, shape (n,), optional
+        classes : array, optional
+            All labels that y will ever hold, in the first call; by default those it holds there.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault, such as labels of y that the first call did not know.
+
+        Notes
+        -----
+        O(n d k + n k^6 / 48) up to twelve directions, O(n k^5 / 12) beyond.
+        """
+        check_constraints(self)
+        kept = self.__dict__.get("_stream")
+        table, y = read_xy(self, X, y, resume=kept is not None, numeric=False)
+        binarizer = kept[1] if kept else self._labels(y if classes is None else classes)
+        Y = self._coded(binarizer, y, table.dtype)
+        table, Y, weights = row_weights(sample_weight, table, Y)
+        rng = spawn_rng(self.random_state)
+        if kept is None:
+            check_rows(table)
+        seen = absorb(
+            table,
+            Y,
+            kept[0] if kept else None,
+            self.n_components,
+            rng=rng,
+            n_jobs=self.n_jobs,
+            sample_weight=weights,
+        )
+        found = directions_of_stream(seen, rng=rng)
+        self._stream = (seen, binarizer)
+        return self._assign(X, found, table.dtype)
+
+    def _assign(self, X: Any, found: Any, dtype: Any) -> Self:
+        """Put what was found on the estimator, all at once."""
         told_names(self, X)
-        self.components_ = np.asarray(found.components, dtype=table.dtype)
-        self.mean_ = np.asarray(found.mean, dtype=table.dtype)
+        self.components_ = np.asarray(found.components, dtype=dtype)
+        self.mean_ = np.asarray(found.mean, dtype=dtype)
         self.singular_values_ = np.asarray(found.singular_values)
         self.n_components_ = len(self.components_)
         self.diagnostics_ = found.diagnostics
@@ -192,9 +251,16 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ValueError
             Naming y: a single class, or strings where ``target="numbers"``.
         """
-        if self._holds_classes(y):
-            binarizer: LabelBinarizer = fit_classes(y)
-            return binarizer.transform(y).astype(dtype)
+        return self._coded(self._labels(y), y, dtype)
+
+    def _labels(self, y: Any) -> LabelBinarizer | None:
+        """How labels become columns; None where y holds numbers."""
+        return fit_classes(y) if self._holds_classes(y) else None
+
+    def _coded(self, binarizer: LabelBinarizer | None, y: Any, dtype: Any) -> NDArray:
+        """Targets (n, q), by a binarizer that may be of an earlier call."""
+        if binarizer is not None:
+            return one_hot(binarizer, y, dtype)
         try:
             Y = np.asarray(y, dtype=dtype)
         except (TypeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,46 @@ __all__ = [
     "SliceMoments",
     "TubeMoments",
     "high_moments",
+    "low_features",
     "low_moments",
-    "pair_index",
+    "monomial_index",
+    "monomials",
     "pairs",
     "slice_moments",
     "tube_moments",
 ]
 
 
+def monomials(Z: Array, order: int) -> Array:
+    """Products of `order` columns, ``z_i z_j ...`` of all ``i <= j <= ...``, in lexical order.
+
+    Parameters
+    ----------
+    Z : (n, K)
+    order : at least 1.
+
+    Returns
+    -------
+    (n, C) array, ``C = K (K + 1) ... (K + order - 1) / order!``.
+    """
+    if order == 1:
+        return Z
+    xp = get_namespace(Z)
+    columns = range(Z.shape[1])
+    return xp.concat([Z[:, i : i + 1] * monomials(Z[:, i:], order - 1) for i in columns], axis=1)
+
+
+def monomial_index(K: int, order: int) -> np.ndarray:
+    """Where the product (i, j, ...) stands among `monomials`: (K, ..., K), symmetric."""
+    places = K ** np.arange(order)[::-1]
+    among = np.array(list(combinations_with_replacement(range(K), order))) @ places
+    axes = np.indices((K,) * order).reshape(order, -1)
+    return np.searchsorted(among, places @ np.sort(axes, axis=0)).reshape((K,) * order)
+
+
 def pairs(Z: Array) -> Array:
     """Products ``z_i z_j`` of all ``i <= j``: (n, K) -> (n, K (K + 1) / 2)."""
-    xp = get_namespace(Z)
-    K = Z.shape[1]
-    return xp.concat([Z[:, i : i + 1] * Z[:, i:] for i in range(K)], axis=1)
-
-
-def pair_index(K: int) -> np.ndarray:
-    """Where the pair (i, j) stands among `pairs`: (K, K), symmetric."""
-    index = np.empty((K, K), dtype=np.int64)
-    rows, columns = np.triu_indices(K)
-    index[rows, columns] = index[columns, rows] = np.arange(rows.size)
-    return index
+    return monomials(Z, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,7 +119,14 @@ def rows_needed(d: int, k: int) -> int:
     return ROWS_A_WEIGHT * d * k**2
 
 
-def gather(rows: Rows, n_units: int | None, rng: np.random.Generator, run: Runner) -> Evidence:
+def gather(
+    rows: Rows,
+    n_units: int | None,
+    rng: np.random.Generator,
+    run: Runner,
+    *,
+    n_dimensions: int | None = None,
+) -> Evidence:
     """Look at the data, and find the subspace that the outputs depend on.
 
     Parameters
@@ -128,11 +135,12 @@ def gather(rows: Rows, n_units: int | None, rng: np.random.Generator, run: Runne
     n_units : k; None for as many as the spectrum supports.
     rng : draws the signs that make noise of outputs.
     run : who computes.
+    n_dimensions : K; None for k, as k units live in k dimensions.
 
     Raises
     ------
     ValueError
-        If no column of X, or no output, varies.
+        If no column of X varies.
 
     Notes
     -----
@@ -153,7 +161,7 @@ def gather(rows: Rows, n_units: int | None, rng: np.random.Generator, run: Runne
         if n_units < most:
             frame, values = subspace(rows, seen, n_units, run)
     else:
-        frame, values = subspace(rows, seen, min(most, n_units), run)
+        frame, values = subspace(rows, seen, min(most, n_dimensions or n_units), run)
     kurtosis = seen.kurtosis
     return Evidence(
         seen=seen,

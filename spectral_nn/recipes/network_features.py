@@ -9,10 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import runner
-from spectral_nn.recipes.network_evidence import gather
+from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
+from spectral_nn.moments.rows import Frame
+from spectral_nn.recipes.network_evidence import Evidence, gather
 from spectral_nn.recipes.network_starts import as_rows, find_directions
+from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
-__all__ = ["Directions", "directions"]
+__all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
+
+
+_WIDE = 12  # dimensions of a stream: more than k, as the first batch shows them roughly
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +79,92 @@ def directions(
         evidence = gather(rows, n_components, rng, run)
         evidence.warn(X.shape[1])
         factors, moments, kind = find_directions(rows, evidence, input_model, rng, run)
-    coef, _ = moments.frame.pull_back(factors.directions, X.shape[1])
-    # The loudest unit first.
+    return _named(factors, moments.frame, evidence, {"input_model": kind})
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What is kept of rows that came in instalments.
+
+    Attributes
+    ----------
+    evidence : of the first instalment, whose K dimensions all others are seen in.
+    sums : moments of all of them.
+    """
+
+    evidence: Evidence
+    sums: StreamMoments
+
+
+def absorb(
+    X: Any,
+    Y: NDArray,
+    seen: Stream | None,
+    n_components: int,
+    *,
+    rng: np.random.Generator,
+    n_jobs: int | None = None,
+    sample_weight: NDArray | None = None,
+) -> Stream:
+    """Add a batch of rows to what is kept of earlier ones.
+
+    Parameters
+    ----------
+    X, Y, n_components, n_jobs, sample_weight : as in `directions`.
+    seen : what earlier calls returned; None for the first batch, which settles the centre, the
+        whitening and the K dimensions, so it should be a fair sample of ``5 d k`` rows or more.
+    rng : draws the noise that the spectrum of the first batch is compared with.
+
+    Warns
+    -----
+    RecoveryWarning
+        As `directions`, of the first batch.
+
+    Notes
+    -----
+    One pass over each batch but the first, O(n K^6 / 48) up to twelve dimensions; memory does not
+    depend on the number of rows.
+    """
+    rows = as_rows(X, Y, sample_weight)
+    with runner(n_jobs) as run:
+        if seen is None:
+            wide = max(n_components, min(2 * n_components, _WIDE))
+            evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
+            evidence.warn(X.shape[1])
+            return Stream(evidence, stream_moments(rows, evidence.frame, run))
+        return Stream(seen.evidence, seen.sums + stream_moments(rows, seen.evidence.frame, run))
+
+
+def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Directions:
+    """Decompose what is kept; a function of the sums, so of no order of the batches.
+
+    Notes
+    -----
+    The frame is that of the first batch, in which later rows are white and centred only as far
+    as it was a fair sample.
+    """
+    moments = tensors_of_stream(seen.sums, seen.evidence.frame)
+    factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
+    notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
+    return _named(factors, moments.frame, seen.evidence, notes)
+
+
+def _named(
+    factors: SharedFactors, frame: Frame, evidence: Evidence, notes: dict[str, Any]
+) -> Directions:
+    """Directions in the space of X, the one with the largest weights first."""
+    columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
+    coef, _ = frame.pull_back(factors.directions, columns)
     loudness = sum(np.sum(weight**2, axis=1) for weight in factors.weights)
     coef = coef[:, np.argsort(-loudness)]
-    notes = evidence.notes() | {
-        "input_model": kind,
+    found = {
         "cp_agreement": factors.agreement,
         "cp_condition": factors.condition,
         "cp_explained": factors.explained,
     }
     return Directions(
         (coef / np.linalg.norm(coef, axis=0)).T,
-        evidence.seen.columns.mean[: X.shape[1]],
+        evidence.seen.columns.mean[:columns],
         evidence.singular_values,
-        notes,
+        evidence.notes() | found | notes,
     )

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from spectral_estimators import TensorFeatures
+from spectral_nn.metrics import direction_angles
 
 N, D = 20_000, 6
 
@@ -143,3 +144,51 @@ def test_bad_targets(planted):
     with pytest.raises(NotFittedError):
         features.transform(X)
     assert not hasattr(features, "n_features_in_")
+
+
+class TestInstalments:
+    def sample(self, n=12_000, d=6):
+        rng = np.random.default_rng(3)
+        X = rng.standard_normal((n, d))
+        y = np.maximum(X[:, 0] + X[:, 1] - 0.5, 0) - np.maximum(X[:, 2], 0)
+        return X, y + 0.05 * rng.standard_normal(n)
+
+    def test_parts_do_not_matter_after_the_first(self):
+        X, y = self.sample()
+        first = slice(0, 4000)
+        one = TensorFeatures(2, random_state=0).partial_fit(X[first], y[first])
+        two = TensorFeatures(2, random_state=0).partial_fit(X[first], y[first])
+        one.partial_fit(X[4000:], y[4000:])
+        for begin in range(4000, 12_000, 1000):
+            two.partial_fit(X[begin : begin + 1000], y[begin : begin + 1000])
+        assert_allclose(np.abs(one.components_ @ two.components_.T), np.eye(2), atol=0.05)
+        assert_allclose(np.abs(np.sum(one.components_ * two.components_, axis=1)), 1, atol=1e-8)
+        assert one.diagnostics_["n_effective"] == pytest.approx(12_000)
+
+    def test_more_rows_sharpen(self):
+        X, y = self.sample(40_000)
+        truth = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]]).T
+        features = TensorFeatures(2, random_state=0).partial_fit(X[:1000], y[:1000])
+        before = direction_angles(features.components_.T, truth).max()
+        features.partial_fit(X[1000:], y[1000:])
+        after = direction_angles(features.components_.T, truth).max()
+        assert after < 3 < before
+
+    def test_fit_forgets(self):
+        X, y = self.sample()
+        features = TensorFeatures(2, random_state=0).partial_fit(X[:2000], y[:2000])
+        features.fit(X, y)
+        fresh = TensorFeatures(2, random_state=0).partial_fit(X[:3000], y[:3000])
+        features.partial_fit(X[:3000], y[:3000])
+        assert_allclose(features.components_, fresh.components_)
+
+    def test_labels_of_the_first_call_are_all(self):
+        X, y = self.sample()
+        labels = np.where(y > 1, "high", "low")
+        features = TensorFeatures(2, random_state=0)
+        features.partial_fit(X[:3000], labels[:3000], classes=["high", "low", "middle"])
+        features.partial_fit(X[3000:], np.where(y[3000:] > 0.3, "middle", "low"))
+        before = features.components_.copy()
+        with pytest.raises(ValueError, match="none"):
+            features.partial_fit(X[:100], np.repeat("none", 100))
+        assert_allclose(features.components_, before)

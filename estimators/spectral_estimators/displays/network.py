@@ -313,6 +313,7 @@ def _draw_curves(ax: Axes, curves: list[NDArray[np.float64]], colour: str) -> ND
     else:
         for curve in curves:
             ax.plot(*curve.T, color=colour, linewidth=0.9, alpha=0.4)
+            ax.plot(*curve[-1], "o", color=colour, markersize=4, alpha=0.5, markeredgewidth=0)
         ax.step(*whole.T, where="post", color=colour, linewidth=2)
     seconds, loss = whole[0]
     before = [ax.get_xlim()[0], seconds]

@@ -8,15 +8,20 @@ directions with all others.
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations_with_replacement, permutations
 from typing import Any
 
 import numpy as np
 
-from spectral_nn.arrays import get_namespace, to_numpy
+from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
-from spectral_nn.moments.polynomial import LowMoments, low_features, low_moments
+from spectral_nn.moments.polynomial import (
+    LowMoments,
+    low_features,
+    low_moments,
+    monomial_index,
+    monomials,
+)
 from spectral_nn.moments.rows import Frame, Rows, dense
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
@@ -106,17 +111,9 @@ def _cubic_low_moments(rows: Rows, frame: Frame) -> LowMoments:
     """Normal equations of a chunk for the regression on all cubics."""
     X, xp = dense(rows)
     Z, Y = frame.inputs(X), frame.outputs(rows.Y)
-    features = xp.concat([low_features(Z), _triples(Z)], axis=1)
+    features = xp.concat([low_features(Z), monomials(Z, 3)], axis=1)
     weighted = features * rows.weight[:, None]
     return LowMoments(weighted.T @ features, weighted.T @ Y)
-
-
-def _triples(Z: Any) -> Any:
-    """Products of all ``i <= j <= l``: (n, K (K + 1) (K + 2) / 6)."""
-    xp = get_namespace(Z)
-    K = Z.shape[1]
-    columns = [Z[:, i : i + 1] * Z[:, j : j + 1] * Z[:, j:] for i in range(K) for j in range(i, K)]
-    return xp.concat(columns, axis=1)
 
 
 def cubic_moments(rows: Rows, moments: NetworkMoments, run: Runner) -> NetworkMoments | None:
@@ -136,20 +133,16 @@ def cubic_moments(rows: Rows, moments: NetworkMoments, run: Runner) -> NetworkMo
     One pass, O(n K^6 / 36).
     """
     frame, K = moments.frame, moments.frame.n_dimensions
-    index = np.array(list(combinations_with_replacement(range(K), 3)))
-    n_features = 1 + K + K * (K + 1) // 2 + len(index)
+    n_low = 1 + K + K * (K + 1) // 2
+    n_features = n_low + K * (K + 1) * (K + 2) // 6
     if n_features > _MOST_FEATURES or n_features * _ROWS_A_CUBIC > moments.noise**-2:
         return None
     low = total(run, partial(_cubic_low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)
-    n_low = n_features - len(index)
     first, second = taylor(coefficients[:n_low], K, moments.residual)
-    third = np.zeros((K, K, K, coefficients.shape[1]))
-    # A product's coefficient is shared by the places its indices can stand in.
-    for row, triple in zip(coefficients[n_low:], index, strict=True):
-        places = set(permutations(triple.tolist()))
-        for place in places:
-            third[place] = row * 6.0 / len(places)
+    # A product's coefficient is shared by the places that its factors can stand in.
+    index = monomial_index(K, 3)
+    third = 6.0 * (coefficients[n_low:] / np.bincount(index.ravel())[:, None])[index]
     return NetworkMoments(
         (first, second, third / (np.sqrt(6) * moments.residual)),
         frame,

@@ -14,7 +14,7 @@ from spectral_nn.moments.polynomial import (
     LowMoments,
     high_moments,
     low_moments,
-    pair_index,
+    monomial_index,
     slice_moments,
     tube_moments,
 )
@@ -40,7 +40,7 @@ __all__ = [
 
 _HOOI_PASSES = 2
 _NULL_ROWS = 20_000
-_MOST_FOURTH = 30  # dimensions beyond which the fourth moments cost too much
+_MOST_FOURTH = 30  # dimensions, of one output, beyond which fourth moments cost too much
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ def taylor(coefficients: NDArray, K: int, residual: NDArray) -> tuple[NDArray, N
     K : dimensions of z.
     residual : (S,) deviations to divide by.
     """
-    hessians = coefficients[K + 1 :][pair_index(K)] * (1 + np.eye(K))[:, :, None]
+    hessians = coefficients[K + 1 :][monomial_index(K, 2)] * (1 + np.eye(K))[:, :, None]
     return coefficients[1 : K + 1] / residual, hessians / (np.sqrt(2) * residual)
 
 
@@ -242,7 +242,7 @@ def network_moments(rows: Rows, frame: Frame, n_effective: float, run: Runner) -
 
     Returns
     -------
-    NetworkMoments, without order 4 if there are more than 30 dimensions.
+    NetworkMoments, without order 4 if there are more than 30 dimensions, or too many outputs.
 
     Notes
     -----
@@ -251,12 +251,12 @@ def network_moments(rows: Rows, frame: Frame, n_effective: float, run: Runner) -
     K = frame.n_dimensions
     low = total(run, partial(low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)
-    with_fourth = K <= _MOST_FOURTH
+    with_fourth = K**4 * frame.y_map.shape[1] <= _MOST_FOURTH**4
     passes = partial(high_moments, frame=frame, coefficients=coefficients, with_fourth=with_fourth)
     high = total(run, passes, rows.chunks())
     weight = float(low.gram[0, 0])
     residual = np.sqrt(np.maximum(to_numpy(high.squares) / weight, 1e-300))
-    index = pair_index(K)
+    index = monomial_index(K, 2)
     tensors = [*taylor(coefficients, K, residual)]
     third = to_numpy(high.third) / (weight * np.sqrt(6) * residual[:, None, None])
     tensors.append(np.moveaxis(third[:, index, :], 0, -1))
