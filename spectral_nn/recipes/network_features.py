@@ -18,7 +18,7 @@ from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
 
 
-_WIDE = 12  # dimensions of a stream: more than k, as the first batch shows them roughly
+_WIDE = 12  # dimensions of a stream at the least: the first batch shows the k that count roughly
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def absorb(
     rows = as_rows(X, Y, sample_weight)
     with runner(n_jobs) as run:
         if seen is None:
-            wide = max(n_components, min(2 * n_components, _WIDE))
+            wide = max(n_components, _WIDE)
             evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
             evidence.warn(X.shape[1])
             return Stream(evidence, stream_moments(rows, evidence.frame, run))
@@ -140,8 +140,7 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
 
     Notes
     -----
-    The frame is that of the first batch, in which later rows are white and centred only as far
-    as it was a fair sample.
+    Rows are centred and whitened by all of them; clipped and projected by the first batch.
     """
     moments = tensors_of_stream(seen.sums, seen.evidence.frame)
     factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
