@@ -5,7 +5,7 @@ score is known, unit columns of W with cosines of at most 0.3, output weights of
 for all units, 5 % noise. The claims are the mean angle to the planted directions, and that it falls
 as n^(-1/2). For information: the published Fourier method for the biases beside ours, seconds, and
 off the home ground, with unselected directions, output weights of one sign and of both by either
-whitening: where the second moment is indefinite, more rows do not help.
+whitening: where the second moment is indefinite, an error remains that rows do not remove.
 """
 
 import sys

@@ -1,19 +1,20 @@
-"""The main job on real text, by moments and by Baum-Welch: ``make demo``.
+"""The main jobs, by moments and by what is used otherwise: ``make demo``.
 
-A hidden Markov model with ten states learns from 100,000 characters of the Python manual, which
-ships with the interpreter, and is judged on the 50,000 that follow.  Our estimator runs once for
-each of five seeds; beside it hmmlearn runs ten restarts of at most 100 iterations and keeps the
-one with the best training likelihood.  One thread each; both are scored by the same function.
-It prints one table and leaves three pictures in ``examples/pictures``.
+First a text.  A hidden Markov model with ten states learns from 100,000 characters of the Python
+manual, which ships with the interpreter, and is judged on the 50,000 that follow.  Our estimator
+runs once for each of five seeds; beside it hmmlearn runs ten restarts of at most 100 iterations and
+keeps the one with the best training likelihood.  One thread each; both are scored by the same
+function.  It prints one table and leaves three pictures in ``examples/pictures``.
+
+Then networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
+pictures.
 """
 
 from bench.harness import confine_to_one_thread, cpu_model, environment
 
 confine_to_one_thread()  # before numpy is imported
 
-import shutil
 import statistics
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -22,7 +23,8 @@ import numpy as np
 from bench import ours
 from bench.rivals import hmmlearn
 from bench.scoring import SMOOTHING, Split, held_out_bits, split_text
-from examples import demo_pictures
+from examples import demo_network, demo_pictures
+from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
 from spectral_nn.metrics import bits_per_symbol
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -45,31 +47,6 @@ class Run:
     model: CategoricalHMM | None = None
     likelihood: float = -np.inf
     curve: list[tuple[float, float]] = field(default_factory=list)  # seconds, bits a character
-
-
-class LiveLine:
-    """One line that is written over; without a terminal, only what it ends on is printed."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._shown = 0.0
-
-    def show(self, text: str) -> None:
-        """Write over the line, ten times a second at most."""
-        if self._live and time.perf_counter() - self._shown > 0.1:
-            self._write(text)
-            self._shown = time.perf_counter()
-
-    def end(self, text: str) -> None:
-        """Write over the line and go to the next."""
-        self._write(text) if self._live else sys.stderr.write(text)
-        sys.stderr.write("\n")
-        sys.stderr.flush()
-
-    def _write(self, text: str) -> None:
-        width = shutil.get_terminal_size().columns - 1
-        sys.__stderr__.write(f"\r{text[:width]:<{width}}")
-        sys.__stderr__.flush()
 
 
 def fit_ours(split: Split, seed: int, line: LiveLine) -> Run:
@@ -195,8 +172,16 @@ def noise_spectrum(split: Split) -> np.ndarray:
 
 
 def main() -> None:
-    """Run both sides, print the table, draw the pictures."""
+    """Run both parts."""
     line = LiveLine()
+    print("1. A hidden Markov model of a text\n")
+    learn_text(line)
+    print("\n\n2. A shallow network\n")
+    demo_network.main(line)
+
+
+def learn_text(line: LiveLine) -> None:
+    """Run both sides on the text, print the table, draw the pictures."""
     split = split_text("python manual", N_TRAIN, N_HELD_OUT)
     line.show("  compiling, the first time only")
     ours.warm_up()

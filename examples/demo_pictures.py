@@ -1,7 +1,8 @@
 """The pictures that ``make demo`` leaves in ``examples/pictures``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -15,7 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from spectral_estimators import CategoricalHMM, EmissionDisplay, SpectrumDisplay
+from spectral_estimators import (
+    CategoricalHMM,
+    EmissionDisplay,
+    LossDisplay,
+    RecoveryDisplay,
+    SpectrumDisplay,
+)
 from spectral_estimators.displays import state_order
 from spectral_nn.datasets import DIGIT, OTHER
 
@@ -117,6 +124,44 @@ def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Path:
     ax.set_ylim(noise.min() / 1.5, 6)
     _title(ax, "The spectrum has no gap: for a text, K is a budget")
     return _save(figure, "spectrum.png")
+
+
+def network_loss(curves: Mapping[str, Any], noise_loss: float) -> Path:
+    """Training loss against wall time; restarts one after another."""
+    figure, ax = plt.subplots(figsize=(8.4, 4.6), layout="constrained")
+    ax.axhline(noise_loss, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    LossDisplay(curves).plot(time_scale="linear", ax=ax)
+    ax.annotate(
+        "noise: the loss of the planted network itself",
+        (ax.get_xlim()[1], noise_loss),
+        xytext=(0, -4),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=9,
+        color=INK,
+    )
+    ax.set(xlabel="seconds since the start, one thread")
+    _title(ax, "A planted network of ten ReLUs: from moments, and from random starts")
+    return _save(figure, "network_loss.png")
+
+
+def network_recovery(angles: Sequence[Mapping[str, NDArray[np.float64]]]) -> Path:
+    """Angles of hidden units to those of planted networks, a panel each."""
+    figure, axes = plt.subplots(
+        1, len(angles), figsize=(9.6, 2.7), layout="constrained", sharex=True
+    )
+    for i, (ax, of_sides) in enumerate(zip(axes, angles, strict=True)):
+        RecoveryDisplay(of_sides).plot(ax=ax)
+        _title(ax, f"Planted network {i}", 11)
+        if i:
+            ax.set_yticklabels([])
+    least = min(values.min() for of_sides in angles for values in of_sides.values())
+    axes[0].set_xlim(least / 1.6)
+    figure.suptitle(
+        "Angle of each learned unit to the true one", x=0.01, ha="left", fontsize=12.5, color=INK
+    )
+    return _save(figure, "network_recovery.png")
 
 
 def best_so_far(curve: Curve) -> NDArray[np.float64]:

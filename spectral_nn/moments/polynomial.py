@@ -18,6 +18,7 @@ __all__ = [
     "SliceMoments",
     "TubeMoments",
     "high_moments",
+    "linear_moments",
     "low_features",
     "low_moments",
     "monomial_index",
@@ -58,6 +59,12 @@ def monomial_index(K: int, order: int) -> np.ndarray:
 def pairs(Z: Array) -> Array:
     """Products ``z_i z_j`` of all ``i <= j``: (n, K) -> (n, K (K + 1) / 2)."""
     return monomials(Z, 2)
+
+
+def linear_moments(rows: Rows, frame: Frame) -> Array:
+    """Sum of z y^T of a chunk, (d', S); O(n d'^2)."""
+    Z, Y, w, _ = _seen(rows, frame)
+    return Z.T @ (w[:, None] * Y)
 
 
 @dataclass(frozen=True, eq=False)

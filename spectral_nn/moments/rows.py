@@ -16,7 +16,7 @@ __all__ = ["ColumnMoments", "Frame", "InputMoments", "Rows", "column_moments", "
 CHUNK_ROWS = 4096  # a chunk's pairs of ten features fit the second-level cache
 CLIP = 4.0  # standard deviations
 _FAR = 10.0  # deviations at which fourth powers are cut off
-_MOST_OUTPUTS = 4
+_MOST_OUTPUTS = 10
 _CONSTANT = 1e-10  # a column whose deviation is this small beside its size does not vary
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
 

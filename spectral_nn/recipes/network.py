@@ -291,10 +291,13 @@ def _repaired(
         return network, options
     objective = Objective(train.X, train.Y, network, options.alpha, train.weight)
     record.network = network
-    first = replace(options, max_iter=FIRST_STEPS)
+    few = notes["n_effective"] < notes["n_needed"]
+    first = replace(options, max_iter=FIRST_STEPS if few else options.max_iter)
     vector, _, _, _ = _by_lbfgs(objective, network, first, record, rng, None)
     network = unflatten(vector, network)
     left = options.max_iter - len(record.losses)
+    if left < LEAST_STEPS:
+        return network, replace(options, max_iter=left)
     rows = as_rows(train.X, train.Y, train.weight)
     with runner(n_jobs) as run:
         signal = residual_signal(network, rows, rng, run)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import Runner
-from spectral_nn.models.network.moments import Look, look, null_level, subspace
+from spectral_nn.models.network.moments import Look, look, null_rows, subspace
 from spectral_nn.moments.rows import Frame, Rows, dense
 from spectral_nn.results import RecoveryWarning
 
@@ -20,6 +20,7 @@ __all__ = ["Evidence", "gather", "rows_needed"]
 ROWS_A_WEIGHT = 5  # rows needed for each of d k^2: below, recovery failed or was luck
 MOST_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
 _ABOVE_NOISE = 1.05
+_HOPELESS = 0.05  # of the rows needed
 _HEAVY = 9.0  # kurtosis; 3 for a Gaussian, 6 for a double exponential
 _SHAPED = 0.5  # distance of a kurtosis from a Gaussian's at which a column is not Gaussian
 _FEW_VALUES = 3
@@ -33,8 +34,10 @@ class Evidence:
     ----------
     seen : columns, covariances, and the frame that whitens them.
     frame : the K dimensions that outputs depend on most.
-    singular_values : (d',) of the matrix whose columns lie in the span of the units' weights.
-    null_level : largest singular value that noise alone would show.
+    singular_values : (d',) of the matrix whose columns lie in the span of the units' weights,
+        each of its blocks in units of its noise.
+    null_level : largest singular value that noise alone would show; diagnostics keep the level
+        that counts as signal, 5 % above.
     n_units : k, as asked for, or as the spectrum supports.
     heavy, discrete, shaped : columns with heavy tails, with few values, or otherwise not Gaussian.
     """
@@ -63,11 +66,17 @@ class Evidence:
         """Whether there are as many rows as recovery needs."""
         return self.n_effective >= rows_needed(self.seen.frame.n_dimensions, self.n_units)
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether rows are so few that the tensors of higher order are mostly noise."""
+        needed = rows_needed(self.seen.frame.n_dimensions, self.n_units)
+        return self.n_effective < _HOPELESS * needed
+
     def notes(self) -> dict[str, Any]:
         """What diagnostics keep."""
         return {
             "singular_values": self.singular_values,
-            "null_level": self.null_level,
+            "null_level": _ABOVE_NOISE * self.null_level,
             "n_supported": self.n_supported,
             "n_effective": self.n_effective,
             "n_needed": rows_needed(self.seen.frame.n_dimensions, self.n_units),
@@ -75,19 +84,22 @@ class Evidence:
         }
 
     def warn(self, n_features: int) -> None:
-        """Say what makes recovery doubtful, in one warning."""
+        """Say what was left out, and what makes recovery doubtful."""
         d, k = self.seen.frame.n_dimensions, self.n_units
         doubts = []
         dropped = np.setdiff1d(np.arange(n_features), self.seen.frame.kept)
         if dropped.size:
             named = ", ".join(map(str, dropped[:8])) + (", ..." if dropped.size > 8 else "")
-            doubts.append(
-                f"{dropped.size} constant columns of X ({named}) were left out of the moments"
+            warnings.warn(
+                f"{dropped.size} constant columns of X ({named}) were left out of the moments.",
+                UserWarning,
+                stacklevel=2,
             )
-        elif d < n_features:
+        singular = n_features - dropped.size - d
+        if singular:
             doubts.append(
-                f"the covariance of X is singular: {n_features - d} of {n_features} directions "
-                "were left out of the moments"
+                f"the covariance of X is singular: {singular} of {n_features} directions were left "
+                "out of the moments"
             )
         if not self.enough:
             doubts.append(
@@ -151,17 +163,17 @@ def gather(
         raise ValueError(
             "X has no column that varies: there is nothing to learn from. Check the data."
         )
-    level = null_level(rows, seen, rng, run)
+    null = null_rows(rows, seen, rng)
     d = seen.frame.n_dimensions
     most = min(d, MOST_DIMENSIONS)
     if n_units is None:
-        frame, values = subspace(rows, seen, most, run)
+        frame, values, level = subspace(rows, seen, null, most, run)
         supported = int((values > _ABOVE_NOISE * level).sum())
         n_units = max(supported, 2) if supported < d else 2 * d
         if n_units < most:
-            frame, values = subspace(rows, seen, n_units, run)
+            frame, values, level = subspace(rows, seen, null, n_units, run)
     else:
-        frame, values = subspace(rows, seen, min(most, n_dimensions or n_units), run)
+        frame, values, level = subspace(rows, seen, null, min(most, n_dimensions or n_units), run)
     kurtosis = seen.kurtosis
     return Evidence(
         seen=seen,

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.dense import Network, Objective, flatten, unflatten
 from spectral_nn.models.network.hermite import read_units
-from spectral_nn.models.network.moments import look, network_moments, null_level, subspace
+from spectral_nn.models.network.moments import (
+    look,
+    network_moments,
+    null_rows,
+    signal_to_noise,
+    subspace,
+)
 from spectral_nn.models.network.units import (
     fit_second_layer,
     flip_units,
@@ -57,13 +63,10 @@ class Repaired:
 
 
 def residual_signal(network: Network, rows: Rows, rng: np.random.Generator, run: Runner) -> float:
-    """Largest singular value of the residuals' moments over what noise explains; O(n d^2)."""
+    """How far the residuals' moments stand above noise; 1 where they hardly do.  O(n d^2)."""
     residual = rows._replace(Y=rows.Y - network.predict(rows.X))
     seen = look(residual, run)
-    return float(
-        subspace(residual, seen, seen.frame.n_dimensions, run)[1][0]
-        / max(_SIGNAL * null_level(residual, seen, rng, run), 1e-300)
-    )
+    return signal_to_noise(residual, seen, null_rows(residual, seen, rng), run) / _SIGNAL
 
 
 def repair(
@@ -174,7 +177,7 @@ def _units_of_residuals(
     residual = rows._replace(Y=rows.Y - network.predict(rows.X))
     seen = look(residual, run)
     n_units = min(_NEW_UNITS, seen.frame.n_dimensions)
-    frame, _ = subspace(residual, seen, n_units, run)
+    frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng), n_units, run)
     moments = network_moments(residual, frame, seen.columns.n_effective, run)
     factors = shared_cp(moments.tensors, n_units, rng=rng)
     sign, scale, bias = read_units(list(factors.weights), factors.variances, network.activation)

@@ -150,7 +150,7 @@ def make_start(
         moments = _moments(rows, evidence, options.input_model, rng, run)
         starts = []
         for kind, tensors in moments:
-            factors = shared_cp(tensors.tensors, evidence.n_units, rng=rng)
+            factors = _decompose(tensors, evidence, rng)
             network = _read(rows, tensors, factors, kind, options, run)
             starts.append(Start(kind, network, factors))
             tell(f"decomposed {kind}", 0, factors.explained)
@@ -170,7 +170,14 @@ def find_directions(
 ) -> tuple[SharedFactors, NetworkMoments, str]:
     """Decompose the moments of the first model of the inputs that applies; no unit is read."""
     kind, tensors = _moments(rows, evidence, input_model, rng, run)[-1]
-    return shared_cp(tensors.tensors, evidence.n_units, rng=rng), tensors, kind
+    return _decompose(tensors, evidence, rng), tensors, kind
+
+
+def _decompose(
+    moments: NetworkMoments, evidence: Evidence, rng: np.random.Generator
+) -> SharedFactors:
+    thorough = not evidence.hopeless
+    return shared_cp(moments.tensors, evidence.n_units, thorough=thorough, rng=rng)
 
 
 def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
@@ -348,12 +355,21 @@ def _report(starts: list[Start]) -> dict[str, Any]:
     )
     factors = best.factors
     assert factors is not None
-    if factors.agreement < _AGREEMENT or factors.condition > _CONDITION:
+    doubts = []
+    if factors.agreement < _AGREEMENT:
+        doubts.append(
+            f"only {factors.agreement:.0%} of its starts agree with the best one "
+            f"({_AGREEMENT:.0%} should)"
+        )
+    if factors.condition > _CONDITION:
+        doubts.append(
+            f"the directions have condition number {factors.condition:.3g}, above "
+            f"{_CONDITION:g}: some nearly coincide"
+        )
+    if doubts:
         warnings.warn(
-            f"The decomposition is in doubt: {factors.agreement:.0%} of its starts agree with the "
-            f"best one, and the directions have condition number {factors.condition:.3g} (more "
-            f"than {_CONDITION:g} means that some nearly coincide). More rows or fewer units "
-            "make it sharper.",
+            f"The decomposition is in doubt: {'; '.join(doubts)}. More rows or fewer units make it "
+            "sharper.",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -56,7 +56,11 @@ class SharedFactors:
 
 
 def shared_cp(
-    tensors: Sequence[NDArray], n_components: int, *, rng: np.random.Generator
+    tensors: Sequence[NDArray],
+    n_components: int,
+    *,
+    thorough: bool = True,
+    rng: np.random.Generator,
 ) -> SharedFactors:
     r"""Fit one set of directions to symmetric tensors of several orders.
 
@@ -77,6 +81,9 @@ def shared_cp(
         the least-squares estimate.
     n_components : int
         k, which may exceed K.
+    thorough : bool, default True
+        Whether to begin again until starts agree. False is for tensors that are mostly noise, and
+        so is more directions than dimensions: 60 iterations from four starts have to do then.
     rng : numpy.random.Generator
         Draws the starts.
 
@@ -93,8 +100,7 @@ def shared_cp(
     -----
     On the host.  O(k K^m S) an evaluation and tensor, a few hundred evaluations a start.  Starts
     are simultaneous diagonalisations of random slices, random directions, and alternating least
-    squares, in turns, until three others confirm the best one, at most 25.  With more directions
-    than dimensions, 60 iterations from seven starts have to do.
+    squares, in turns, until three others confirm the best one, at most 25.
 
     The idea of several orders with tied factors: Kuleshov, Chaganty, Liang, *Tensor factorization
     via matrix factorization*, AISTATS 2015; variable projection: Golub, Pereyra, SIAM J. Numer.
@@ -118,10 +124,9 @@ def shared_cp(
     scale = _check(tensors)
     scaled = [T / scale for T in tensors]
     slices = np.concatenate([_slices(T, rng) for T in scaled if T.ndim > 2])
-    # More directions than dimensions are guesses, and slow ones: no second look at them.
-    crowded = n_components > tensors[0].shape[0]
+    thorough = thorough and n_components <= tensors[0].shape[0]
     ends: list[tuple[float, NDArray]] = []
-    for kind in _STARTS if crowded else _STARTS + _MORE_STARTS:
+    for kind in _STARTS + _MORE_STARTS if thorough else _STARTS[:4]:
         start = _start(kind, slices, n_components, rng)
         end = minimize(
             _objective,
@@ -130,7 +135,7 @@ def shared_cp(
             jac=True,
             method="L-BFGS-B",
             options={
-                "maxiter": _FEW_STEPS if crowded else _STEPS,
+                "maxiter": _STEPS if thorough else _FEW_STEPS,
                 "ftol": _TOL,
                 "gtol": 1e-7,
                 "maxcor": 20,

@@ -1,6 +1,7 @@
 """Moments of outputs with polynomials of inputs, against sums written out."""
 
 from functools import partial
+from itertools import combinations_with_replacement, pairwise, product
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import SerialRunner, total
 from spectral_nn.moments.polynomial import (
     high_moments,
+    linear_moments,
     low_moments,
-    pair_index,
+    monomial_index,
+    monomials,
     pairs,
     slice_moments,
     tube_moments,
@@ -67,13 +70,19 @@ def assert_same(kind, found, expected, rtol=1e-12):
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_pairs_stand_where_the_index_says(xp, rng, size):
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_monomials_stand_where_the_index_says(xp, rng, size, order):
     Z = rng.standard_normal((7, size))
-    index = pair_index(size)
-    found = to_numpy(pairs(xp.asarray(Z)))
-    assert found.shape == (7, size * (size + 1) // 2)
-    assert sorted(set(index.ravel().tolist())) == list(range(found.shape[1]))
-    assert_allclose(found[:, index], np.einsum("ni,nj->nij", Z, Z), rtol=1e-15)
+    index = monomial_index(size, order)
+    found = to_numpy(monomials(xp.asarray(Z), order))
+    products = list(combinations_with_replacement(range(size), order))
+    assert found.shape == (7, len(products))
+    assert index.shape == (size,) * order
+    for places in product(range(size), repeat=order):
+        assert products[index[places]] == tuple(sorted(places))
+        assert_allclose(found[:, index[places]], Z[:, list(places)].prod(axis=1), rtol=1e-14)
+    if order == 2:
+        assert_allclose(to_numpy(pairs(xp.asarray(Z))), found, rtol=1e-15)
 
 
 def test_slices_are_sums_written_out(rng):
@@ -88,6 +97,14 @@ def test_slices_are_sums_written_out(rng):
     assert_allclose(found[S:], tilted, atol=1e-10)
 
 
+def test_linear_moments_are_sums_written_out(rng):
+    rows = table(rng)
+    frame, _ = framed(rows, rng)
+    z, y = frame.inputs(rows.X), frame.outputs(rows.Y)
+    expected = np.einsum("n,ni,ns->is", rows.weight, z, y)
+    assert_allclose(linear_moments(rows, frame), expected, atol=1e-10)
+
+
 def test_tubes_are_sums_written_out(rng):
     rows = table(rng)
     _, frame = framed(rows, rng)
@@ -98,7 +115,7 @@ def test_tubes_are_sums_written_out(rng):
     z = x @ basis
     third = np.einsum("ns,na,ni,nj->saij", r, x, z, z)
     for s, tubes in enumerate(np.split(found, S, axis=1)):
-        assert_allclose(tubes[:, pair_index(K)], third[s], atol=1e-10)
+        assert_allclose(tubes[:, monomial_index(K, 2)], third[s], atol=1e-10)
 
 
 def test_low_moments_are_the_normal_equations_of_all_quadratics(rng):
@@ -123,7 +140,7 @@ def test_high_moments_are_sums_written_out(rng):
     found = high_moments(rows, frame, coefficients, True)
     Z, Y = frame.inputs(rows.X), frame.outputs(rows.Y)
     products = np.einsum("ni,nj->nij", Z, Z)
-    index = pair_index(K)
+    index = monomial_index(K, 2)
     r = Y - coefficients[0] - Z @ coefficients[1 : K + 1]
     upper = np.triu(np.ones((K, K)))[:, :, None] * coefficients[K + 1 :][index]
     r = r - np.einsum("nij,ijs->ns", products, upper)
@@ -151,9 +168,7 @@ def test_chunks_add_up_to_one_shot(seed, cuts, q, as_sparse):
     rows = table(rng, q)
     edges = [0, *sorted(cuts), N]
     parts = rows._replace(X=sparse.csr_array(rows.X)) if as_sparse else rows
-    chunks = [
-        parts.take(np.arange(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if a < b
-    ]
+    chunks = [parts.take(np.arange(a, b)) for a, b in pairwise(edges) if a < b]
     for kind, statistic in statistics(rows, rng).items():
         assert_same(kind, total(SerialRunner(), statistic, chunks), statistic(rows))
 

@@ -1,7 +1,8 @@
-"""What the pictures share: colours, plain axes, numbers written out, labels that keep apart."""
+"""What the pictures share: colours, plain axes, numbers written out, names beside curves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = [
     "NOISE",
     "NOISE_EDGE",
     "SIGNAL",
-    "keep_apart",
+    "name_ends",
     "new_axes",
     "plain_numbers",
     "tidy",
@@ -25,6 +26,8 @@ __all__ = [
 
 INK, SIGNAL, NOISE, NOISE_EDGE = "#333333", "#2b6ca3", "#c3c9cf", "#8a949e"
 COLOURS = (SIGNAL, "#c8642b", "#4d8f5b", "#8661a8", "#b08a1e", "#5f6b76")  # one fit each
+_NAME_SIZE = 9.5  # points
+_STEPS = (0, 0.6, -0.6, 0.95, -0.95, 1.3, -1.3, 1.9, -1.9, 2.5, -2.5)  # rows up, to try in turn
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -54,37 +57,56 @@ def tidy(ax: Axes, grid: str = "y") -> None:
     ax.set_axisbelow(True)
 
 
-def keep_apart(places: ArrayLike, gap: float) -> NDArray[np.float64]:
-    """Move places apart until neighbours are ``gap`` from each other, as little as needed.
+def name_ends(ax: Axes, names: Sequence[str], ends: ArrayLike, colours: Sequence[str]) -> None:
+    """Write names to the right of points, moved up or down to where no line and no name is.
 
     Parameters
     ----------
-    places : array (m,)
-    gap : float
-
-    Returns
-    -------
-    moved : array (m,)
-        In the order of ``places``; the least squares of the moves.
-
-    Notes
-    -----
-    With the gaps taken off, this is monotone regression: pool neighbours that violate the order.
-    O(m^2).
-
-    Examples
-    --------
-    >>> keep_apart([0.0, 0.5, 10.0], 1.0).tolist()
-    [-0.25, 0.75, 10.0]
+    ax : with its limits set and its lines drawn
+    names : sequence of str
+    ends : array (m, 2)
+        Points, in the coordinates of the data.
+    colours : sequence of str
     """
-    places = np.asarray(places, dtype=float)
-    order = np.argsort(places, kind="stable")
-    steps = gap * np.arange(places.size)
-    pools: list[list[float]] = []
-    for place in places[order] - steps:
-        pools.append([place])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    moved = np.empty_like(places)
-    moved[order] = steps + [np.mean(pool) for pool in pools for _ in pool]
-    return moved
+    to_axes = ax.transAxes.inverted()
+    paths = [line.get_transform().transform(line.get_xydata()) for line in ax.lines]
+    lines = np.concatenate([_dense(to_axes.transform(path)) for path in paths])
+    written: list[tuple[float, float, float]] = []  # left, right, height of names
+    inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    row = 1.35 * _NAME_SIZE / 72 / inches.height
+    ends = np.asarray(ends, dtype=float)
+    for name, end, colour in zip(names, ends, colours, strict=True):
+        x, y = to_axes.transform(ax.transData.transform(end))
+        left = x + 8 / 72 / inches.width
+        right = left + 0.55 * len(name) * _NAME_SIZE / 72 / inches.width
+        passing = lines[(lines[:, 0] > x + 0.004) & (lines[:, 0] < right), 1]
+        others = np.array([h for start, stop, h in written if start < right and stop > left])
+        places = [y + step * row for step in _STEPS]
+        free = [
+            place
+            for place in places
+            if not np.any(np.abs(passing - place) < 0.5 * row)
+            and not np.any(np.abs(others - place) < 0.9 * row)
+        ]
+        height = (free or places)[0]
+        ax.annotate(
+            name,
+            (end[0], height),
+            xycoords=("data", "axes fraction"),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=_NAME_SIZE,
+            color=colour,
+        )
+        written.append((left, right, height))
+
+
+def _dense(path: NDArray[np.float64], step: float = 0.004) -> NDArray[np.float64]:
+    """Points of a path (m, 2), none further than a step from the next."""
+    if len(path) < 2:
+        return path
+    lengths = np.abs(np.diff(path, axis=0)).max(axis=1)
+    at = np.concatenate([[0.0], np.cumsum(lengths)])
+    along = np.linspace(0.0, at[-1], int(at[-1] / step) + 2)
+    return np.column_stack([np.interp(along, at, column) for column in path.T])

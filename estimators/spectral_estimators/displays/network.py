@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spectral_estimators.displays._style import (
     COLOURS,
     INK,
-    keep_apart,
+    name_ends,
     new_axes,
     plain_numbers,
     tidy,
@@ -283,26 +283,12 @@ class LossDisplay:
         ax.set_ylim(low / margin, high * margin)
 
     def _name(self, ax: Axes, ends: NDArray[np.float64]) -> None:
-        """Names and seconds at the ends of the curves, apart where they would overlap."""
-        places = ax.transAxes.inverted().transform(ax.transData.transform(ends))
+        """Write names and seconds beside the ends of the curves."""
         names = [
-            f"{name}  {end:.2g} s".strip() for name, (end, _) in zip(self.curves, ends, strict=True)
+            f"{name}  {seconds:.2g} s".strip()
+            for name, (seconds, _) in zip(self.curves, ends, strict=True)
         ]
-        widths = np.array([0.03 + 0.016 * len(name) for name in names])
-        heights = places[:, 1].copy()
-        for group in _overlapping(places[:, 0], places[:, 0] + widths):
-            heights[group] = keep_apart(heights[group], 0.065)
-        for name, colour, end, height in zip(names, _cycle(len(names)), ends, heights, strict=True):
-            ax.annotate(
-                name,
-                (end[0], height),
-                xycoords=("data", "axes fraction"),
-                xytext=(8, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9.5,
-                color=colour,
-            )
+        name_ends(ax, names, ends, _cycle(len(names)))
 
 
 def _draw_curves(ax: Axes, curves: list[NDArray[np.float64]], colour: str) -> NDArray[np.float64]:
@@ -314,25 +300,13 @@ def _draw_curves(ax: Axes, curves: list[NDArray[np.float64]], colour: str) -> ND
         for curve in curves:
             ax.plot(*curve.T, color=colour, linewidth=0.9, alpha=0.4)
             ax.plot(*curve[-1], "o", color=colour, markersize=4, alpha=0.5, markeredgewidth=0)
-        ax.step(*whole.T, where="post", color=colour, linewidth=2)
+        ax.plot(*_stairs(whole).T, color=colour, linewidth=2)
     seconds, loss = whole[0]
     before = [ax.get_xlim()[0], seconds]
     ax.plot(before, [loss, loss], color=colour, linewidth=1, linestyle=(0, (1, 2)))
     ax.plot(*whole[0], "o", color="white", markeredgecolor=colour, markersize=6, zorder=3)
     ax.plot(*whole[-1], "o", color=colour, markersize=6, zorder=3)
     return whole[-1]
-
-
-def _overlapping(starts: NDArray[np.float64], stops: NDArray[np.float64]) -> list[list[int]]:
-    """Groups of intervals that hang together."""
-    groups: list[list[int]] = []
-    reach = -np.inf
-    for i in np.argsort(starts, kind="stable"):
-        if starts[i] > reach:
-            groups.append([])
-        groups[-1].append(int(i))
-        reach = max(reach, stops[i])
-    return groups
 
 
 def _directions(name: str, estimator: Any) -> NDArray:
@@ -360,11 +334,12 @@ def _curve_of(name: str, estimator: Any) -> tuple[NDArray, NDArray]:
 
 def _one_after_another(name: str, given: Any) -> list[NDArray[np.float64]]:
     """Curves as arrays (m, 2), the clock of each going on where the last stopped."""
-    restarts = given if np.ndim(given[0][0]) > 0 else [given]
+    several = len(given) > 0 and len(given[0]) > 0 and np.ndim(given[0][0]) > 0
+    restarts = given if several else [given]
     curves, clock = [], 0.0
     for seconds, losses in restarts:
         curve = np.column_stack([np.asarray(seconds, dtype=float) + clock, losses])
-        if not len(curve):
+        if len(curve) == 0:
             raise ValueError(f"The curve of {name!r} holds no point.")
         curves.append(curve)
         clock = curve[-1, 0]
@@ -377,6 +352,12 @@ def _best_so_far(points: NDArray[np.float64]) -> NDArray[np.float64]:
     kept = np.r_[True, np.diff(lowest) < 0]
     kept[-1] = True
     return np.column_stack([points[:, 0], lowest])[kept]
+
+
+def _stairs(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of the steps that hold each value until the next point."""
+    seconds, losses = points.T
+    return np.column_stack([np.repeat(seconds, 2)[1:], np.repeat(losses, 2)[:-1]])
 
 
 def _cycle(n: int) -> list[str]:

@@ -113,10 +113,10 @@ class SpectrumDisplay:
         if self.n_components is not None and values.size:
             ax.axvline(k + 0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
             at_left = k > 0.7 * values.size and self.null_level is not None
-            ax.text(
-                k + 0.5,
-                ax.get_ylim()[1] / 1.1,
+            ax.annotate(
                 self._label(values),
+                (k + 0.5, 0.98),
+                xycoords=("data", "axes fraction"),
                 va="top",
                 ha="right" if at_left else "left",
                 fontsize=9,

@@ -77,8 +77,8 @@ def read_units(
 
     Parameters
     ----------
-    weights : one array (k, S) an order; an order may have no slices, (k, 0).
-    variances : (4, k) of the weights.
+    weights : one array (k, S) an order, from the first on; the last may be left out.
+    variances : (number of orders, k) of the weights.
     activation : a name in `ACTIVATIONS`.
 
     Returns
@@ -95,7 +95,7 @@ def read_units(
     signs = np.array([1.0, -1.0])
     sign, scale, bias = np.ones(k), np.ones(k), np.zeros(k)
     for j in range(k):
-        have = [m for m in range(ORDERS) if weights[m].shape[1] == width]
+        have = [m for m in range(len(weights)) if weights[m].shape[1] == width]
         precision = 1 / np.sqrt(variances[have, j])
         observed = np.stack([weights[m][j] for m in have]) * precision[:, None]
         best = -np.inf

@@ -22,7 +22,7 @@ What the method assumes, and where it bites:
   activations at b = 0), a slice :math:`E[y S_3](I, I, \theta)` when all
   :math:`\lambda_j \langle (A_1)_j, \theta \rangle` have one. Output weights of both signs rule
   out the first; many units the second, since a random slice is definite with a chance of about
-  2^(1-k). Nor can the power method make up for it: more rows do not mend an indefinite whitening.
+  2^(1-k). After an indefinite whitening an error remains that more rows do not remove.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Hermite coefficients against closed forms and quadrature; units read off them."""
 
+from itertools import pairwise
 from math import factorial
 
 import numpy as np
@@ -35,7 +36,7 @@ def by_quadrature(activation, s, b):
     return [
         sum(
             quad(integrand, low, high, args=(m,), epsabs=1e-12, limit=200)[0]
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
+            for low, high in pairwise(edges)
         )
         for m in range(1, ORDERS + 1)
     ]

@@ -90,6 +90,19 @@ def test_exact_moments_give_the_network(rng, activation, a, b, whitening):
     assert_same_network(result.network, true, atol=2e-3)
 
 
+def test_an_indefinite_whitening_leaves_an_error(rng):
+    true = network("softplus", W3, [1.0, -0.7, 1.4], [0.9, 1.3, 0.6])
+    score = GaussianScore(np.zeros(3), np.eye(3))
+    X, weight = population(score, 3)
+    y = true.decision(X)
+    options = {"score": score, "rng": rng, "sample_weight": weight}
+    second = lift(X, y, 3, "softplus", whitening="second", **options)
+    assert not second.lens.definite
+    assert direction_angles(second.network.coefs[0], true.coefs[0]).max() > 1
+    auto = lift(X, y, 3, "softplus", **options)
+    assert (auto.lens.kind, auto.lens.definite) == ("slice", True)
+
+
 def test_inputs_need_their_own_score(rng):
     true = network("tanh", np.array([[1.0, 0.6], [-0.3, 1.0]]), [1.0, 0.8], [0.6, 0.4])
     X, weight = population(MIXTURE, 2, step=0.1)

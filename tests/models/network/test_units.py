@@ -1,6 +1,6 @@
 """Hidden units on data: regressions above them, the weakest, and those turned round."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.runner import SerialRunner, total
+from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.units import (
     fit_second_layer,
@@ -66,7 +66,7 @@ def test_chunks_add_up_to_one_shot(seed, cuts, as_sparse):
     parts = rows._replace(X=sparse.csr_array(rows.X)) if as_sparse else rows
     sums = [
         hidden_moments(parts.take(np.arange(a, b)), coef, intercept, "relu", True)
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in pairwise(edges)
         if a < b
     ]
     found, expected = sum(sums[1:], sums[0]), hidden_moments(rows, coef, intercept, "relu", True)
