@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import array_api_compat
 import numpy as np
-from scipy import special
 
 __all__ = ["Array", "erf", "from_numpy", "get_namespace", "to_numpy"]
 
@@ -127,6 +126,9 @@ def erf(x: Array) -> Array:
         from cupyx.scipy import special as cupy_special
 
         return cupy_special.erf(x)
+    # Slow to import, and needed by nothing else here.
+    from scipy import special
+
     return from_numpy(special.erf(to_numpy(x)), like=x)
 
 

@@ -17,7 +17,7 @@ CHUNK_ROWS = 4096  # a chunk's pairs of ten features fit the second-level cache
 CLIP = 4.0  # standard deviations
 _FAR = 10.0  # deviations at which fourth powers are cut off
 _MOST_OUTPUTS = 10
-_CONSTANT = 1e-10  # a column whose deviation is this small beside its size does not vary
+_CONSTANT = {4: 1e-6, 8: 1e-10}  # deviation beside size, by bytes, of a column that varies
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
 
 
@@ -28,15 +28,28 @@ class Rows(NamedTuple):
     Y: Array
     weight: Array
 
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        return float(get_namespace(self.weight).sum(self.weight))
+
     def chunks(self, n_rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Cut into tables of at most `n_rows` rows."""
-        for begin in range(0, self.X.shape[0], n_rows):
-            part = slice(begin, begin + n_rows)
-            yield Rows(self.X[part], self.Y[part], self.weight[part])
+        n = self.X.shape[0]
+        for begin in range(0, n, n_rows):
+            part = slice(begin, min(begin + n_rows, n))
+            X = self.X[part] if hasattr(self.X, "toarray") else self.X[part, ...]
+            yield Rows(X, self.Y[part, ...], self.weight[part])
 
     def take(self, index: np.ndarray) -> Rows:
         """Take some of the rows."""
-        return Rows(self.X[index], self.Y[index], self.weight[index])
+        if hasattr(self.X, "toarray"):
+            X, places = self.X[index], index
+        else:
+            places = from_numpy(index, like=self.X)
+            X = get_namespace(self.X).take(self.X, places, axis=0)
+        xp = get_namespace(self.Y)
+        return Rows(X, xp.take(self.Y, places, axis=0), xp.take(self.weight, places))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +184,8 @@ class Frame:
     def standard(cls, columns: ColumnMoments, n_features: int) -> Frame:
         """Standardise each column and no more."""
         mean, deviation = columns.mean, columns.deviation
-        varies = deviation > _CONSTANT * np.maximum(np.abs(mean), 1e-290)
+        least = _CONSTANT[mean.dtype.itemsize] * np.abs(mean)
+        varies = deviation > np.maximum(least, np.finfo(mean.dtype).tiny)
         kept = np.flatnonzero(varies[:n_features])
         y_deviation = np.where(varies, deviation, 1.0)[n_features:]
         return cls(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from spectral_nn.models.network.dense import (
     Objective,
     flatten,
     mean_loss,
-    random_network,
     unflatten,
 )
 from spectral_nn.models.network.hermite import read_units
@@ -30,11 +28,11 @@ from spectral_nn.models.network.units import fit_second_layer, read_units_on_dat
 from spectral_nn.moments.rows import Rows, dense
 from spectral_nn.recipes.network_evidence import Evidence, gather
 from spectral_nn.recipes.network_options import NetworkOptions
+from spectral_nn.recipes.network_race import OnStep, Start, finite_loss, race, random_starts
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = [
-    "Start",
     "as_rows",
     "check_identifiable",
     "find_directions",
@@ -42,37 +40,9 @@ __all__ = [
     "make_start",
 ]
 
-OnStep = Callable[[str, int, float], None]
-
-_RACE_STEPS = 15
-_RACE_ROWS = 2**14
-_RACE_SHARE = 0.25  # of these rows are held out to judge by
-_LEAST_JUDGES = 10
-_RANDOM_STARTS = 2
-_CLEARLY = 0.9  # of the best random start's loss: what moments have to reach to win
 _AGREEMENT = 0.5
 _CONDITION = 1e4
 _SAMPLE = 20_000  # rows that units are read off
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """A network to begin with.
-
-    Attributes
-    ----------
-    kind : "gaussian", "mixture", "cubic", "score" or "random".
-    network : of linear output for moments.
-    factors : the decomposition it was read off; None for random draws.
-    loss : on the rows that judge, after the race.
-    n_iter : steps of the race.
-    """
-
-    kind: str
-    network: Network
-    factors: SharedFactors | None = None
-    loss: float = float("nan")
-    n_iter: int = 0
 
 
 def check_identifiable(activation: str) -> None:
@@ -155,12 +125,12 @@ def make_start(
             starts.append(Start(kind, network, factors))
             tell(f"decomposed {kind}", 0, factors.explained)
     if options.max_iter > 0:
-        starts += _random_starts(rows, evidence.n_units, options, rng)
-        starts = _race(rows, starts, options, rng, tell)
+        starts += random_starts(rows, evidence.n_units, options, rng)
+        starts = race(rows, starts, options, rng, tell)
     elif len(starts) > 1:
         losses = [mean_loss(start.network, X, Y, rows.weight) for start in starts]
         starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
-        starts.sort(key=_loss)
+        starts.sort(key=finite_loss)
     notes = evidence.notes() | _report(starts)
     return starts[0].network, notes["init"], notes
 
@@ -298,60 +268,12 @@ def _fit_classes(rows: Rows, network: Network, alpha: float) -> Network:
     )
 
 
-def _random_starts(
-    rows: Rows, n_units: int, options: NetworkOptions, rng: np.random.Generator
-) -> list[Start]:
-    sizes = (rows.X.shape[1], n_units, rows.Y.shape[1])
-    return [
-        Start("random", random_network(sizes, options.activation, options.output, rng))
-        for _ in range(_RANDOM_STARTS)
-    ]
-
-
-def _race(
-    rows: Rows,
-    starts: list[Start],
-    options: NetworkOptions,
-    rng: np.random.Generator,
-    tell: OnStep,
-) -> list[Start]:
-    """Fifteen steps of L-BFGS from every start, judged on rows held out; best first.
-
-    The steps count: networks come back as the race left them.
-    """
-    order = rng.permutation(rows.X.shape[0])[:_RACE_ROWS]
-    n_judges = int(_RACE_SHARE * order.size)
-    judges, racers = order[:n_judges], order[n_judges:]
-    if n_judges < _LEAST_JUDGES:
-        judges = racers = order
-    train, judge = rows.take(np.sort(racers)), rows.take(np.sort(judges))
-    steps = min(_RACE_STEPS, options.max_iter)
-    done = []
-    for start in starts:
-        objective = Objective(train.X, train.Y, start.network, options.alpha, train.weight)
-        with np.errstate(all="ignore"):
-            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.tol)
-        network = unflatten(end.x, start.network)
-        loss = mean_loss(network, judge.X, judge.Y, judge.weight)
-        tell(f"race {start.kind}", end.n_iter, loss)
-        done.append(replace(start, network=network, loss=loss, n_iter=end.n_iter))
-    # Where the race is close, weights read off moments overfit more than those of a random start.
-    random = min((_loss(start) for start in done if start.kind == "random"), default=np.inf)
-    return sorted(
-        done, key=lambda s: (s.kind != "random" and _loss(s) > _CLEARLY * random, _loss(s))
-    )
-
-
-def _loss(start: Start) -> float:
-    return start.loss if np.isfinite(start.loss) else np.inf
-
-
 def _report(starts: list[Start]) -> dict[str, Any]:
     """Diagnostics of the starts, the winner first; warns where decompositions are in doubt."""
     winner = starts[0]
     best = min(
         (s for s in starts if s.factors is not None),
-        key=_loss,
+        key=finite_loss,
     )
     factors = best.factors
     assert factors is not None

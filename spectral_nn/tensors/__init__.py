@@ -19,11 +19,13 @@ from spectral_nn.tensors.joint_diagonalisation import (
 )
 from spectral_nn.tensors.matching import match_components
 from spectral_nn.tensors.power import tensor_power
+from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 from spectral_nn.tensors.simplex import project_simplex
 from spectral_nn.tensors.whitening import Whitening, whiten, whiten_cross
 
 __all__ = [
     "JointDiagonalisation",
+    "SharedFactors",
     "Whitening",
     "compose",
     "cp_als",
@@ -35,6 +37,7 @@ __all__ = [
     "off_diagonal_ratio",
     "project_simplex",
     "relative_residual",
+    "shared_cp",
     "tensor_power",
     "whiten",
     "whiten_cross",

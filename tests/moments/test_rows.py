@@ -212,7 +212,6 @@ def test_constant_columns_are_left_out(rng, value):
     assert_allclose(np.abs(frame.inputs(wide.X)), np.abs(expected.inputs(rows.X)), atol=1e-9)
 
 
-@pytest.mark.xfail(reason="rounding of single precision looks like variation")
 def test_constant_columns_of_single_precision_are_left_out(rng):
     rows = table(rng, n=5000, dtype=np.float32)
     wide = rows._replace(X=np.insert(rows.X, 2, np.float32(0.1), axis=1))

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
-from spectral_nn.models.network.dense import Network, Objective, flatten, random_network
+from spectral_nn.models.network.dense import Network, Objective, flatten, random_network, unflatten
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.recipes import network as flow
@@ -279,7 +279,7 @@ class TestRace:
         """Random draws that happen to be the teacher."""
         X, Y, teacher = planted(0, 8, 3, 6000)
         lucky = network_starts.Start("random", teacher)
-        monkeypatch.setattr(network_starts, "_random_starts", lambda *_: [lucky])
+        monkeypatch.setattr(network_starts, "random_starts", lambda *_: [lucky])
         found = fit(X, Y, 3, max_iter=20)
         assert found.init == "random"
         assert found.diagnostics["init"] == found.diagnostics["winner"] == "random"
@@ -293,12 +293,11 @@ class TestRace:
             "identity",
         )  # fmt: skip
         bad = network_starts.Start("random", nothing)
-        monkeypatch.setattr(network_starts, "_random_starts", lambda *_: [bad])
+        monkeypatch.setattr(network_starts, "random_starts", lambda *_: [bad])
         found = fit(X, Y, 3, max_iter=20)
         assert found.diagnostics["winner"] == "gaussian"
         assert np.isfinite(found.loss)
 
-    @pytest.mark.xfail(reason="a ratio of losses, most of which no network can take away")
     def test_noise_does_not_hide_the_better_start(self):
         """Judged by what starts explain: the noise is the same for all."""
         X, Y, teacher = planted(0, 15, 5, 16_000, noise=1.0)
@@ -561,7 +560,8 @@ class TestSaidOutLoud:
         X, Y, _ = planted(0, 6, 2, 5000)
         wide = np.insert(X, [2, 4], [7.0, -1e6], axis=1)
         found, messages = doubts(wide, Y, 2, max_iter=0)
-        assert "2 constant columns of X (2, 5)" in self.recovery(messages)
+        ((_, message),) = messages
+        assert "2 constant columns of X (2, 5)" in message
         assert (found.network.coefs[0][[2, 5]] == 0).all()
         expected = fit(X, Y, 2, max_iter=0)
         assert_allclose(found.network.predict(wide), expected.network.predict(X), atol=1e-3)
@@ -593,30 +593,40 @@ class TestSaidOutLoud:
 
 
 class TestRepair:
-    CASES = (
-        (40, 5, 800, 2),
-        (40, 5, 800, 5),
-        (30, 5, 700, 0),
-        (30, 5, 700, 5),
-        (60, 6, 1500, 0),
-        (60, 6, 1500, 2),
-    )
+    def test_half_recovered_networks_are_raised(self):
+        """Three units of five are right; L-BFGS alone does not find the others, mostly."""
+        scores = {"alone": [], "repaired": []}
+        for seed in range(6):
+            X, Y, teacher = planted(seed, 40, 5, 700)
+            rng = np.random.default_rng(seed)
+            W, a = teacher.coefs[0].copy(), teacher.coefs[1].copy()
+            W[:, 3:] = rng.standard_normal((40, 2)) / np.sqrt(40)
+            a[3:] = rng.standard_normal((2, 1))
+            half = Network((W, a), teacher.intercepts, "relu", "identity")
+            objective = Objective(X, Y, half, 1e-4)
+            for name, steps in (("alone", 500), ("repaired", 40)):
+                found = lbfgs.lbfgs(objective, flatten(half), max_iter=steps, tol=1e-7)
+                network = unflatten(found.x, half)
+                if name == "repaired":
+                    network = mended(network, as_rows(X, Y, None), 1e-4, 400, rng, []).network
+                scores[name].append(r2(network, teacher) > 0.998)
+        assert sum(scores["repaired"]) >= 5
+        assert sum(scores["alone"]) <= 3
 
-    def test_half_recovered_networks_are_raised(self, monkeypatch):
-        """Rows far too few for moments: nearly all are found, and hardly one without repair."""
-        scores = {}
-        for repaired in (True, False):
-            if not repaired:
+    def test_a_fit_in_doubt_is_repaired(self, monkeypatch):
+        """Rows far too few for moments; where residuals are taken to carry a signal."""
+        monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 2.0)
+        scores = {True: [], False: []}
+        for doubt in (True, False):
+            if not doubt:
                 monkeypatch.setattr(network_starts, "in_doubt", lambda notes: False)
-            scores[repaired] = []
-            for d, k, n, seed in self.CASES:
-                X, Y, teacher = planted(seed, d, k, n)
-                found = quietly(X, Y, k, seed=seed, max_iter=500)
-                scores[repaired].append(r2(found.network, teacher))
-                assert repaired or "repair" not in found.diagnostics
-        assert (np.array(scores[True]) > 0.998).sum() >= 4
-        assert (np.array(scores[False]) > 0.998).sum() <= 2
-        assert np.mean(scores[True]) > np.mean(scores[False]) + 0.01
+            for seed in range(6):
+                X, Y, teacher = planted(seed, 40, 5, 800)
+                found = quietly(X, Y, 5, seed=seed, max_iter=500)
+                assert ("repair" in found.diagnostics) == doubt
+                scores[doubt].append(r2(found.network, teacher))
+        assert (np.array(scores[True]) > 0.998).sum() >= 5
+        assert np.mean(scores[True]) > np.mean(scores[False]) + 0.005
 
     @pytest.mark.parametrize("activation", ["relu", "tanh"])
     @pytest.mark.parametrize("q", [1, 3])
@@ -756,7 +766,7 @@ class TestDirections:
 
     def test_constant_columns_have_no_part(self):
         X, Y, teacher = planted(0, 6, 2, 10_000)
-        with pytest.warns(RecoveryWarning, match=r"1 constant columns of X \(3\)"):
+        with pytest.warns(UserWarning, match=r"1 constant columns of X \(3\)"):
             found = directions(np.insert(X, 3, 2.0, axis=1), Y, 2, rng=np.random.default_rng(0))
         assert (found.components[:, 3] == 0).all()
         rest = np.delete(found.components, 3, axis=1)

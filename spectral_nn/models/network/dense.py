@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS, logistic
 from spectral_nn.models.network.passes import (
     Block,
@@ -33,6 +33,7 @@ __all__ = [
     "flatten",
     "mean_loss",
     "random_network",
+    "row_losses",
     "unflatten",
 ]
 
@@ -196,6 +197,19 @@ def unflatten(vector: Array, like: Network) -> Network:
 def mean_loss(network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> float:
     """Return the average loss of a network over rows, without a penalty; see `Objective`."""
     return Objective(X, Y, network, sample_weight=sample_weight).value(flatten(network))
+
+
+def row_losses(network: Network, X: Array, Y: Array) -> np.ndarray:
+    """Return the loss of each row, (n,) on the host; their average is `mean_loss`."""
+    found, Y = to_numpy(network.predict(X)), to_numpy(Y)
+    if network.output == "identity":
+        return 0.5 * np.mean((found - Y) ** 2, axis=1)
+    tiny = np.finfo(found.dtype).eps
+    found = np.clip(found, tiny, 1 - tiny)
+    likelihood = Y * np.log(found)
+    if network.output == "logistic":
+        likelihood += (1 - Y) * np.log(1 - found)
+    return -np.sum(likelihood, axis=1)
 
 
 class Objective:

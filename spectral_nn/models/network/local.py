@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_nn.arrays import to_numpy
+from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
 from spectral_nn.moments.polynomial import (
@@ -75,7 +75,7 @@ def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
 def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> LowMoments:
     """Normal equations of a chunk, each row weighted by how far it belongs to a component."""
     Z = to_numpy(frame.inputs(dense(rows)[0]))
-    share = mixture.predict_proba(Z)[:, component]
+    share = from_numpy(mixture.predict_proba(Z)[:, component], like=rows.weight)
     return low_moments(rows._replace(weight=rows.weight * share), frame)
 
 

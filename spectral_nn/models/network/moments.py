@@ -204,7 +204,7 @@ def _blocks(
 
     Without a regression, r = y, and the first block is E[z y].
     """
-    weight = float(rows.weight.sum())
+    weight = rows.total_weight
     slopes = np.zeros_like(along) if beta is None else beta
     maps = {"slopes": frame.whitener @ slopes, "along": frame.whitener @ along}
     matrices = total(run, partial(slice_moments, frame=frame, **maps), rows.chunks()).matrices
@@ -218,7 +218,7 @@ def _tubes(rows: Rows, frame: Frame, beta: NDArray, basis: NDArray, run: Runner)
     """Third moments of linear residuals, two modes in a basis: (d', S P)."""
     maps = {"slopes": frame.whitener @ beta, "basis": frame.whitener @ basis}
     tubes = total(run, partial(tube_moments, frame=frame, **maps), rows.chunks()).tubes
-    return frame.whitener.T @ to_numpy(tubes) / float(rows.weight.sum())
+    return frame.whitener.T @ to_numpy(tubes) / rows.total_weight
 
 
 def _along(beta: NDArray) -> NDArray:

@@ -40,24 +40,22 @@ def moments_from_score(rows: Rows, seen: Look, K: int, score: Score, run: Runner
     (arXiv 1412.2863), theorem 1.
     """
     frame = seen.frame
-    slopes = frame.deviation[:, None] ** -1 * (frame.whitener @ seen.beta)
-    along = np.zeros((rows.X.shape[1], slopes.shape[1]))
+    # Derivatives by standardised columns: their noise is as white as that of any frame.
+    scale = np.zeros(rows.X.shape[1])
+    scale[frame.kept] = frame.deviation
+    slopes = frame.whitener @ seen.beta
+    along = np.zeros((scale.size, slopes.shape[1]))
     along[frame.kept] = slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300)
-    first, second, third = _means(rows, frame, along, score, run)
+    first, second, third = _means(rows, frame, along, scale, score, run)
     flat = [first.T, _side_by_side(second), _side_by_side(np.einsum("oode->ode", third))]
     basis = np.linalg.svd(np.concatenate(flat, axis=1), full_matrices=False)[0][:, :K]
-    cube = np.einsum(
-        "da,okde,eb->abko", basis, _means(rows, frame, basis, score, run)[2], basis, optimize=True
-    )
+    third = _means(rows, frame, basis, scale, score, run)[2]
+    cube = np.einsum("da,okde,eb->abko", basis, third, basis, optimize=True)
     cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
     projected = np.einsum("da,ode,eb->abo", basis, second, basis, optimize=True)
     tensors = (basis.T @ first.T, projected / np.sqrt(2), cube / np.sqrt(6))
-    # In this frame z = P^T (x - mean): the scores see x as it is, unwhitened.
-    plain = replace(
-        frame,
-        centre=np.zeros(frame.kept.size),
-        whitener=frame.deviation[:, None] * basis[frame.kept],
-    )
+    # The scores see x as it is, so nothing is whitened here.
+    plain = replace(frame, centre=np.zeros(frame.kept.size), whitener=basis[frame.kept])
     deviation = np.ones(first.shape[0])
     return NetworkMoments(tensors, plain, 1 / np.sqrt(seen.columns.n_effective), deviation)
 
@@ -68,16 +66,20 @@ def _side_by_side(matrices: NDArray) -> NDArray:
 
 
 def _means(
-    rows: Rows, frame: Frame, theta: NDArray, score: Score, run: Runner
+    rows: Rows, frame: Frame, theta: NDArray, scale: NDArray, score: Score, run: Runner
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Mean outputs times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d)."""
-    passes = partial(_chunk, frame=frame, theta=theta, score=score)
+    """Mean outputs times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
+
+    All modes, that of theta included, are scaled to columns of unit deviation.
+    """
+    passes = partial(_chunk, frame=frame, theta=scale[:, None] * theta, score=score)
     sums: ScoreMoments = total(run, passes, rows.chunks())
-    weight = float(rows.weight.sum())
+    weight = rows.total_weight
     first, second, third = (
         to_numpy(part) / weight for part in (sums.first, sums.second, sums.third)
     )
-    return first, second, third
+    both = np.outer(scale, scale)
+    return first * scale, second * both, third * both
 
 
 def _chunk(rows: Rows, frame: Frame, theta: NDArray, score: Score) -> ScoreMoments:

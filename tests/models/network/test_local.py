@@ -230,10 +230,6 @@ def test_gaussian_inputs_are_seen_well_by_cubics_too():
 
 
 def test_namespaces_agree(xp, rng):
-    if "strict" in xp.__name__:
-        pytest.xfail("chunks take rows by X[part], which needs X[part, ...]")
-    if "torch" in xp.__name__:
-        pytest.xfail("the components' shares are NumPy, the weights are not")
     rows, _, _ = cubic_sample(rng)
     plain = gaussian(rows, 4)
     mixture = GaussianMixture(2, random_state=0).fit(rows.X)

@@ -247,8 +247,6 @@ def test_units_of_the_data_do_not_matter(rng):
 
 
 def test_namespaces_agree(xp, rng):
-    if "strict" in xp.__name__:
-        pytest.xfail("chunks take rows by X[part], which needs X[part, ...]")
     rows = table(rng, n=200)
     expected, values = tensors(rows, 3)
     there = Rows(*(xp.asarray(part) for part in rows))
@@ -259,8 +257,6 @@ def test_namespaces_agree(xp, rng):
 
 
 def test_single_precision(xp, rng):
-    if "strict" in xp.__name__:
-        pytest.xfail("chunks take rows by X[part], which needs X[part, ...]")
     rows = table(rng, n=500)
     expected, values = tensors(rows, 3)
     there = Rows(*(xp.asarray(part.astype(np.float32)) for part in rows))
