@@ -15,6 +15,12 @@ PROBLEMS = (
     "text_k10",
     "text_k30",
     "scaling",
+    "network_speed",
+    "network_recovery",
+    "network_angles",
+    "network_zhong",
+    "network_tabular",
+    "network_lift",
 )
 
 

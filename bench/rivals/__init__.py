@@ -1,4 +1,4 @@
-"""Rivals: one file a rival, all with the same two functions.
+"""Rivals: one file a rival. Those for hidden Markov models all have the same two functions.
 
 ``prepare_e_step(parameters, codes, offsets)`` returns a callable that does one E-step over the
 sequences ``codes[offsets[i]:offsets[i + 1]]`` (start, transition and emission statistics) and
@@ -7,4 +7,6 @@ returns its log likelihood in nats; anything to be compiled or converted is done
 ``fit(codes, offsets, n_components, n_symbols, *, n_init, n_iter, seed, start=None)`` learns a model
 by EM, keeps the restart with the highest training likelihood and returns
 ``(parameters, seconds, log likelihood of each restart)``. With ``start`` it runs once, from there.
+
+`sklearn_mlp` is for networks, with a ``fit`` of its own.
 """

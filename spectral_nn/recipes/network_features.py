@@ -154,8 +154,6 @@ def _named(
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
     coef, _ = frame.pull_back(factors.directions, columns)
-    loudness = sum(np.sum(weight**2, axis=1) for weight in factors.weights)
-    coef = coef[:, np.argsort(-loudness)]
     found = {
         "cp_agreement": factors.agreement,
         "cp_condition": factors.condition,

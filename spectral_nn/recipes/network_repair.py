@@ -43,7 +43,7 @@ _GROWN_STEPS, _BETWEEN_STEPS, _PRUNED_STEPS = 25, 8, 40
 _MOST_ROUNDS = 6
 _GAIN = 0.99  # a round that leaves more than this share of the loss has failed
 _ARRIVED = 0.98  # and one that leaves more than this has grown enough
-_SIGNAL = 1.1  # over the noise
+_SIGNAL = 1.0  # over the noise
 
 
 @dataclass(frozen=True, eq=False)

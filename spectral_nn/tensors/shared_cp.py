@@ -33,7 +33,7 @@ class SharedFactors:
     Attributes
     ----------
     directions : (K, k)
-        Unit columns.
+        Unit columns, those along which the tensors are largest first.
     weights : one array (k, S_m) a tensor
         Signed.
     variances : (number of tensors, k)
@@ -148,6 +148,7 @@ def shared_cp(
         if sum(near) >= _WITNESSES:
             break
     weights, inverses = [], []
+    directions = directions[:, np.argsort(-_loudness(scaled, directions), kind="stable")]
     gram = directions.T @ directions
     for T in tensors:
         inverse = np.linalg.inv(gram ** (T.ndim - 1) + _RIDGE * np.eye(n_components))
@@ -162,6 +163,12 @@ def shared_cp(
         agreement=float(np.mean(near)),
         condition=float(np.linalg.cond(gram)),
     )
+
+
+def _loudness(tensors: Sequence[NDArray], U: NDArray) -> NDArray:
+    """Sum of the squares of each direction's values in all tensors, (k,)."""
+    values = [np.einsum("ij,jis->js", U, contract_all_but_one(T, U)) for T in tensors]
+    return np.sum(np.concatenate(values, axis=1) ** 2, axis=1)
 
 
 def contract_all_but_one(T: NDArray, U: NDArray) -> NDArray:

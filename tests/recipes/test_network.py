@@ -651,6 +651,20 @@ class TestRepair:
                 assert done.rounds[0]["units"] == "moments"
                 assert done.n_iter > 0
 
+    def test_a_round_that_ends_worse_is_undone(self, monkeypatch):
+        X, Y, teacher = planted(0, 6, 3, 300)
+        bad = random_network((6, 3, 1), "relu", "identity", np.random.default_rng(0))
+        worse = Objective(X, Y, bad, 0.0).value(flatten(bad))
+        monkeypatch.setattr(network_repair, "_prune", lambda *_: (bad, worse, 10))
+        monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 2.0)
+        done = mended(teacher, as_rows(X, Y, None), 0.0, 1000, np.random.default_rng(0), [])
+        assert done.network is teacher
+        # Rounds of moments, then of random units, and no more after these.
+        sources = [one["units"] for one in done.rounds]
+        assert sources[0] == "moments"
+        assert sources[-1] == "random"
+        assert sources.count("random") == 1
+
     def test_a_budget_of_nothing_does_nothing(self):
         X, Y, teacher = planted(0, 6, 3, 300)
         done = mended(teacher, as_rows(X, Y, None), 0.0, 0, np.random.default_rng(0), [])

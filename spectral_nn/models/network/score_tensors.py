@@ -44,16 +44,17 @@ def moments_from_score(rows: Rows, seen: Look, K: int, score: Score, run: Runner
     scale = np.zeros(rows.X.shape[1])
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
-    along = np.zeros((scale.size, slopes.shape[1]))
-    along[frame.kept] = slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300)
-    first, second, third = _means(rows, frame, along, scale, score, run)
-    flat = [first.T, _side_by_side(second), _side_by_side(np.einsum("oode->ode", third))]
+    along = _spread(slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300), frame, scale.size)
+    first, second, third = _means(rows, seen, along, scale, score, run)
+    gradient = first.T + _spread(slopes, frame, scale.size)
+    own = np.einsum("oode->ode", third)
+    flat = [gradient, _side_by_side(second), _side_by_side(own)]
     basis = np.linalg.svd(np.concatenate(flat, axis=1), full_matrices=False)[0][:, :K]
-    third = _means(rows, frame, basis, scale, score, run)[2]
+    third = _means(rows, seen, basis, scale, score, run)[2]
     cube = np.einsum("da,okde,eb->abko", basis, third, basis, optimize=True)
     cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
     projected = np.einsum("da,ode,eb->abo", basis, second, basis, optimize=True)
-    tensors = (basis.T @ first.T, projected / np.sqrt(2), cube / np.sqrt(6))
+    tensors = (basis.T @ gradient, projected / np.sqrt(2), cube / np.sqrt(6))
     # The scores see x as it is, so nothing is whitened here.
     plain = replace(frame, centre=np.zeros(frame.kept.size), whitener=basis[frame.kept])
     deviation = np.ones(first.shape[0])
@@ -66,13 +67,15 @@ def _side_by_side(matrices: NDArray) -> NDArray:
 
 
 def _means(
-    rows: Rows, frame: Frame, theta: NDArray, scale: NDArray, score: Score, run: Runner
+    rows: Rows, seen: Look, theta: NDArray, scale: NDArray, score: Score, run: Runner
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Mean outputs times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
+    """Mean residuals times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
 
-    All modes, that of theta included, are scaled to columns of unit deviation.
+    The residuals are those of the linear regression, whose second and third derivatives vanish:
+    by Stein's identity nothing is lost but variance.  All modes, that of theta included, are
+    scaled to columns of unit deviation.
     """
-    passes = partial(_chunk, frame=frame, theta=scale[:, None] * theta, score=score)
+    passes = partial(_chunk, seen=seen, theta=scale[:, None] * theta, score=score)
     sums: ScoreMoments = total(run, passes, rows.chunks())
     weight = rows.total_weight
     first, second, third = (
@@ -82,7 +85,15 @@ def _means(
     return first * scale, second * both, third * both
 
 
-def _chunk(rows: Rows, frame: Frame, theta: NDArray, score: Score) -> ScoreMoments:
+def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
+    """Slopes of the columns that vary, among zeros for the others."""
+    full = np.zeros((n_features, slopes.shape[1]))
+    full[frame.kept] = slopes
+    return full
+
+
+def _chunk(rows: Rows, seen: Look, theta: NDArray, score: Score) -> ScoreMoments:
     X, _ = dense(rows)
-    responses = frame.outputs(rows.Y) * rows.weight[:, None]
+    explained = seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)
+    responses = (seen.frame.outputs(rows.Y) - explained) * rows.weight[:, None]
     return score_moments(score, X, responses, from_numpy(theta, like=X))

@@ -181,8 +181,10 @@ def read_units_on_data(
     """
     k = projections.shape[1]
     levels = np.linspace(0.06, 0.94, _KNOTS)
-    knots = np.quantile(projections, levels, axis=0)
-    spread = np.maximum(projections.std(axis=0), 1e-12)
+    knots = _quantiles(projections, weight, levels)
+    mean = np.average(projections, axis=0, weights=weight)
+    variance = np.average((projections - mean) ** 2, axis=0, weights=weight)
+    spread = np.maximum(np.sqrt(variance), 1e-12)
     hinges = np.maximum(projections[:, None, :] - knots, 0.0) / spread
     width = 1 + _KNOTS
     features = np.concatenate([projections[:, None, :] / spread, hinges], axis=1)
@@ -191,13 +193,13 @@ def read_units_on_data(
     )
     weighted = flat * weight[:, None]
     gram = weighted.T @ flat
-    ridge = 1e-3 * np.diag(gram)
+    ridge = np.maximum(1e-3 * np.diag(gram), 1e-9 * gram[0, 0])
     ridge[0] = 0.0
     solved = np.linalg.solve(gram + np.diag(ridge), weighted.T @ Y)[1:].reshape(k, width, -1)
     sign, scale, bias = np.ones(k), np.ones(k), np.zeros(k)
     scales, biases = unit_grid(activation)
     value = ACTIVATIONS[activation].value
-    points = np.quantile(projections, np.linspace(0.01, 0.99, 60), axis=0)
+    points = _quantiles(projections, weight, np.linspace(0.01, 0.99, 60))
     for j in range(k):
         t = points[:, j] / spread[j]
         hinge = np.maximum(points[:, j, None] - knots[:, j], 0.0) / spread[j]
@@ -213,3 +215,8 @@ def read_units_on_data(
             if fit[at] > best:
                 best, sign[j], scale[j], bias[j] = fit[at], s, scales[at] / spread[j], biases[at]
     return sign, scale, bias
+
+
+def _quantiles(X: NDArray, weight: NDArray, levels: NDArray) -> NDArray:
+    """Quantiles (levels, k) of the columns of X (n, k), rows weighted."""
+    return np.quantile(X, levels, axis=0, weights=weight, method="inverted_cdf")

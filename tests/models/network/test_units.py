@@ -226,3 +226,20 @@ def test_reading_does_not_depend_on_the_scale_of_projections(rng):
     assert_allclose(other[0], sign)
     assert_allclose(1000 * other[1], scale)
     assert_allclose(other[2], bias)
+
+
+def test_units_are_read_off_projections_of_few_values(rng):
+    P = rng.choice([-1.0, 1.0], (2000, 2))
+    found = read_units_on_data(P, np.maximum(P[:, :1], 0), np.ones(2000), "relu")
+    assert all(np.isfinite(part).all() for part in found)
+
+
+def test_rows_of_no_weight_have_no_say(rng):
+    teacher = planted_network(4, 2, rng=rng)
+    X, y = sample_network(teacher, 3000, rng=rng, inputs="uniform")
+    P, y = X @ teacher.coefs[0], y[:, None]
+    weight = np.repeat([1.0, 0.0], [3000, 1000])
+    wide = np.concatenate([P, 50 * rng.standard_normal((1000, 2))])
+    found = read_units_on_data(wide, np.concatenate([y, np.zeros((1000, 1))]), weight, "relu")
+    for ours, theirs in zip(found, read_units_on_data(P, y, np.ones(3000), "relu"), strict=True):
+        assert_allclose(ours, theirs, rtol=0.02)
