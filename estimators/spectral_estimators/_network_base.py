@@ -31,8 +31,8 @@ from spectral_estimators._sklearn_compat import (
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
-from spectral_nn.recipes.network import fit_network, start_network
-from spectral_nn.recipes.network_options import (
+from spectral_nn.recipes.network.fit import fit_network, start_network
+from spectral_nn.recipes.network.options import (
     INITS,
     INPUT_MODELS,
     SOLVERS,

@@ -28,9 +28,9 @@ from spectral_estimators._validation import (
     spawn_rng,
 )
 from spectral_nn.execute.runner import runner
-from spectral_nn.recipes.hmm import count, fit_counts, fit_hmm
-from spectral_nn.recipes.hmm_options import HMMOptions
-from spectral_nn.recipes.hmm_order import choose_n_components
+from spectral_nn.recipes.hmm.fit import count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm.options import HMMOptions
+from spectral_nn.recipes.hmm.order import choose_n_components
 from spectral_nn.sequences import Sequences, SequenceStream
 
 _PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]

@@ -26,8 +26,8 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.recipes.network_features import absorb, directions, directions_of_stream
-from spectral_nn.recipes.network_options import INPUT_MODELS
+from spectral_nn.recipes.network.features import absorb, directions, directions_of_stream
+from spectral_nn.recipes.network.options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
 

@@ -198,7 +198,7 @@ def test_an_error_in_the_middle_of_a_fit_leaves_nothing(monkeypatch):
             raise RuntimeError("out of luck")
         return original(*_, **__)
 
-    from spectral_nn.recipes import hmm_climb
+    from spectral_nn.recipes.hmm import climb as hmm_climb
 
     original = hmm_climb.maximise
     monkeypatch.setattr(hmm_climb, "maximise", fails_late)

@@ -19,8 +19,8 @@ from spectral_nn.models.hmm.expectation import expect_exact
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import fit_startprob
 from spectral_nn.models.hmm.statistics import Priors
-from spectral_nn.recipes import hmm as module
-from spectral_nn.recipes.hmm import HMMOptions, count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm import fit as module
+from spectral_nn.recipes.hmm.fit import HMMOptions, count, fit_counts, fit_hmm
 from spectral_nn.results import RankWarning
 from spectral_nn.sequences import Sequences, SequenceStream
 

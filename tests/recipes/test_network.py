@@ -15,13 +15,14 @@ from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network, Objective, flatten, random_network, unflatten
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.scores import GaussianScore
-from spectral_nn.recipes import network as flow
-from spectral_nn.recipes import network_repair, network_starts
-from spectral_nn.recipes.network import NetworkOptions, fit_network, start_network
-from spectral_nn.recipes.network_evidence import gather, rows_needed
-from spectral_nn.recipes.network_features import directions
-from spectral_nn.recipes.network_repair import repair, residual_signal
-from spectral_nn.recipes.network_starts import as_rows, check_identifiable, in_doubt
+from spectral_nn.recipes.network import fit as flow
+from spectral_nn.recipes.network import repair as network_repair
+from spectral_nn.recipes.network import starts as network_starts
+from spectral_nn.recipes.network.evidence import gather, rows_needed
+from spectral_nn.recipes.network.features import directions
+from spectral_nn.recipes.network.fit import NetworkOptions, fit_network, start_network
+from spectral_nn.recipes.network.repair import repair, residual_signal
+from spectral_nn.recipes.network.starts import as_rows, check_identifiable, in_doubt
 from spectral_nn.refine import lbfgs
 from spectral_nn.results import RecoveryWarning
 

@@ -18,7 +18,7 @@ from spectral_nn.models.network.dense import (
     unflatten,
 )
 from spectral_nn.moments.rows import Rows
-from spectral_nn.recipes.network_options import NetworkOptions
+from spectral_nn.recipes.network.options import NetworkOptions
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import SharedFactors
 

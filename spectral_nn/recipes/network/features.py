@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from spectral_nn.execute.runner import runner
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.rows import Frame
-from spectral_nn.recipes.network_evidence import Evidence, gather
-from spectral_nn.recipes.network_starts import as_rows, find_directions
+from spectral_nn.recipes.network.evidence import Evidence, gather
+from spectral_nn.recipes.network.starts import as_rows, find_directions
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]

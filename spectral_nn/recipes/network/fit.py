@@ -23,7 +23,7 @@ from spectral_nn.models.network.dense import (
     random_network,
     unflatten,
 )
-from spectral_nn.recipes.network_options import NetworkFit, NetworkOptions
+from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
 from spectral_nn.refine.adam import AdamState, adam
 from spectral_nn.refine.lbfgs import lbfgs
 
@@ -149,7 +149,7 @@ def start_network(
         network = random_network(sizes, options.activation, options.output, rng)
         return _astype(network, X.dtype), "random", {}
     # imported late: the moment recipe is a large part that a random start does not need
-    from spectral_nn.recipes.network_starts import make_start
+    from spectral_nn.recipes.network.starts import make_start
 
     return make_start(X, Y, options, sample_weight, rng, n_jobs, on_step)
 
@@ -282,8 +282,8 @@ def _repaired(
     Only with squared errors and L-BFGS, where rows are fewer than recovery needs or the
     decomposition is in doubt, and where the residuals after some steps still carry a signal.
     """
-    from spectral_nn.recipes.network_repair import FIRST_STEPS, LEAST_STEPS, repair, residual_signal
-    from spectral_nn.recipes.network_starts import as_rows, in_doubt
+    from spectral_nn.recipes.network.repair import FIRST_STEPS, LEAST_STEPS, repair, residual_signal
+    from spectral_nn.recipes.network.starts import as_rows, in_doubt
 
     least = FIRST_STEPS + LEAST_STEPS
     regression = options.solver == "lbfgs" and options.output == "identity"

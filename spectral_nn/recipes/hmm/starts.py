@@ -21,7 +21,7 @@ from spectral_nn.models.hmm.spectral import (
 from spectral_nn.models.hmm.starts import cluster_start, random_start
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise
 from spectral_nn.moments.ngrams import NgramCounts
-from spectral_nn.recipes.hmm_options import HMMOptions
+from spectral_nn.recipes.hmm.options import HMMOptions
 from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3

@@ -26,9 +26,9 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.moments.rows import Rows, dense
-from spectral_nn.recipes.network_evidence import Evidence, gather
-from spectral_nn.recipes.network_options import NetworkOptions
-from spectral_nn.recipes.network_race import OnStep, Start, finite_loss, race, random_starts
+from spectral_nn.recipes.network.evidence import Evidence, gather
+from spectral_nn.recipes.network.options import NetworkOptions
+from spectral_nn.recipes.network.race import OnStep, Start, finite_loss, race, random_starts
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 

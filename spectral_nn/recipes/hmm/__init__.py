@@ -1,0 +1,1 @@
+"""The fit of a categorical hidden Markov model: starts, race, refinement."""

@@ -1,0 +1,1 @@
+"""The fit of a dense network: evidence, starts, race, repair, refinement."""
