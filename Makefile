@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 .PHONY: help demo test lint bench notebooks
 
 help:
-	@echo "make demo       the main job on real text: a table, pictures, a minute or two"
+	@echo "make demo       a text and planted networks, beside rivals: tables, pictures, two minutes"
 	@echo "make test       the whole test suite, with coverage"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
