@@ -72,7 +72,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Steps or epochs without a gain of ``tol`` that end the fit.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts, and repaired.  "nn-lift": the textbook algorithm [1]_, for
+        against random starts.  "nn-lift": the textbook algorithm [1]_, for
         comparison.  "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X; a callable is a score function of your own.
@@ -258,7 +258,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         Steps or epochs without a gain of ``tol`` that end the fit.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts, and repaired.  "nn-lift": the textbook algorithm [1]_, for
+        against random starts.  "nn-lift": the textbook algorithm [1]_, for
         comparison.  "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X; a callable is a score function of your own.

@@ -79,7 +79,8 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Directions are lines: their signs, and their order, mean nothing.  The scale of the columns of X
     matters to ``transform`` only; the moments are taken of whitened data.
 
-    O(n d^2 k) time once; memory d^2 whatever n is.
+    O(n d^2 + n d k^2 + n k^4 / 2) time, a handful of passes; memory d^2 + k^4 an output, whatever n
+    is.  ``input_model="auto"`` is "gaussian" here, where no race can decide.
 
     References
     ----------
@@ -152,7 +153,6 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Y = self._targets(y, table.dtype)
         table, Y, weights = row_weights(sample_weight, table, Y)
         check_rows(table)
-        self.__dict__.pop("_stream", None)
         found = directions(
             table,
             Y,
@@ -162,6 +162,7 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             input_model=self.input_model,
             sample_weight=weights,
         )
+        self.__dict__.pop("_stream", None)
         return self._assign(X, found, table.dtype)
 
     def partial_fit(
@@ -193,7 +194,8 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Notes
         -----
-        O(n d k + n k^6 / 48) up to twelve directions, O(n k^5 / 12) beyond.
+        O(n d K + n K^6 / 48) with K = 12 dimensions, or as many as X has if these are fewer; with
+        K = k and O(n K^5 / 12) for more than twelve directions.  One decomposition a call.
         """
         check_constraints(self)
         kept = self.__dict__.get("_stream")

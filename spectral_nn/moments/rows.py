@@ -18,6 +18,7 @@ CLIP = 4.0  # standard deviations
 _FAR = 10.0  # deviations at which fourth powers are cut off
 _MOST_OUTPUTS = 10
 _CONSTANT = {4: 1e-6, 8: 1e-10}  # deviation beside size, by bytes, of a column that varies
+_REAL = 0.5  # of a direction's variance that has to be there without clipping
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
 
 
@@ -40,6 +41,11 @@ class Rows(NamedTuple):
             part = slice(begin, min(begin + n_rows, n))
             X = self.X[part] if hasattr(self.X, "toarray") else self.X[part, ...]
             yield Rows(X, self.Y[part, ...], self.weight[part])
+
+    def sample(self, n_rows: int) -> Rows:
+        """Take at most so many rows, evenly spread."""
+        n = self.X.shape[0]
+        return self.take(np.linspace(0, n - 1, min(n, n_rows)).astype(np.intp))
 
     def take(self, index: np.ndarray) -> Rows:
         """Take some of the rows."""
@@ -119,6 +125,7 @@ class InputMoments(Additive):
     weight : sum of weights.
     first : (d,), sum of x.
     second : (d, d), sum of x x^T.
+    unclipped : (d, d), the same before clipping, which hides that columns depend on each other.
     fourth : (d,), sum of the fourth powers before clipping (at 10 deviations).
     cross : (d, q), sum of x y^T.
     outputs : (q, q), sum of y y^T.
@@ -127,6 +134,7 @@ class InputMoments(Additive):
     weight: Array
     first: Array
     second: Array
+    unclipped: Array
     fourth: Array
     cross: Array
     outputs: Array
@@ -150,6 +158,7 @@ def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
         xp.sum(rows.weight),
         xp.sum(weighted, axis=0),
         weighted.T @ x,
+        (free * rows.weight[:, None]).T @ free,
         rows.weight @ (squares * squares),
         weighted.T @ y,
         (y * rows.weight[:, None]).T @ y,
@@ -205,13 +214,19 @@ class Frame:
         covariance = to_numpy(moments.second) / weight - np.outer(centre, centre)
         values, vectors = np.linalg.eigh(covariance)
         some = values > _NEGLIGIBLE * np.trace(covariance) / max(values.size, 1)
+        # What varies by clipping alone is a linear function of other columns, cut off.
+        free = np.sum(vectors * (to_numpy(moments.unclipped) @ vectors), axis=0) / weight
+        some &= free > _REAL * values
         whitener = vectors[:, some] / np.sqrt(values[some])
         y_map = self.y_map
         if y_map.shape[1] > _MOST_OUTPUTS:
             y_values, y_vectors = np.linalg.eigh(to_numpy(moments.outputs) / weight)
             leading = np.argsort(y_values)[::-1][:_MOST_OUTPUTS]
-            leading = leading[y_values[leading] > _NEGLIGIBLE]
-            y_map = y_map @ (y_vectors[:, leading] / np.sqrt(y_values[leading]))
+            leading = leading[y_values[leading] > min(_NEGLIGIBLE, 0.5 * y_values.max())]
+            if leading.size:
+                y_map = y_map @ (y_vectors[:, leading] / np.sqrt(y_values[leading]))
+            else:  # no output varies
+                y_map = y_map[:, :1]
         return replace(self, centre=centre, whitener=whitener, y_map=y_map)
 
     def projected(self, basis: np.ndarray) -> Frame:

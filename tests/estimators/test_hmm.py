@@ -382,7 +382,7 @@ def test_a_worker_that_is_killed_leaves_nothing(data, monkeypatch):
         assert os.getpid() != parent, "the work was meant for a worker"
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr("spectral_nn.recipes.hmm.count_ngrams", dies)
+    monkeypatch.setattr("spectral_nn.recipes.hmm.fit.count_ngrams", dies)
     model = CategoricalHMM(**QUICK, n_jobs=2)
     before = dict(vars(model))
     with pytest.raises(BrokenExecutor):

@@ -418,6 +418,7 @@ class TestMoments:
         assert net.init_ == "nn-lift"
         assert net.score(self.X, self.y) > 0.5
 
+    @pytest.mark.filterwarnings("ignore:input_model='mixture' does not apply")  # Gaussian inputs
     @pytest.mark.parametrize("input_model", ["gaussian", "mixture", "cubic"])
     def test_models_of_the_inputs(self, input_model):
         net = self.net(input_model=input_model).fit(self.X, self.y)

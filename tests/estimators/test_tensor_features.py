@@ -174,6 +174,15 @@ class TestInstalments:
         after = direction_angles(features.components_.T, truth).max()
         assert after < 3 < before
 
+    def test_a_failed_fit_forgets_nothing(self):
+        X, y = self.sample()
+        features = TensorFeatures(2, random_state=0).partial_fit(X[:2000], y[:2000])
+        with pytest.raises(ValueError, match="no column that varies"):
+            features.fit(np.ones_like(X), y)
+        features.partial_fit(X[2000:4000], y[2000:4000])
+        assert features.diagnostics_["n_effective"] == pytest.approx(4000)
+        assert_allclose(features.mean_, X[:4000].mean(axis=0), atol=1e-12)
+
     def test_fit_forgets(self):
         X, y = self.sample()
         features = TensorFeatures(2, random_state=0).partial_fit(X[:2000], y[:2000])
@@ -182,6 +191,7 @@ class TestInstalments:
         features.partial_fit(X[:3000], y[:3000])
         assert_allclose(features.components_, fresh.components_)
 
+    @pytest.mark.filterwarnings("ignore:The decomposition is in doubt")
     def test_labels_of_the_first_call_are_all(self):
         X, y = self.sample()
         labels = np.where(y > 1, "high", "low")

@@ -300,3 +300,21 @@ def test_single_precision(xp, rng):
     assert Z.dtype == xp.float32
     expected, _, _ = seen(rows)
     assert_allclose(np.abs(to_numpy(Z)), np.abs(expected.inputs(rows.X)), atol=1e-3)
+
+
+def test_clipping_does_not_hide_that_columns_depend_on_each_other(rng):
+    X = rng.standard_normal((20_000, 6))
+    wide = np.concatenate([X, X @ rng.standard_normal((6, 2))], axis=1)
+    rows = Rows(wide, X[:, :1], np.ones(20_000))
+    columns = column_moments(rows)
+    frame = Frame.standard(columns, 8).whitened(input_moments(rows, columns))
+    assert (np.abs(wide - wide.mean(axis=0)) > 4 * wide.std(axis=0)).any()
+    assert frame.n_dimensions == 6
+
+
+def test_outputs_that_do_not_vary_are_no_obstacle(rng):
+    X = rng.standard_normal((100, 3))
+    rows = Rows(X, np.zeros((100, 12)), np.ones(100))
+    columns = column_moments(rows)
+    frame = Frame.standard(columns, 3).whitened(input_moments(rows, columns))
+    assert_allclose(frame.outputs(rows.Y), 0)

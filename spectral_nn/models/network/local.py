@@ -7,6 +7,7 @@ directions with all others.
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -52,6 +53,7 @@ def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
     -----
     At most 20,000 rows are looked at.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     K, n = frame.n_dimensions, rows.X.shape[0]
@@ -59,17 +61,20 @@ def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
     Z = to_numpy(frame.inputs(dense(rows.take(index))[0]))
     regressors = 1 + K + K * (K + 1) // 2
     least = max(_ROWS_A_DIMENSION * K, _ROWS_A_REGRESSOR * regressors)
-    best, best_bic = None, GaussianMixture(1, random_state=seed).fit(Z).bic(Z)
-    for n_components in range(2, _MOST_COMPONENTS + 1):
+    best, best_bic = None, np.inf
+    for n_components in range(1, _MOST_COMPONENTS + 1):
         if n_components * least > n:
             break
-        mixture = GaussianMixture(n_components, random_state=seed, reg_covar=1e-4).fit(Z)
+        mixture = GaussianMixture(n_components, random_state=seed, reg_covar=1e-4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # BIC judges what came of it
+            mixture.fit(Z)
         if mixture.weights_.min() * n < least:
             break
         bic = mixture.bic(Z)
         if bic < best_bic:
             best, best_bic = mixture, bic
-    return best
+    return best if best is not None and best.n_components > 1 else None
 
 
 def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> LowMoments:

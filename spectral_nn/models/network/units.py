@@ -14,12 +14,12 @@ from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
 from spectral_nn.moments.additive import Additive
-from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, dense
 
 __all__ = [
     "HiddenMoments",
     "fit_second_layer",
-    "flip_units",
+    "flipped_units",
     "hidden_moments",
     "read_units_on_data",
     "weakest_units",
@@ -27,19 +27,23 @@ __all__ = [
 
 _RIDGE = 1e-6  # of the features' mean square
 _KNOTS = 8
-_REFLECTS = {"relu": 1.0, "softplus": 1.0}  # sigma(t) - sigma(-t) = t
+_REFLECTS = {"relu", "softplus"}  # sigma(t) - sigma(-t) = t
 
 
 @dataclass(frozen=True, eq=False)
 class HiddenMoments(Additive):
-    """``gram`` (F, F) and ``cross`` (F, q) of 1, the inputs (if asked for) and hidden values."""
+    """``gram`` (F, F) and ``cross`` (F, q) of 1, inputs (if asked for) and hidden values."""
 
     gram: NDArray
     cross: NDArray
 
 
 def hidden_moments(
-    rows: Rows, coef: NDArray, intercept: NDArray, activation: str, with_inputs: bool = False
+    rows: Rows,
+    coef: NDArray,
+    intercept: NDArray,
+    activation: str,
+    frame: Frame | None = None,
 ) -> HiddenMoments:
     """Normal equations of a chunk for the layer above hidden units.
 
@@ -48,7 +52,7 @@ def hidden_moments(
     rows : table.
     coef, intercept : (d, k) and (k,) of the hidden layer.
     activation : a name in `ACTIVATIONS`.
-    with_inputs : whether the layer above sees the inputs, too.
+    frame : whose inputs the layer above sees, too; None for none.
 
     Notes
     -----
@@ -57,11 +61,9 @@ def hidden_moments(
     X, _ = dense(rows)
     X, Y, weight = to_numpy(X), to_numpy(rows.Y), to_numpy(rows.weight)
     hidden = ACTIVATIONS[activation].value(X @ coef + intercept)
-    parts = (
-        [np.ones((X.shape[0], 1)), X, hidden]
-        if with_inputs
-        else [np.ones_like(hidden[:, :1]), hidden]
-    )
+    parts = [np.ones_like(hidden[:, :1]), hidden]
+    if frame is not None:
+        parts.insert(1, to_numpy(frame.inputs(X)))
     features = np.concatenate(parts, axis=1)
     weighted = features * weight[:, None]
     return HiddenMoments(weighted.T @ features, weighted.T @ Y)
@@ -123,10 +125,8 @@ def weakest_units(moments: HiddenMoments, n_inputs: int, n_drop: int) -> tuple[N
     return kept[fixed:] - fixed, solved
 
 
-def flip_units(
-    coef: NDArray, intercept: NDArray, activation: str, skip: NDArray, above: NDArray
-) -> tuple[NDArray, NDArray, int]:
-    r"""Turn units round so that a linear function of the inputs is absorbed.
+def flipped_units(coef: NDArray, activation: str, skip: NDArray, above: NDArray) -> NDArray:
+    r"""Find the units that look the wrong way, from the linear function that makes up for them.
 
     A ReLU that looks the wrong way is a poor optimum that gradients do not leave:
     :math:`\sigma(t) = \sigma(-t) + t`, so the fit is right up to a linear function.  Of the
@@ -136,23 +136,21 @@ def flip_units(
 
     Parameters
     ----------
-    coef, intercept : (d, k), (k,)
-    activation : nothing happens but for those with :math:`\sigma(t) - \sigma(-t) = t`.
+    coef : (d, k) weights of the units.
+    activation : all units are right but for those with :math:`\sigma(t) - \sigma(-t) = t`.
     skip : (d, q) coefficients of the inputs.
     above : (k, q) coefficients of the units.
 
     Returns
     -------
-    coef, intercept : turned.
-    n_flipped : int
+    sign : (k,), -1 for units to be turned round.
     """
-    if activation not in _REFLECTS:
-        return coef, intercept, 0
     k = coef.shape[1]
+    if activation not in _REFLECTS:
+        return np.ones(k)
     explained = np.einsum("dj,jq->dqj", coef, above).reshape(-1, k)
     share = np.linalg.lstsq(explained, skip.reshape(-1), rcond=1e-8)[0]
-    sign = np.where(share < -0.5, -1.0, 1.0)
-    return coef * sign, intercept * sign, int((sign < 0).sum())
+    return np.where(share < -0.5, -1.0, 1.0)
 
 
 def read_units_on_data(

@@ -115,8 +115,7 @@ class Evidence:
             kurtosis = float(self.seen.kurtosis.max(initial=0.0))
             doubts.append(
                 f"{self.heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f}) and "
-                f"{self.discrete} hold few values, for which no score model is reliable; cubic "
-                "regression and the race take over"
+                f"{self.discrete} hold few values, for which no model of the inputs is reliable"
             )
         if doubts:
             warnings.warn(
@@ -188,8 +187,8 @@ def gather(
 
 
 def _count_discrete(rows: Rows, frame: Frame) -> int:
-    """How many columns show very few values among the first 1,000 rows."""
-    X = to_numpy(dense(rows.take(np.arange(min(1000, rows.X.shape[0]))))[0])[:, frame.kept]
+    """How many columns show very few values among 1,000 rows."""
+    X = to_numpy(dense(rows.sample(1000))[0])[:, frame.kept]
     if X.shape[0] < 10 * _FEW_VALUES:
         return 0
     return sum(np.unique(column).size <= _FEW_VALUES for column in X.T)

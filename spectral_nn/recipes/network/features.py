@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.execute.runner import runner
+from spectral_nn.execute.runner import runner, total
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
-from spectral_nn.moments.rows import Frame
+from spectral_nn.moments.rows import ColumnMoments, Frame, column_moments
 from spectral_nn.recipes.network.evidence import Evidence, gather
-from spectral_nn.recipes.network.starts import as_rows, find_directions
+from spectral_nn.recipes.network.starts import as_rows, find_directions, warn_of_doubt
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
@@ -79,7 +79,7 @@ def directions(
         evidence = gather(rows, n_components, rng, run)
         evidence.warn(X.shape[1])
         factors, moments, kind = find_directions(rows, evidence, input_model, rng, run)
-    return _named(factors, moments.frame, evidence, {"input_model": kind})
+    return _named(factors, moments.frame, evidence, evidence.seen.columns, {"input_model": kind})
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +89,12 @@ class Stream:
     Attributes
     ----------
     evidence : of the first instalment, whose K dimensions all others are seen in.
+    columns : of all of them.
     sums : moments of all of them.
     """
 
     evidence: Evidence
+    columns: ColumnMoments
     sums: StreamMoments
 
 
@@ -131,8 +133,11 @@ def absorb(
             wide = max(n_components, _WIDE)
             evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
             evidence.warn(X.shape[1])
-            return Stream(evidence, stream_moments(rows, evidence.frame, run))
-        return Stream(seen.evidence, seen.sums + stream_moments(rows, seen.evidence.frame, run))
+            sums = stream_moments(rows, evidence.frame, run)
+            return Stream(evidence, evidence.seen.columns, sums)
+        columns = seen.columns + total(run, column_moments, rows.chunks())
+        sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
+        return Stream(seen.evidence, columns, sums)
 
 
 def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Directions:
@@ -145,11 +150,16 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
     moments = tensors_of_stream(seen.sums, seen.evidence.frame)
     factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
     notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
-    return _named(factors, moments.frame, seen.evidence, notes)
+    warn_of_doubt(factors)
+    return _named(factors, moments.frame, seen.evidence, seen.columns, notes)
 
 
 def _named(
-    factors: SharedFactors, frame: Frame, evidence: Evidence, notes: dict[str, Any]
+    factors: SharedFactors,
+    frame: Frame,
+    evidence: Evidence,
+    moments: ColumnMoments,
+    notes: dict[str, Any],
 ) -> Directions:
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
@@ -161,7 +171,7 @@ def _named(
     }
     return Directions(
         (coef / np.linalg.norm(coef, axis=0)).T,
-        evidence.seen.columns.mean[:columns],
+        moments.mean[:columns],
         evidence.singular_values,
         evidence.notes() | found | notes,
     )

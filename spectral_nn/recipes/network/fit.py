@@ -2,7 +2,8 @@
 
 1. With early stopping, hold out validation rows.
 2. Start: moments (raced against random draws), a random draw, or what the caller gives.
-3. L-BFGS on all rows or epochs of Adam, to convergence, or until the validation rows gain no more.
+3. Repair, of regressions by L-BFGS whose moments leave doubt and that may take 170 steps or more.
+4. L-BFGS on all rows or epochs of Adam, to convergence, or until the validation rows gain no more.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def fit_network(
             network, name, [], [], None if watch is None else [], 0, False, value, notes, state
         )
     if options.solver == "lbfgs":  # the race's steps count
-        options = replace(options, max_iter=max(options.max_iter - notes.get("race_steps", 0), 1))
+        options = replace(options, max_iter=options.max_iter - notes.get("race_steps", 0))
     refine = _by_lbfgs if options.solver == "lbfgs" else _by_adam
     if options.init == "tensor" and name != "given":
         network, options = _repaired(network, train, options, notes, rng, n_jobs, record)
@@ -211,6 +212,7 @@ class _Record:
 
     def __call__(self, step: int, loss: float, vector: NDArray) -> bool:
         """Take down one step; whether the validation rows have had enough."""
+        step = len(self.losses) + 1  # L-BFGS may have begun again
         _check_finite(loss, self.solver, step)
         self.losses.append(float(loss))
         self.seconds.append(time.perf_counter() - self.clock)
@@ -296,6 +298,8 @@ def _repaired(
     vector, _, _, _ = _by_lbfgs(objective, network, first, record, rng, None)
     network = unflatten(vector, network)
     left = options.max_iter - len(record.losses)
+    if record.watch is not None and record.watch.exhausted:
+        return network, replace(options, max_iter=0)
     if left < LEAST_STEPS:
         return network, replace(options, max_iter=left)
     rows = as_rows(train.X, train.Y, train.weight)
@@ -307,7 +311,8 @@ def _repaired(
             done = repair(network, rows, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
             network = done.network
             notes["repair"] = done.rounds
-            left = max(left - done.n_iter, 1)
+            notes["repair_steps"] = done.n_iter
+            left -= done.n_iter
     return _astype(network, train.X.dtype), replace(options, max_iter=left)
 
 

@@ -79,7 +79,8 @@ class NetworkFit:
     seconds : wall clock since the start of the fit, start included, at each entry of `loss_curve`.
     validation_scores : R^2 or accuracy on the validation rows after each step; None without early
         stopping.
-    n_iter : steps of L-BFGS or epochs of Adam; the length of `loss_curve`.
+    n_iter : steps of L-BFGS or epochs of Adam in the refinement; the length of `loss_curve`.  Steps
+        of the race and of repair, which count towards `max_iter`, are in the diagnostics.
     converged : whether the solver stopped by itself rather than at `max_iter`.
     loss : of the network as returned, on the training rows, penalty included; with Adam and no
         early stopping, the last entry of `loss_curve`.

@@ -43,7 +43,7 @@ class Start:
     kind : "gaussian", "mixture", "cubic", "score" or "random".
     network : what the race, if there was one, has made of it.
     factors : the decomposition it was read off; None for random draws.
-    loss : on the rows that judge.
+    loss : on the rows that judge; on all rows where there was no race.
     n_iter : steps of the race.
     """
 
@@ -99,7 +99,7 @@ def race(
     done, losses = [], []
     for start in starts:
         objective = Objective(train.X, train.Y, start.network, options.alpha, train.weight)
-        steps = min(_STEPS, options.max_iter)
+        steps = min(_STEPS, options.max_iter // 2)
         with np.errstate(all="ignore"):
             end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.tol)
             network = unflatten(end.x, start.network)

@@ -22,7 +22,7 @@ from spectral_nn.models.network.moments import (
 )
 from spectral_nn.models.network.units import (
     fit_second_layer,
-    flip_units,
+    flipped_units,
     hidden_moments,
     weakest_units,
 )
@@ -93,7 +93,7 @@ def repair(
     network : one hidden layer, linear output.
     rows : training table.
     alpha : penalty.
-    budget : steps of L-BFGS that are left; rounds begin in the first 60 % of them.
+    budget : steps of L-BFGS that are left, which are not exceeded; rounds begin in the first 60 %.
     rng : draws starts of decompositions, and random units.
     run : who computes.
     on_step : told ("repair", round, loss).
@@ -115,6 +115,8 @@ def repair(
     while used < _SHARE * budget and len(rounds) < _MOST_ROUNDS and failures < 3:
         source = "random" if failures == 2 else "moments"
         growths = _GROWTHS + failures % 2
+        if used + _longest_round(growths) > budget:
+            break
         grown, grown_value, steps = _grow(network, value, rows, alpha, growths, source, rng, run)
         n_drop = grown.coefs[0].shape[1] - network.coefs[0].shape[1]
         pruned, pruned_value, more = _prune(grown, n_drop, rows, alpha, run)
@@ -127,6 +129,11 @@ def repair(
         if failures == 1 and residual_signal(network, rows, rng, run) <= 1:
             break
     return Repaired(network, used, rounds)
+
+
+def _longest_round(growths: int) -> int:
+    """Most steps of L-BFGS that a round takes."""
+    return growths * _GROWN_STEPS + (growths * _NEW_UNITS - 1) * _BETWEEN_STEPS + _PRUNED_STEPS
 
 
 def _climb(network: Network, rows: Rows, alpha: float, n_iter: int) -> tuple[Network, float, int]:
@@ -152,9 +159,10 @@ def _grow(
         if source == "moments":
             coef, intercept = _units_of_residuals(network, rows, rng, run)
         else:
-            coef = rng.standard_normal((rows.X.shape[1], _NEW_UNITS))
-            coef /= np.linalg.norm(coef, axis=0) * rows.X.std()
-            intercept = np.zeros(_NEW_UNITS)
+            frame = look(rows, run).frame
+            directions = rng.standard_normal((frame.n_dimensions, _NEW_UNITS))
+            directions /= np.linalg.norm(directions, axis=0)
+            coef, intercept = frame.pull_back(directions, rows.X.shape[1])
         network = fit_second_layer(
             rows,
             np.concatenate([network.coefs[0], coef], axis=1),
@@ -189,7 +197,9 @@ def _prune(
     network: Network, n_drop: int, rows: Rows, alpha: float, run: Runner
 ) -> tuple[Network, float, int]:
     """Take away the weakest units beside a linear skip, one by one; all move in between."""
-    d = rows.X.shape[1]
+    frame = look(rows, run).frame
+    # Where units look in the frame: its inputs are of unit variance, whatever those of X are.
+    d, back = frame.n_dimensions, np.linalg.pinv(frame.whitener) * frame.deviation
     used, value = 0, float("nan")
     for left in range(n_drop - 1, -1, -1):
         coef, intercept = network.coefs[0], network.intercepts[0]
@@ -198,14 +208,14 @@ def _prune(
             coef=coef,
             intercept=intercept,
             activation=network.activation,
-            with_inputs=True,
+            frame=frame,
         )
         kept, solved = weakest_units(total(run, passes, rows.chunks()), d, 1)
         skip, above = solved[1 : d + 1], solved[d + 1 :]
-        coef, intercept, _ = flip_units(
-            coef[:, kept], intercept[kept], network.activation, skip, above
+        sign = flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
+        network = fit_second_layer(
+            rows, coef[:, kept] * sign, intercept[kept] * sign, network.activation, run
         )
-        network = fit_second_layer(rows, coef, intercept, network.activation, run)
         steps = _BETWEEN_STEPS if left else _PRUNED_STEPS
         network, value, more = _climb(network, rows, alpha, steps)
         used += more

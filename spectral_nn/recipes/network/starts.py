@@ -30,6 +30,7 @@ from spectral_nn.recipes.network.evidence import Evidence, gather
 from spectral_nn.recipes.network.options import NetworkOptions
 from spectral_nn.recipes.network.race import OnStep, Start, finite_loss, race, random_starts
 from spectral_nn.refine.lbfgs import lbfgs
+from spectral_nn.results import RecoveryWarning
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "find_directions",
     "in_doubt",
     "make_start",
+    "warn_of_doubt",
 ]
 
 _AGREEMENT = 0.5
@@ -113,9 +115,9 @@ def make_start(
     width = options.hidden_layer_sizes
     with runner(n_jobs) as run:
         evidence = gather(rows, None if width == "auto" else width[0], rng, run)
+        evidence.warn(X.shape[1])
         if options.init == "nn-lift":
             return _textbook(rows, evidence, options, rng, run)
-        evidence.warn(X.shape[1])
         tell("moments", 0, float("nan"))
         moments = _moments(rows, evidence, options.input_model, rng, run)
         starts = []
@@ -127,7 +129,7 @@ def make_start(
     if options.max_iter > 0:
         starts += random_starts(rows, evidence.n_units, options, rng)
         starts = race(rows, starts, options, rng, tell)
-    elif len(starts) > 1:
+    else:
         losses = [mean_loss(start.network, X, Y, rows.weight) for start in starts]
         starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
         starts.sort(key=finite_loss)
@@ -138,9 +140,12 @@ def make_start(
 def find_directions(
     rows: Rows, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
 ) -> tuple[SharedFactors, NetworkMoments, str]:
-    """Decompose the moments of the first model of the inputs that applies; no unit is read."""
-    kind, tensors = _moments(rows, evidence, input_model, rng, run)[-1]
-    return _decompose(tensors, evidence, rng), tensors, kind
+    """Decompose moments; no unit is read, and "auto", without a race, is "gaussian"."""
+    model = "gaussian" if input_model == "auto" else input_model
+    kind, tensors = _moments(rows, evidence, model, rng, run)[0]
+    factors = _decompose(tensors, evidence, rng)
+    warn_of_doubt(factors)
+    return factors, tensors, kind
 
 
 def _decompose(
@@ -182,6 +187,14 @@ def _moments(
         cubic = cubic_moments(rows, plain, run)
         if cubic is not None:
             found.append(("cubic", cubic))
+    if not found:
+        warnings.warn(
+            f"input_model={input_model!r} does not apply to {evidence.n_effective:.0f} rows in "
+            f"{evidence.frame.n_dimensions} dimensions (too few rows, too many dimensions, or one "
+            'component as good as several); "gaussian" takes its place.',
+            RecoveryWarning,
+            stacklevel=2,
+        )
     return found or [("gaussian", plain)]
 
 
@@ -198,8 +211,7 @@ def _read(
     if kind == "gaussian":
         sign, scale, bias = read_units(list(factors.weights), factors.variances, options.activation)
     else:
-        n = rows.X.shape[0]
-        part = rows.take(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp))
+        part = rows.sample(_SAMPLE)
         Z = to_numpy(moments.frame.inputs(dense(part)[0]))
         sign, scale, bias = read_units_on_data(
             Z @ U,
@@ -221,11 +233,25 @@ def _textbook(
     from spectral_nn.models.network.lift import lift
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 
-    score = options.input_model
+    score, k, d = options.input_model, evidence.n_units, rows.X.shape[1]
+    if score == "cubic":
+        raise ValueError(
+            "input_model='cubic' is no score function, which init='nn-lift' needs. Use 'gaussian', "
+            "'mixture', or a callable."
+        )
+    if k > d:
+        raise ValueError(
+            f"hidden_layer_sizes={k} is more than the {d} columns of X, and init='nn-lift' finds "
+            f"orthogonal directions: {d} units at the most. Use fewer, or another init."
+        )
     if not callable(score):
-        n = rows.X.shape[0]
-        part = rows.take(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp))
-        sample = to_numpy(dense(part)[0])
+        if evidence.seen.frame.n_dimensions < d:
+            raise ValueError(
+                f"X has {d} columns that span {evidence.seen.frame.n_dimensions} dimensions only, "
+                "so that its density has no score, which init='nn-lift' needs. Leave out columns "
+                "that are constant or linear functions of others, or use another init."
+            )
+        sample = to_numpy(dense(rows.sample(_SAMPLE))[0])
         if score == "mixture":
             score = GaussianMixtureScore.fit(sample, rng=rng)
         else:
@@ -277,6 +303,20 @@ def _report(starts: list[Start]) -> dict[str, Any]:
     )
     factors = best.factors
     assert factors is not None
+    warn_of_doubt(factors)
+    return {
+        "init": "random" if winner.kind == "random" else "tensor",
+        "winner": winner.kind,
+        "starts": [(start.kind, start.loss) for start in starts],
+        "race_steps": winner.n_iter,
+        "cp_agreement": factors.agreement,
+        "cp_condition": factors.condition,
+        "cp_explained": factors.explained,
+    }
+
+
+def warn_of_doubt(factors: SharedFactors) -> None:
+    """Say where a decomposition is in doubt, with the figures."""
     doubts = []
     if factors.agreement < _AGREEMENT:
         doubts.append(
@@ -295,12 +335,3 @@ def _report(starts: list[Start]) -> dict[str, Any]:
             ConvergenceWarning,
             stacklevel=2,
         )
-    return {
-        "init": "random" if winner.kind == "random" else "tensor",
-        "winner": winner.kind,
-        "starts": [(start.kind, start.loss) for start in starts],
-        "race_steps": winner.n_iter,
-        "cp_agreement": factors.agreement,
-        "cp_condition": factors.condition,
-        "cp_explained": factors.explained,
-    }

@@ -14,12 +14,12 @@ from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.units import (
     fit_second_layer,
-    flip_units,
+    flipped_units,
     hidden_moments,
     read_units_on_data,
     weakest_units,
 )
-from spectral_nn.moments.rows import Rows
+from spectral_nn.moments.rows import Frame, Rows
 
 RUN = SerialRunner()
 
@@ -41,10 +41,17 @@ def loss(features, Y, weight):
     return float((weight[:, None] * (Y - features @ solved) ** 2).sum())
 
 
+def as_they_are(d):
+    """The frame in which inputs are what they are, up to 400."""
+    zeros, hundreds = np.zeros(d), np.full(d, 100.0)
+    return Frame(np.arange(d), zeros, hundreds, zeros, 100 * np.eye(d), np.zeros(1), np.eye(1))
+
+
 @pytest.mark.parametrize("with_inputs", [False, True])
 def test_moments_by_hand(rng, with_inputs):
     rows, (coef, intercept) = table(rng), layer(rng)
-    found = hidden_moments(rows, coef, intercept, "tanh", with_inputs)
+    frame = as_they_are(rows.X.shape[1]) if with_inputs else None
+    found = hidden_moments(rows, coef, intercept, "tanh", frame)
     hidden = np.tanh(rows.X @ coef + intercept)
     parts = [np.ones((80, 1)), rows.X, hidden] if with_inputs else [np.ones((80, 1)), hidden]
     features = np.concatenate(parts, axis=1)
@@ -64,12 +71,13 @@ def test_chunks_add_up_to_one_shot(seed, cuts, as_sparse):
     rows, (coef, intercept) = table(rng), layer(rng)
     edges = [0, *sorted(cuts), 80]
     parts = rows._replace(X=sparse.csr_array(rows.X)) if as_sparse else rows
+    frame = as_they_are(rows.X.shape[1])
     sums = [
-        hidden_moments(parts.take(np.arange(a, b)), coef, intercept, "relu", True)
+        hidden_moments(parts.take(np.arange(a, b)), coef, intercept, "relu", frame)
         for a, b in pairwise(edges)
         if a < b
     ]
-    found, expected = sum(sums[1:], sums[0]), hidden_moments(rows, coef, intercept, "relu", True)
+    found, expected = sum(sums[1:], sums[0]), hidden_moments(rows, coef, intercept, "relu", frame)
     assert_allclose(found.gram, expected.gram, rtol=0, atol=1e-12 * expected.gram.max())
     scale = np.abs(expected.cross).max()
     assert_allclose(found.cross, expected.cross, rtol=0, atol=1e-12 * scale)
@@ -128,7 +136,8 @@ def test_the_weakest_unit_is_that_of_refits(rng, with_inputs):
         rows, (coef, intercept) = table(rng, n=200), layer(rng, k=k)
         hidden = np.maximum(rows.X @ coef + intercept, 0)
         fixed = [np.ones((200, 1)), rows.X] if with_inputs else [np.ones((200, 1))]
-        moments = hidden_moments(rows, coef, intercept, "relu", with_inputs)
+        frame = as_they_are(d) if with_inputs else None
+        moments = hidden_moments(rows, coef, intercept, "relu", frame)
         kept, coefficients = weakest_units(moments, d if with_inputs else 0, 3)
         expected = list(range(k))
         for _ in range(3):
@@ -169,26 +178,19 @@ def test_units_turned_round_are_turned_back(rng, activation, q):
     for turned in [patterns[i] for i in rng.choice(len(patterns), 6, replace=False)] + [()]:
         sign = np.ones(k)
         sign[list(turned)] = -1
-        moments = hidden_moments(rows, W * sign, b * sign, activation, True)
+        moments = hidden_moments(rows, W * sign, b * sign, activation, as_they_are(d))
         kept, solved = weakest_units(moments, d, 0)
         assert len(kept) == k
-        coef, intercept, n_flipped = flip_units(
-            W * sign, b * sign, activation, solved[1 : d + 1], solved[d + 1 :]
-        )
-        assert n_flipped == len(turned)
-        assert_allclose(coef, W)
-        assert_allclose(intercept, b)
-        found = fit_second_layer(rows, coef, intercept, activation, RUN)
+        back = flipped_units(W * sign, activation, solved[1 : d + 1], solved[d + 1 :])
+        assert_allclose(back, sign)
+        found = fit_second_layer(rows, W * sign * back, b * sign * back, activation, RUN)
         assert_allclose(found.predict(X), rows.Y, atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "logistic", "erf", "squared_relu"])
 def test_units_that_do_not_reflect_are_left_alone(rng, activation):
-    coef, intercept = layer(rng)
-    out = flip_units(coef, intercept, activation, coef[:, :1], np.ones((5, 1)))
-    assert out[0] is coef
-    assert out[1] is intercept
-    assert out[2] == 0
+    coef, _ = layer(rng)
+    assert_allclose(flipped_units(coef, activation, coef[:, :1], np.ones((5, 1))), 1)
 
 
 @pytest.mark.parametrize("inputs", ["gaussian", "uniform", "mixture"])
