@@ -133,8 +133,9 @@ class BaseNetwork(BaseEstimator):
         y : array, shape (n,) or (n, q)
             Numbers for regression; labels, or a table of 0 and 1 (multilabel), to classify.
         sample_weight : array, shape (n,), optional
-            A weight of two is a row that is there twice, up to the draws of batches and of
-            validation rows; a weight of zero is a row that is not there.
+            A weight of two is a row that is there twice, up to what is drawn by row: batches,
+            validation rows, and with moments the rows of the race and of the noise level.  A
+            weight of zero is a row that is not there.
 
         Returns
         -------

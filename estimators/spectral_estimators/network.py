@@ -72,8 +72,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Steps or epochs without a gain of ``tol`` that end the fit.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts.  "nn-lift": the textbook algorithm [1]_, for
-        comparison.  "random": plain backpropagation from a random draw, as scikit-learn does it.
+        against random starts; and, with L-BFGS, repaired: where rows are fewer than
+        5 d k² or decompositions disagree, and ``max_iter`` allows 185 steps, units that stand in a
+        poor optimum are replaced.  "nn-lift": the textbook algorithm [1]_, for comparison.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X; a callable is a score function of your own.
     n_jobs : int, optional
@@ -98,7 +100,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     validation_scores_, best_validation_score_ : list of float and float, or None
         R² on the held-out rows.
     n_iter_, t_ : int
-        Steps or epochs of the last call; rows seen in all.
+        Steps or epochs of refinement in the last call (those of the race and of repair, which count
+        towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
     n_components_ : int
         k, the width of the first hidden layer.
     n_layers_, n_outputs_ : int
@@ -126,8 +129,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed
     ``fit`` leaves the estimator as it was.
 
-    **Cost.**  4 n d k flops a step, for one output.  The moment passes take O(n d² k) once, and
-    memory d² whatever n is.
+    **Cost.**  4 n d k flops a step, for one output.  The moment passes take
+    O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
 
     References
     ----------
@@ -258,8 +261,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         Steps or epochs without a gain of ``tol`` that end the fit.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts.  "nn-lift": the textbook algorithm [1]_, for
-        comparison.  "random": plain backpropagation from a random draw, as scikit-learn does it.
+        against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X; a callable is a score function of your own.
     n_jobs : int, optional
@@ -286,7 +289,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     validation_scores_, best_validation_score_ : list of float and float, or None
         Accuracy on the held-out rows.
     n_iter_, t_ : int
-        Steps or epochs of the last call; rows seen in all.
+        Steps or epochs of refinement in the last call (those of the race and of repair, which count
+        towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
     n_components_ : int
         k, the width of the first hidden layer.
     n_layers_, n_outputs_ : int
@@ -313,8 +317,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     than two classes too.  A target of one class is an error.  A failed ``fit`` leaves the estimator
     as it was.
 
-    **Cost.**  4 n d k flops a step, for one output.  The moment passes take O(n d² k) once, and
-    memory d² whatever n is.
+    **Cost.**  4 n d k flops a step, for one output.  The moment passes take
+    O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
 
     References
     ----------

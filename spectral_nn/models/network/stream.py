@@ -99,7 +99,7 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
 
     Notes
     -----
-    O(K^10 / 96) up to twelve dimensions, independent of n.
+    O(K^6 / 8), independent of n.
     """
     K, weight = frame.n_dimensions, float(sums.weight)
     gram, low = to_numpy(sums.gram) / weight, to_numpy(sums.low) / weight

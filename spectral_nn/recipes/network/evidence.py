@@ -155,7 +155,7 @@ def gather(
 
     Notes
     -----
-    Six passes; O(n d^2 + n d K^2).
+    Five passes, and three over at most 20,000 rows for the noise; O(n d^2 + n d K^2).
     """
     seen = look(rows, run)
     if seen.frame.n_dimensions == 0:

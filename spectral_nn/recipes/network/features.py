@@ -72,7 +72,7 @@ def directions(
 
     Notes
     -----
-    Eight passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
+    Seven passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
     """
     rows = as_rows(X, Y, sample_weight)
     with runner(n_jobs) as run:
