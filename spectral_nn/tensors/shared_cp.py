@@ -122,7 +122,7 @@ def shared_cp(
     from scipy.optimize import minimize
 
     scale = _check(tensors)
-    scaled = [T / scale for T in tensors]
+    scaled = [np.ascontiguousarray(T) / scale for T in tensors]
     slices = np.concatenate([_slices(T, rng) for T in scaled if T.ndim > 2])
     thorough = thorough and n_components <= tensors[0].shape[0]
     ends: list[tuple[float, NDArray]] = []
@@ -190,7 +190,7 @@ def contract_all_but_one(T: NDArray, U: NDArray) -> NDArray:
     k = U.shape[1]
     if T.ndim == 2:
         return np.broadcast_to(T, (k, *T.shape))
-    rest = np.tensordot(U, T, axes=(0, 0))
+    rest = (U.T @ T.reshape(T.shape[0], -1)).reshape(k, *T.shape[1:])
     while rest.ndim > 3:
         shape = rest.shape
         rest = U.T[:, None, :] @ rest.reshape(k, shape[1], -1)
