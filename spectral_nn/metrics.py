@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -166,6 +165,9 @@ def direction_angles(
     >>> direction_angles([[0.0, -2.0], [1.0, 0.0]], np.eye(2), signed=True).round(9).tolist()
     [90.0, 90.0]
     """
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import linear_sum_assignment
+
     learned, true = (np.asarray(to_numpy(x), dtype=np.float64) for x in (W, W_true))
     if learned.ndim != 2 or true.ndim != 2 or learned.shape[0] != true.shape[0]:
         raise ValueError(

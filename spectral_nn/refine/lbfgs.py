@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
 
 from spectral_nn.arrays import Array, to_numpy
 
@@ -85,13 +85,16 @@ def lbfgs(
     >>> found.converged, found.value < 1e-12
     (True, True)
     """
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import minimize
+
     x = np.array(to_numpy(start), dtype=np.float64)
     if max_iter < 1:
         return Minimum(x, float(objective(x)[0]), [], 0, False, "no iteration was asked for")
     history: list[float] = []
     stopped = ""
 
-    def callback(intermediate_result: OptimizeResult) -> None:
+    def callback(intermediate_result: Any) -> None:
         nonlocal stopped
         value = float(intermediate_result.fun)
         history.append(value)

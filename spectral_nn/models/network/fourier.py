@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.optimize import least_squares
 
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
@@ -303,6 +302,9 @@ def _solve(v: Floats, spline: Any, start: Floats) -> Floats:
 
     inside = np.clip(start, -0.99 * _REACH, 0.99 * _REACH)
     scale = float(np.linalg.norm(v)) or 1.0
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import least_squares
+
     found = least_squares(
         lambda shifts: residual(shifts) / scale, inside, bounds=(-_REACH, _REACH), max_nfev=100
     )
