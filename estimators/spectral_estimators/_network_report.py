@@ -19,7 +19,7 @@ _LINES = {
     "n_effective": "rows",
     "n_needed": "rows needed",
     "starts": "starts raced",
-    "winner": "winner of the race",
+    "winner": "its model of the inputs",
 }
 _MOST = 12  # entries of an array that a line shows
 

@@ -77,7 +77,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         poor optimum are replaced.  "nn-lift": the textbook algorithm [1]_, for comparison.
         "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
-        What the moments assume of the rows of X; a callable is a score function of your own.
+        What the moments assume of the rows of X.  A callable is a score function of your own:
+        called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
+        with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
     n_jobs : int, optional
         Worker processes for the passes over moments, as joblib means it; the result does not
         depend on it.
@@ -264,7 +266,9 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
         "random": plain backpropagation from a random draw, as scikit-learn does it.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
-        What the moments assume of the rows of X; a callable is a score function of your own.
+        What the moments assume of the rows of X.  A callable is a score function of your own:
+        called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
+        with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
     n_jobs : int, optional
         Worker processes for the passes over moments, as joblib means it; the result does not
         depend on it.

@@ -55,7 +55,9 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         What y holds.  "auto": classes, if y holds strings, booleans, or at most 20 distinct whole
         numbers of an integer type; else numbers.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
-        What the moments assume of the rows of X; a callable is a score function of your own.
+        What the moments assume of the rows of X.  A callable is a score function of your own:
+        called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
+        with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
     random_state : int, RandomState or None
         Equal seeds give equal directions, whatever ``n_jobs``.
     n_jobs : int, optional
@@ -76,8 +78,9 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Notes
     -----
-    Directions are lines: their signs, and their order, mean nothing.  The scale of the columns of X
-    matters to ``transform`` only; the moments are taken of whitened data.
+    Directions are lines: their signs mean nothing; the loudest come first.  The moments are taken
+    of whitened data, so that the scale of the columns of X matters to ``transform`` only.  The
+    projections keep it, and some may be small: scale them before a penalised model.
 
     O(n d^2 + n d k^2 + n k^4 / 2) time, a handful of passes; memory d^2 + k^4 an output, whatever n
     is.  ``input_model="auto"`` is "gaussian" here, where no race can decide.
@@ -172,8 +175,9 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Sums over the rows are kept, not the rows, and sums add up: beyond the first call, which
         settles how rows are centred, whitened and projected, it does not matter in how many parts
-        the data come.  Let the first call see a fair sample of 5 d k rows or more.  The inputs are
-        taken to be Gaussian, whatever ``input_model`` says.
+        the data come.  Let the first call see a fair sample, of 5 d k² rows or more: beyond twelve
+        columns, what it misses is not seen by later calls.  The inputs are taken to be Gaussian,
+        whatever ``input_model`` says.
 
         Parameters
         ----------

@@ -555,7 +555,7 @@ class TestSaidOutLoud:
         X, _, teacher = planted(0, 6, 2, 5000)
         X[:, 2:4] = np.sign(X[:, 2:4])
         found, messages = doubts(X, teacher.predict(X), 2, max_iter=3)
-        assert "2 hold few values" in self.recovery(messages)
+        assert "2 columns of X hold few values" in self.recovery(messages)
         assert "cubic" in {kind for kind, _ in found.diagnostics["starts"]}
 
     def test_constant_columns(self):

@@ -113,10 +113,14 @@ class Evidence:
             )
         if self.heavy or self.discrete:
             kurtosis = float(self.seen.kurtosis.max(initial=0.0))
-            doubts.append(
-                f"{self.heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f}) and "
-                f"{self.discrete} hold few values, for which no model of the inputs is reliable"
-            )
+            kinds = []
+            if self.heavy:
+                kinds.append(
+                    f"{self.heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f})"
+                )
+            if self.discrete:
+                kinds.append(f"{self.discrete} columns of X hold few values")
+            doubts.append(" and ".join(kinds) + ", for which no model of the inputs is reliable")
         if doubts:
             warnings.warn(
                 "The moments give a start, not a recovery of weights: " + "; ".join(doubts) + ".",

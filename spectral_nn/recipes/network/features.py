@@ -114,7 +114,7 @@ def absorb(
     ----------
     X, Y, n_components, n_jobs, sample_weight : as in `directions`.
     seen : what earlier calls returned; None for the first batch, which settles the centre, the
-        whitening and the K dimensions, so it should be a fair sample of ``5 d k`` rows or more.
+        whitening and the K dimensions, so it should be a fair sample of ``5 d k^2`` rows or more.
     rng : draws the noise that the spectrum of the first batch is compared with.
 
     Warns

@@ -189,8 +189,9 @@ def _moments(
             found.append(("cubic", cubic))
     if not found:
         warnings.warn(
-            f"input_model={input_model!r} does not apply to {evidence.n_effective:.0f} rows in "
-            f"{evidence.frame.n_dimensions} dimensions (too few rows, too many dimensions, or one "
+            f"input_model={input_model!r} does not apply to {evidence.n_effective:.0f} rows in the "
+            f"{evidence.frame.n_dimensions} dimensions that the outputs depend on most (too few rows "
+            "for them, or one "
             'component as good as several); "gaussian" takes its place.',
             RecoveryWarning,
             stacklevel=2,
@@ -331,7 +332,7 @@ def warn_of_doubt(factors: SharedFactors) -> None:
     if doubts:
         warnings.warn(
             f"The decomposition is in doubt: {'; '.join(doubts)}. More rows or fewer units make it "
-            "sharper.",
+            "sharper, if the data follow such a network at all.",
             ConvergenceWarning,
             stacklevel=2,
         )
