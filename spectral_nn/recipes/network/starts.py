@@ -190,9 +190,8 @@ def _moments(
     if not found:
         warnings.warn(
             f"input_model={input_model!r} does not apply to {evidence.n_effective:.0f} rows in the "
-            f"{evidence.frame.n_dimensions} dimensions that outputs depend on most (too few rows, or "
-            "one "
-            'component as good as several); "gaussian" takes its place.',
+            f"{evidence.frame.n_dimensions} dimensions that outputs depend on most (too few rows, "
+            'or one component as good as several); "gaussian" takes its place.',
             RecoveryWarning,
             stacklevel=2,
         )
