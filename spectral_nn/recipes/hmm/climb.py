@@ -10,13 +10,8 @@ from typing import Any
 from spectral_nn.execute.runner import SerialRunner, total
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise, relax
+from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult, em
-
-OnStep = Callable[[str, int, float], None]
-
-
-def silent(stage: str, step: int, value: float) -> None:
-    """Progress that nobody listens to."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,9 +31,10 @@ from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import fit_startprob
 from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
-from spectral_nn.recipes.hmm.climb import Climber, OnStep, silent
+from spectral_nn.recipes.hmm.climb import Climber
 from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
 from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts
+from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
 from spectral_nn.sequences import Sequences, SequenceStream
 

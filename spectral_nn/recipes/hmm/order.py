@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.recursions import log_likelihoods
-from spectral_nn.recipes.hmm.climb import OnStep, silent
 from spectral_nn.recipes.hmm.fit import fit_hmm
 from spectral_nn.recipes.hmm.options import HMMOptions
+from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.sequences import Sequences, SequenceStream, blocks
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)

@@ -12,7 +12,7 @@ from spectral_nn.execute.runner import runner, total
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.rows import ColumnMoments, Frame, column_moments
 from spectral_nn.recipes.network.evidence import Evidence, gather
-from spectral_nn.recipes.network.starts import as_rows, find_directions, warn_of_doubt
+from spectral_nn.recipes.network.starts import as_rows, figures_of, find_directions, warn_of_doubt
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
@@ -164,14 +164,9 @@ def _named(
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
     coef, _ = frame.pull_back(factors.directions, columns)
-    found = {
-        "cp_agreement": factors.agreement,
-        "cp_condition": factors.condition,
-        "cp_explained": factors.explained,
-    }
     return Directions(
         (coef / np.linalg.norm(coef, axis=0)).T,
         moments.mean[:columns],
         evidence.singular_values,
-        evidence.notes() | found | notes,
+        evidence.notes() | figures_of(factors) | notes,
     )

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,13 +23,13 @@ from spectral_nn.models.network.dense import (
     random_network,
     unflatten,
 )
+from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
 from spectral_nn.refine.adam import AdamState, adam
 from spectral_nn.refine.lbfgs import lbfgs
 
-__all__ = ["NetworkFit", "NetworkOptions", "OnStep", "fit_network", "start_network"]
+__all__ = ["NetworkFit", "NetworkOptions", "fit_network", "start_network"]
 
-OnStep = Callable[[str, int, float], None]
 _LEAST_VALIDATION = 2  # rows: R^2 of one row is not defined
 
 
@@ -307,7 +306,7 @@ def _repaired(
         signal = residual_signal(network, rows, rng, run)
         notes["residual_signal"] = signal
         if signal > 1:
-            tell = record.on_step or (lambda *_: None)
+            tell = record.on_step or silent
             done = repair(network, rows, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
             network = done.network
             notes["repair"] = done.rounds

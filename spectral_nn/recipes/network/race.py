@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,13 +17,12 @@ from spectral_nn.models.network.dense import (
     unflatten,
 )
 from spectral_nn.moments.rows import Rows
+from spectral_nn.recipes.listening import OnStep
 from spectral_nn.recipes.network.options import NetworkOptions
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import SharedFactors
 
-__all__ = ["OnStep", "Start", "finite_loss", "race", "random_starts"]
-
-OnStep = Callable[[str, int, float], None]
+__all__ = ["Start", "finite_loss", "race", "random_starts"]
 
 _STEPS = 15
 _ROWS = 2**14

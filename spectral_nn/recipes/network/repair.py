@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,12 +26,11 @@ from spectral_nn.models.network.units import (
     weakest_units,
 )
 from spectral_nn.moments.rows import Rows
+from spectral_nn.recipes.listening import OnStep
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import shared_cp
 
 __all__ = ["FIRST_STEPS", "LEAST_STEPS", "Repaired", "repair", "residual_signal"]
-
-OnStep = Callable[[str, int, float], None]
 
 FIRST_STEPS = 40  # of L-BFGS before the residuals are looked at, where rows are few
 LEAST_STEPS = 130  # left then, which a round takes

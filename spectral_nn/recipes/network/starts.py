@@ -26,9 +26,10 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.evidence import Evidence, gather
 from spectral_nn.recipes.network.options import NetworkOptions
-from spectral_nn.recipes.network.race import OnStep, Start, finite_loss, race, random_starts
+from spectral_nn.recipes.network.race import Start, finite_loss, race, random_starts
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
@@ -36,6 +37,7 @@ from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 __all__ = [
     "as_rows",
     "check_identifiable",
+    "figures_of",
     "find_directions",
     "in_doubt",
     "make_start",
@@ -111,7 +113,7 @@ def make_start(
     """
     check_identifiable(options.activation)
     rows = as_rows(X, Y, sample_weight)
-    tell = on_step or (lambda *_: None)
+    tell = on_step or silent
     width = options.hidden_layer_sizes
     with runner(n_jobs) as run:
         evidence = gather(rows, None if width == "auto" else width[0], rng, run)
@@ -309,6 +311,12 @@ def _report(starts: list[Start]) -> dict[str, Any]:
         "winner": winner.kind,
         "starts": [(start.kind, start.loss) for start in starts],
         "race_steps": winner.n_iter,
+    } | figures_of(factors)
+
+
+def figures_of(factors: SharedFactors) -> dict[str, float]:
+    """What diagnostics keep of a decomposition."""
+    return {
         "cp_agreement": factors.agreement,
         "cp_condition": factors.condition,
         "cp_explained": factors.explained,
