@@ -6,13 +6,15 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench notebooks
+.PHONY: help demo test lint bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       a text and planted networks, beside rivals: tables, pictures, two minutes"
 	@echo "make test       the whole test suite, with coverage"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
+	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
+	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
 	@echo "make notebooks  build and execute examples/*.ipynb from the scripts beside them"
 	@echo "PYTHON=python3.12 make test   picks the interpreter the environment is made with"
 
@@ -30,6 +32,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest --cov --cov-report=term
 
+test-gpu: $(STAMP)
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest tests/gpu
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +43,12 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+bench-scale: $(STAMP)
+	$(BIN)/python -m bench scale_same scale_speed scale_memory scale_memmap scale_costs scale_law
+
+bench-gpu: $(STAMP)
+	$(BIN)/python -m bench.gpu
 
 notebooks: $(STAMP)
 	for script in examples/plot_*.py; do \

@@ -21,6 +21,12 @@ PROBLEMS = (
     "network_zhong",
     "network_tabular",
     "network_lift",
+    "scale_same",
+    "scale_speed",
+    "scale_memory",
+    "scale_memmap",
+    "scale_costs",
+    "scale_law",
 )
 
 

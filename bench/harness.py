@@ -23,6 +23,8 @@ PACKAGES = (
     "scipy",
     "scikit-learn",
     "numba",
+    "joblib",
+    "distributed",
     "tensorly",
     "hmmlearn",
     "dynamax",
@@ -137,17 +139,30 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
         print(f"{row.claim:<{width}}  {bounds[0]:>10} {bounds[1]:>10} {figure:>12}  {verdict}")
 
 
-def main(run: Callable[[], Report]) -> NoReturn:
-    """Run one benchmark on one thread, and exit with the status of its report."""
-    confine_to_one_thread()
+def main(run: Callable[[], Report], cores: int = 1) -> NoReturn:
+    """Run one benchmark, one thread a worker, and exit with the status of its report.
+
+    Parameters
+    ----------
+    run : callable
+        Measures, and returns what it found.
+    cores : int
+        How many cores all workers of this benchmark share.
+    """
+    confine_to_one_thread(cores)
     sys.exit(run().finish())
 
 
-def confine_to_one_thread() -> None:
+def confine_to_one_thread(cores: int = 1) -> None:
     """Leave one thread to this process and its children, by every road there is.
 
     The pools of OpenMP, OpenBLAS, MKL, numba and XLA are limited to one thread, whether they are
     loaded already or not, and the process is bound to one core, which no other setting escapes.
+
+    Parameters
+    ----------
+    cores : int
+        Cores to be bound to; with more than one, each worker still has one thread.
     """
     for pool in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{pool}_NUM_THREADS"] = "1"
@@ -155,7 +170,7 @@ def confine_to_one_thread() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     threadpool_limits(limits=1)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
 
 
 def race(
@@ -214,7 +229,9 @@ def describe_machine() -> str:
     versions = ", ".join(
         f"{name} {_version(name)}" for name in ("numpy", "numba", "hmmlearn", "dynamax", "jax")
     )
-    return f"one thread of {cpu_model()}; Python {platform.python_version()}, {versions}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    used = "one thread" if cores == 1 else f"{cores} cores, one thread a worker,"
+    return f"{used} of {cpu_model()}; Python {platform.python_version()}, {versions}"
 
 
 def cpu_model() -> str:

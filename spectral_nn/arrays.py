@@ -8,13 +8,25 @@ the host between `to_numpy` and `from_numpy`.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import array_api_compat
 import numpy as np
 
-__all__ = ["Array", "erf", "from_numpy", "get_namespace", "to_numpy"]
+__all__ = [
+    "Array",
+    "add_at",
+    "clip",
+    "erf",
+    "from_numpy",
+    "get_namespace",
+    "is_foreign",
+    "require_one_device",
+    "to_numpy",
+    "where_it_lives",
+]
 
 Array: TypeAlias = Any
 """An array of any library that follows the array API standard."""
@@ -130,6 +142,130 @@ def erf(x: Array) -> Array:
     from scipy import special
 
     return from_numpy(special.erf(to_numpy(x)), like=x)
+
+
+def add_at(table: Array, index: Array, rows: Array) -> Array:
+    """Add rows to rows of a table, to the same one as often as the index says, which it lacks.
+
+    Parameters
+    ----------
+    table : array (D, K), real floating; it is written to where its library allows for it
+    index : integer array (n,), entries below D
+    rows : array (n, K) of the library and device of `table`
+
+    Returns
+    -------
+    table : array (D, K), ``table[index[i]] += rows[i]`` for all i, in the precision of `table`
+
+    Notes
+    -----
+    O(n K).  In place for NumPy, PyTorch and CuPy; by way of the host for any other library.  A GPU
+    adds in any order, so that the last bits change from run to run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.arrays import add_at
+    >>> add_at(np.zeros((2, 1)), np.asarray([1, 0, 1]), np.ones((3, 1))).ravel()
+    array([1., 2.])
+    """
+    if array_api_compat.is_torch_array(table):
+        return table.index_add_(0, index, rows.to(table.dtype))
+    if array_api_compat.is_cupy_array(table):
+        import cupy
+
+        cupy.add.at(table, index, rows)
+        return table
+    if not array_api_compat.is_numpy_array(table):
+        summed = add_at(np.array(to_numpy(table)), to_numpy(index), to_numpy(rows))
+        return from_numpy(summed, like=table)
+    np.add.at(table, index, rows)
+    return table
+
+
+def clip(x: Array, low: float | None = None, high: float | None = None) -> Array:
+    """Return the entries of `x`, those out of bounds replaced by the nearer bound.
+
+    Parameters
+    ----------
+    x : array (...), real
+    low, high : bounds; None for none
+
+    Returns
+    -------
+    x : array (...), of the same dtype; NaN stays
+
+    Notes
+    -----
+    The general wrapper of `array_api_compat` for CuPy looks the entries up by masks, which makes
+    the host wait for the device twice.
+    """
+    if array_api_compat.is_cupy_array(x):
+        return x.clip(low, high)
+    return get_namespace(x).clip(x, low, high)
+
+
+def is_foreign(x: Any) -> bool:
+    """Tell arrays of PyTorch, CuPy and the like from NumPy's, from dask's, and from what is none.
+
+    Parameters
+    ----------
+    x : anything
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(x, np.ndarray) or hasattr(x, "__dask_graph__"):
+        return False
+    return array_api_compat.is_array_api_obj(x)
+
+
+def where_it_lives(x: Array) -> str:
+    """Return library and device of an array in words, such as "cupy on cuda:0".
+
+    Parameters
+    ----------
+    x : array (...)
+
+    Returns
+    -------
+    str
+    """
+    device = array_api_compat.device(x)
+    if array_api_compat.is_cupy_array(x):
+        device = f"cuda:{device.id}"
+    elif _is_strict(x):
+        device = str(device).split("'")[1]
+    return f"{type(x).__module__.partition('.')[0]} on {device}"
+
+
+def require_one_device(**arrays: Array | None) -> None:
+    """Check that arrays are of one library and on one device.
+
+    Parameters
+    ----------
+    **arrays : arrays by the names that the user knows them by; None is passed over
+
+    Raises
+    ------
+    ValueError
+        Naming two that are not, and where they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.arrays import require_one_device
+    >>> require_one_device(X=np.ones((3, 2)), y=np.ones(3), sample_weight=None)
+    """
+    homes = {name: where_it_lives(x) for name, x in arrays.items() if x is not None}
+    for (first, here), (second, there) in pairwise(homes.items()):
+        if here != there:
+            raise ValueError(
+                f"{first} is an array of {here}, but {second} of {there}: arrays of one call have "
+                f"to be of one library and on one device. Move {second} to where {first} is, or "
+                "give all of them as NumPy arrays (and device='cuda' for a GPU)."
+            )
 
 
 def _is_strict(x: Array) -> bool:

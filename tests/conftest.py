@@ -1,6 +1,7 @@
 """Fixtures for every test: array namespaces and seeded randomness."""
 
 import importlib
+import logging
 import os
 
 # scikit-learn skips its array API checks silently unless this is set before scipy is imported.
@@ -26,3 +27,17 @@ def xp(request):
 def rng():
     """Random generator, the same one for every test."""
     return np.random.default_rng(20140801)
+
+
+@pytest.fixture(scope="session")
+def client():
+    """Client of a dask cluster of two worker processes on this machine, shared by all tests."""
+    distributed = pytest.importorskip("distributed", reason="dask is not installed")
+    cluster = distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        silence_logs=logging.CRITICAL,
+    )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client

@@ -3,7 +3,15 @@ import pickle
 import numpy as np
 import pytest
 
-from spectral_nn.arrays import from_numpy, get_namespace, to_numpy
+from spectral_nn.arrays import (
+    add_at,
+    clip,
+    from_numpy,
+    get_namespace,
+    require_one_device,
+    to_numpy,
+    where_it_lives,
+)
 from spectral_nn.results import Factors
 
 
@@ -63,6 +71,48 @@ def test_another_device_than_the_default_one():
     x = strict.asarray([1.0, 2.0], device=device)
     np.testing.assert_array_equal(to_numpy(x), [1, 2])
     assert from_numpy(np.ones(3), like=x).device == device
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_are_added_as_often_as_the_index_says(xp, rng, dtype):
+    index, rows = rng.integers(0, 4, 50), rng.standard_normal((50, 3)).astype(dtype)
+    expected = np.ones((5, 3))
+    np.add.at(expected, index, rows)
+    table = add_at(xp.ones((5, 3), dtype=xp.float64), xp.asarray(index), xp.asarray(rows))
+    assert table.dtype == xp.float64
+    np.testing.assert_allclose(to_numpy(table), expected, rtol=1e-12)
+
+
+def test_rows_are_added_on_another_device_than_the_default_one():
+    strict = pytest.importorskip("array_api_strict")
+    device = strict.Device("device1")
+    index = strict.asarray([1, 0, 1], device=device)
+    table = add_at(strict.zeros((2, 1), device=device), index, strict.ones((3, 1), device=device))
+    assert table.device == device
+    np.testing.assert_array_equal(to_numpy(table), [[1], [2]])
+
+
+def test_clip_keeps_dtype_and_nan(xp):
+    x = xp.asarray([-2.0, 0.5, 3.0, float("nan")], dtype=xp.float32)
+    assert clip(x, -1, 1).dtype == xp.float32
+    np.testing.assert_array_equal(to_numpy(clip(x, -1, 1)), [-1, 0.5, 1, np.nan])
+    np.testing.assert_array_equal(to_numpy(clip(x, high=1.0)), [-2, 0.5, 1, np.nan])
+
+
+def test_arrays_of_one_device_are_accepted(xp):
+    x = xp.ones(3)
+    assert where_it_lives(x).endswith(" on cpu") or "CPU_DEVICE" in where_it_lives(x)
+    require_one_device(X=x, y=xp.zeros(3), sample_weight=None)
+    require_one_device()
+
+
+def test_arrays_of_several_libraries_or_devices_are_named():
+    strict = pytest.importorskip("array_api_strict")
+    there = strict.ones(2, device=strict.Device("device1"))
+    with pytest.raises(ValueError, match="X is an array of numpy on cpu, but y of array_api_st"):
+        require_one_device(X=np.ones(2), y=there)
+    with pytest.raises(ValueError, match=r"y of array_api_strict on device1.*Move y to where X is"):
+        require_one_device(X=strict.ones(2), y=there)
 
 
 def test_to_numpy_copies_nothing_on_the_host():

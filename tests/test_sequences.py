@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from spectral_nn.sequences import Sequences, SequenceStream, blocks
+from spectral_nn.execute.runner import SerialRunner
+from spectral_nn.sequences import Cut, LazySequences, Sequences, SequenceStream, blocks
+from spectral_nn.sequences.cuts import frames
 
 ARRAYS = [np.array([3, 1, 4]), np.array([1]), np.array([5, 9])]
 
@@ -131,6 +133,43 @@ def test_blocks_partition_the_rows(lists, length, left, right):
     assert_array_equal(b.last, np.minimum(b.stop + right, s.offsets[b.sequence + 1]))
 
 
+@given(lists_of_arrays(), st.integers(1, 12), st.integers(0, 4), st.integers(1, 20), st.data())
+def test_windows_hold_the_blocks_of_the_whole(lists, length, halo, window, data):
+    s = Sequences.from_list([np.array(x) for x in lists])
+    whole = blocks(s, length, (halo, halo))
+    row = data.draw(st.integers(0, 100))
+    found = [frame.window() for frame in frames(s.offsets, Cut(length, (halo, halo), window), row)]
+    for i in range(1, 5):
+        moved = [w.blocks[i] + w.low for w in found]
+        assert_array_equal(np.concatenate(moved), whole[i])
+    begins = np.concatenate([w.begins for w in found])
+    assert_array_equal(begins, whole.first == s.offsets[whole.sequence])
+    for w in found:
+        assert len({(row + w.low + x) // window for x in w.blocks.start.tolist()}) == 1
+        assert (w.blocks.first.min(), w.blocks.last.max()) == (0, w.high - w.low)
+
+
+@given(lists_of_arrays(), st.integers(1, 12), st.integers(1, 20), st.integers(1, 30))
+def test_parts_do_not_depend_on_where_the_data_are(lists, length, window, chunk):
+    arrays = [np.array(x) for x in lists]
+    memory = Sequences.from_list(arrays)
+    chosen = Cut(length, (1, 1), window, chosen=lambda rows: rows % 3 != 1)
+    run = SerialRunner()
+
+    def rows(values, window):
+        ends = zip(window.blocks.first, window.blocks.last, window.begins, strict=True)
+        return [(values[a:b].tolist(), bool(begins)) for a, b, begins in ends]
+
+    def of(source):
+        return [x for part in run.map(list, source.parts(run, chosen, rows)) for x in part]
+
+    expected = of(memory)
+    assert of(SequenceStream(arrays, chunk_tokens=chunk)) == expected
+    lazy = LazySequences(memory.values, memory.lengths)
+    assert of(lazy) == expected
+    assert [x.tolist() for piece in lazy.pieces() for x in piece] == lists
+
+
 def test_blocks_need_a_length():
     with pytest.raises(ValueError, match="length"):
         blocks(Sequences.from_list(ARRAYS), 0)
@@ -146,9 +185,7 @@ def test_stream_gives_back_its_sequences(lists, chunk):
 
 
 def test_stream_encodes_pieces_and_refuses_spent_generators():
-    stream = SequenceStream(
-        iter(ARRAYS), encode=lambda s: Sequences(s.values + 1, s.offsets), chunk_tokens=3
-    )
+    stream = SequenceStream(iter(ARRAYS), encode=lambda values, place: values + 1, chunk_tokens=3)
     assert [p.values.tolist() for p in stream.pieces()] == [[4, 2, 5], [2, 6, 10]]
     with pytest.raises(ValueError, match="spent"):
         list(stream.pieces())

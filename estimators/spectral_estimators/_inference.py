@@ -8,22 +8,24 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host
+from spectral_estimators._hmm_parameters import checked_parameters
 from spectral_estimators._validation import (
-    checked_parameters,
     encoded,
     is_table,
     labels_and_lengths,
     read,
+    together,
 )
 from spectral_nn.models.hmm import recursions
-from spectral_nn.models.hmm.coding import emission_table, encode
+from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
-from spectral_nn.sequences import Sequences, SequenceStream
+from spectral_nn.sequences import Sequences
 
 _ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
 
 
-class HMMInference(BaseEstimator):
+class HMMInference(MovableMixin, BaseEstimator):
     """Exact inference: the base of an estimator that holds the three arrays of parameters.
 
     It needs ``n_components``, ``n_features``, ``algorithm``, ``random_state`` and ``missing`` from
@@ -68,7 +70,7 @@ class HMMInference(BaseEstimator):
         Parameters
         ----------
         X : list of arrays, Sequences, table (n, 1), 1-D array, or iterable of arrays
-            See `fit`.
+            See `fit`; of any library, and on disk, but not of dask.
         y : ignored
             Except that ``score(X, lengths)`` works as in hmmlearn, see `fit`.
         lengths : array of int, shape (m,), optional
@@ -84,7 +86,7 @@ class HMMInference(BaseEstimator):
         Exact, float64, O(n K^2), and never underflows.
         """
         if lengths is None and y is not None and is_table(X):
-            lengths = labels_and_lengths(X, y, None)[1]
+            lengths = labels_and_lengths(on_host(X), on_host(y), None)[1]
         return float(sum(part.sum() for part, _ in self._likelihoods(X, lengths)))
 
     def score_samples(self, X: Any, lengths: ArrayLike | None = None) -> tuple[float, Any]:
@@ -100,12 +102,12 @@ class HMMInference(BaseEstimator):
         posteriors : array, shape (n, K), or Sequences of such
             As `predict_proba`.
         """
-        parameters, codes = self._prepared(X, lengths)
+        parameters, codes, home = self._prepared(X, lengths)
         table = emission_table(parameters.emissionprob)
         posterior, log_likelihood = recursions.posteriors(
             parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
         )
-        return float(log_likelihood.sum()), _shaped_like(X, posterior, codes)
+        return float(log_likelihood.sum()), at_home(_shaped_like(X, posterior, codes), home)
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Probabilities of the states at every position given the whole sequence (smoothing).
@@ -150,16 +152,17 @@ class HMMInference(BaseEstimator):
         if algorithm not in ("viterbi", "map"):
             raise ValueError(f"algorithm must be 'viterbi' or 'map', got {algorithm!r}.")
         if algorithm == "map":
-            posterior = self.predict_proba(X, lengths)
+            home = home_of(X)
+            posterior = on_host(self.predict_proba(X, lengths))
             rows = posterior.values if isinstance(posterior, Sequences) else posterior
-            states = rows.argmax(axis=1)
-            return float(rows.max(axis=1).sum()), _shaped_like(X, states, posterior)
-        parameters, codes = self._prepared(X, lengths)
+            states = _shaped_like(X, rows.argmax(axis=1), posterior)
+            return float(rows.max(axis=1).sum()), at_home(states, home)
+        parameters, codes, home = self._prepared(X, lengths)
         table = emission_table(parameters.emissionprob)
         states, log_probability = recursions.viterbi(
             parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
         )
-        return float(log_probability.sum()), _shaped_like(X, states, codes)
+        return float(log_probability.sum()), at_home(_shaped_like(X, states, codes), home)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """States behind the observations, by the estimator's ``algorithm``.
@@ -198,7 +201,7 @@ class HMMInference(BaseEstimator):
         """
         state = self._next_state(X, lengths)
         following = state @ self._parameters().emissionprob
-        return following[0] if lengths is None and is_table(X) else following
+        return at_home(following[0] if lengths is None and is_table(X) else following, home_of(X))
 
     def sample(
         self,
@@ -302,20 +305,18 @@ class HMMInference(BaseEstimator):
             self.startprob_, self.transmat_, self.emissionprob_, self.n_components, self.n_features
         )
 
-    def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences]:
-        """Checked parameters, and X in memory as codes."""
-        parameters = self._parameters()
-        source = read(X, lengths)
-        if isinstance(source, SequenceStream):
-            source = Sequences.from_list(source.iterable)
-        codes = encode(source.values, parameters.n_symbols, self.missing)
-        return parameters, Sequences(codes, source.offsets)
+    def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences, Any]:
+        """Checked parameters, X in memory as codes, and where X came from."""
+        parameters, home = self._parameters(), home_of(X)
+        codes = encoded(read(on_host(X), on_host(lengths)), parameters.n_symbols, self.missing)
+        return parameters, together(codes), home
 
     def _likelihoods(self, X: Any, lengths: Any) -> Any:
         """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""
         parameters = self._parameters()
         table = emission_table(parameters.emissionprob)
-        for piece in encoded(read(X, lengths), parameters.n_symbols, self.missing).pieces():
+        source = read(on_host(X), on_host(lengths))
+        for piece in encoded(source, parameters.n_symbols, self.missing).pieces():
             part = recursions.log_likelihoods(
                 parameters.startprob, parameters.transmat, table, piece.values, piece.offsets
             )
@@ -325,7 +326,7 @@ class HMMInference(BaseEstimator):
         """Distributions (m, K) of the state after each prefix."""
         if lengths is None and is_table(X) and np.shape(X)[:1] == (0,):
             return self._parameters().startprob[None]
-        parameters, codes = self._prepared(X, lengths)
+        parameters, codes, _ = self._prepared(X, lengths)
         last, log_likelihood = recursions.filtered(
             parameters.startprob,
             parameters.transmat,

@@ -3,35 +3,40 @@
 import warnings
 from abc import abstractmethod
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_estimators._network_input import (
-    check_rows,
-    layer_sizes,
-    read_table,
-    read_xy,
-    row_weights,
-    told_names,
-)
+from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
+from spectral_estimators._network_input import check_rows, layer_sizes, read_table
 from spectral_estimators._network_report import ComponentsReport
 from spectral_estimators._progress import listener
+from spectral_estimators._reading import (
+    Encoder,
+    Given,
+    as_array,
+    check_columns,
+    check_foreign,
+    read_rows,
+    told_columns,
+)
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
     check_constraints,
     with_input_tags,
 )
+from spectral_estimators._tables import is_chunked, is_remote
 from spectral_estimators._validation import spawn_rng
+from spectral_nn.arrays import Array, is_foreign, require_one_device
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
-from spectral_nn.recipes.network.fit import fit_network, start_network
+from spectral_nn.recipes.network.fit import fit_table, start_table
 from spectral_nn.recipes.network.options import (
     INITS,
     INPUT_MODELS,
@@ -45,7 +50,7 @@ __all__ = ["BaseNetwork"]
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
 
-class BaseNetwork(BaseEstimator):
+class BaseNetwork(MovableMixin, BaseEstimator):
     """The common part of the network estimators."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -74,6 +79,7 @@ class BaseNetwork(BaseEstimator):
         "init": [StrOptions(set(INITS))],
         "input_model": [StrOptions(set(INPUT_MODELS)), callable],
         "n_jobs": [Integral, None],
+        "device": [str, None],
     }
 
     def __init__(
@@ -100,6 +106,7 @@ class BaseNetwork(BaseEstimator):
         init: str = "tensor",
         input_model: Any = "auto",
         n_jobs: int | None = None,
+        device: str | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -122,15 +129,20 @@ class BaseNetwork(BaseEstimator):
         self.init = init
         self.input_model = input_model
         self.n_jobs = n_jobs
+        self.device = device
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find a start, and refine it.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n, d)
-            float32 is computed in float32; anything else in float64.
-        y : array, shape (n,) or (n, q)
+        X : array or sparse matrix, shape (n, d); or what need not fit in memory
+            float32 is computed in float32; anything else in float64.  Arrays of PyTorch or CuPy
+            are computed where they live.  A zarr array, an HDF5 dataset or a large array mapped
+            into memory is read chunk by chunk in every pass; so is an iterable of tuples (X, y) or
+            (X, y, sample_weight) that can be walked again and again; of a dask array or frame, or
+            a list of delayed tuples, sums are taken where the chunks live.
+        y : array, shape (n,) or (n, q); left out where the chunks of X bring their own
             Numbers for regression; labels, or a table of 0 and 1 (multilabel), to classify.
         sample_weight : array, shape (n,), optional
             A weight of two is a row that is there twice, up to what is drawn by row: batches,
@@ -153,29 +165,24 @@ class BaseNetwork(BaseEstimator):
             If the solver stopped at ``max_iter``, or the moments do not carry the start.
         """
         check_constraints(self)
+        check_device(self)
         sizes = layer_sizes(self.hidden_layer_sizes, self.init)
         resume = self.warm_start and hasattr(self, "coefs_")
-        table, y = read_xy(self, X, y, resume=resume, numeric=self._numeric)
-        Y, settings = self._targets(y, table.dtype, resume=resume)
-        options = self._options(sizes, settings["out_activation_"])
-        start = self._resumed(options, Y) if resume else None
-        table, Y, weights = row_weights(sample_weight, table, Y)
-        if start is None and self.init != "random":
-            check_rows(table)
         rng = spawn_rng(self.random_state)
-        result = fit_network(
-            table,
-            Y,
-            options,
-            sample_weight=weights,
-            rng=rng,
-            n_jobs=self.n_jobs,
-            start=start,
-            on_step=listener(self.verbose),
-        )
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            given = self._given(X, y, sample_weight, run, resume=resume)
+            options = self._options(sizes, given.settings["out_activation_"])
+            result = fit_table(
+                given.rows,
+                options,
+                run=run,
+                rng=rng,
+                start=self._resumed(options, given) if resume else None,
+                on_step=listener(self.verbose),
+            )
         if not resume:
-            told_names(self, X)
-        self._assign(result, settings, rng, len(Y), resume=resume)
+            told_columns(self, given)
+        self._assign(result, given.settings, rng, given.rows.n_rows, resume=resume)
         if options.max_iter and not result.converged:
             unit = "steps of L-BFGS" if self.solver == "lbfgs" else "epochs of Adam"
             warnings.warn(
@@ -189,6 +196,7 @@ class BaseNetwork(BaseEstimator):
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """One epoch of Adam over a batch, after the start that the first batch makes."""
         check_constraints(self)
+        check_device(self)
         if self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: one batch has no validation "
@@ -196,31 +204,49 @@ class BaseNetwork(BaseEstimator):
             )
         sizes = layer_sizes(self.hidden_layer_sizes, self.init)
         resume = hasattr(self, "coefs_")
-        table, y = read_xy(self, X, y, resume=resume, numeric=self._numeric)
-        Y, settings = self._targets(y, table.dtype, resume=resume, batch=True, classes=classes)
-        options = self._options(sizes, settings["out_activation_"])
-        start = self._resumed(options, Y) if resume else None
-        table, Y, weights = row_weights(sample_weight, table, Y)
-        if start is None and self.init != "random":
-            check_rows(table)
+        if is_chunked(X):
+            raise ValueError(
+                "partial_fit takes one batch in memory, and X comes in chunks. Call partial_fit "
+                "for each of them, or fit with all."
+            )
         rng = self._rng if resume and hasattr(self, "_rng") else spawn_rng(self.random_state)
-        how: dict[str, Any] = {
-            "sample_weight": weights,
-            "rng": rng,
-            "n_jobs": self.n_jobs,
-            "on_step": listener(self.verbose),
-        }
-        notes: dict[str, Any] = {}
-        if start is None:
-            start, name, notes = start_network(table, Y, options, **how)
-            settings |= {"init_": name, "diagnostics_": notes}
-        epoch = replace(options, solver="adam", max_iter=1)
         state = getattr(self, "_solver_state", None) if resume else None
-        result = fit_network(table, Y, epoch, start=start, state=state, **how)
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            given = self._given(
+                X, y, sample_weight, run, resume=resume, batch=True, classes=classes
+            )
+            rows, settings = given.rows, given.settings
+            options = self._options(sizes, settings["out_activation_"])
+            epoch = replace(options, solver="adam", max_iter=1)
+            how: dict[str, Any] = {"run": run, "rng": rng, "on_step": listener(self.verbose)}
+            if resume:
+                start = self._resumed(options, given)
+            else:
+                start, name, notes = start_table(rows, options, **how)
+                settings |= {"init_": name, "diagnostics_": notes}
+            result = fit_table(rows, epoch, start=start, state=state, **how)
         if not resume:
-            told_names(self, X)
-        self._assign(result, settings, rng, len(Y), resume=resume)
+            told_columns(self, given)
+        self._assign(result, settings, rng, rows.n_rows, resume=resume)
         return self
+
+    def _given(
+        self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool, **how: Any
+    ) -> Given:
+        """What the user gave, checked."""
+        given = read_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            run,
+            resume=resume,
+            numeric=self._numeric,
+            targets=partial(self._targets, resume=resume, **how),
+        )
+        if not resume and self.init != "random":
+            check_rows(given.rows)
+        return given
 
     def components_report(self) -> ComponentsReport:
         """What the data say about the hidden units.
@@ -244,9 +270,9 @@ class BaseNetwork(BaseEstimator):
 
     @abstractmethod
     def _targets(
-        self, y: Any, dtype: Any, *, resume: bool, batch: bool = False, classes: Any = None
-    ) -> tuple[NDArray, dict[str, Any]]:
-        """Targets (n, q) for the core, and the attributes that go with them."""
+        self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
+    ) -> tuple[Encoder, dict[str, Any]]:
+        """How targets become columns for the core, and the attributes that go with them."""
 
     def _options(self, sizes: Any, output: str) -> NetworkOptions:
         """Gather the constructor's arguments for the recipe."""
@@ -271,7 +297,7 @@ class BaseNetwork(BaseEstimator):
             input_model=self.input_model,
         )
 
-    def _resumed(self, options: NetworkOptions, Y: NDArray) -> Network:
+    def _resumed(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.
 
         Raises
@@ -279,33 +305,40 @@ class BaseNetwork(BaseEstimator):
         ValueError
             Naming ``hidden_layer_sizes`` or ``y``.
         """
-        widths = tuple(np.asarray(intercept).size for intercept in self.intercepts_)
+        widths = tuple(len(intercept) for intercept in self.intercepts_)
         if options.hidden_layer_sizes not in ("auto", widths[:-1]):
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes}, but the fitted network that this "
                 f"call would go on from has {widths[:-1]}. Use a new estimator (clone) for another "
                 "width."
             )
-        if Y.shape[1] != widths[-1]:
+        if given.rows.n_outputs != widths[-1]:
             raise ValueError(
-                f"y has {Y.shape[1]} columns of targets, but the fitted network that this call "
-                f"would go on from has {widths[-1]} outputs."
+                f"y has {given.rows.n_outputs} columns of targets, but the fitted network that "
+                f"this call would go on from has {widths[-1]} outputs."
             )
         return self._network(options.output)
 
     def _network(self, output: str) -> Network:
         """Network of the fitted attributes, whoever set them."""
         return Network(
-            coefs=tuple(np.asarray(coef) for coef in self.coefs_),
-            intercepts=tuple(np.asarray(intercept) for intercept in self.intercepts_),
+            coefs=tuple(as_array(coef) for coef in self.coefs_),
+            intercepts=tuple(as_array(intercept) for intercept in self.intercepts_),
             activation=self.activation,
             output=output,
         )
 
-    def _forward(self, X: Any, output: str | None = None) -> NDArray:
-        """Outputs (n, q) for rows of the user's; ``output`` in the place of the fitted one."""
+    def _forward(self, X: Any, output: str | None = None) -> Array:
+        """Outputs (n, q) for rows in memory; ``output`` in the place of the fitted one."""
         check_is_fitted(self)
-        return self._network(output or self.out_activation_).predict(read_table(self, X))
+        network = self._network(output or self.out_activation_)
+        if is_foreign(X):
+            require_one_device(coefs_=network.coefs[0], X=X)
+            X = check_foreign(X)
+            check_columns(self, X.shape[1])
+        else:
+            X = read_table(self, X)
+        return network.predict(X)
 
     def _assign(
         self,
@@ -325,8 +358,8 @@ class BaseNetwork(BaseEstimator):
         }
         if resume:
             del values["init_"], values["diagnostics_"]  # those of the first fit
-        values["coefs_"] = [np.asarray(coef) for coef in network.coefs]
-        values["intercepts_"] = [np.asarray(intercept) for intercept in network.intercepts]
+        values["coefs_"] = list(network.coefs)
+        values["intercepts_"] = list(network.intercepts)
         values["n_layers_"] = len(network.coefs) + 1
         values["n_outputs_"] = network.coefs[-1].shape[1]
         values["n_components_"] = network.coefs[0].shape[1]

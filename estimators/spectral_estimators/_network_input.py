@@ -12,15 +12,16 @@ from sklearn.utils.validation import validate_data
 
 __all__ = [
     "DTYPES",
+    "check_known",
     "check_rows",
     "check_same_classes",
+    "columns",
     "fit_classes",
     "layer_sizes",
     "one_hot",
     "read_table",
     "read_xy",
     "row_weights",
-    "told_names",
 ]
 
 DTYPES = (np.float64, np.float32)
@@ -84,11 +85,6 @@ def read_xy(estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool) -> t
     return X, y
 
 
-def told_names(estimator: Any, X: Any) -> None:
-    """Set ``n_features_in_`` and ``feature_names_in_`` from the user's own X."""
-    validate_data(estimator, X, reset=True, skip_check_array=True)
-
-
 def read_table(estimator: Any, X: Any) -> Any:
     """Rows for a fitted estimator: array or CSR (n, d), float64 or float32.
 
@@ -139,7 +135,7 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
     return X[kept], Y[kept], weights[kept]
 
 
-def check_rows(X: Any) -> None:
+def check_rows(rows: Any) -> None:
     """Check that there are rows enough for a moment.
 
     Raises
@@ -147,9 +143,9 @@ def check_rows(X: Any) -> None:
     ValueError
         Naming X.
     """
-    if X.shape[0] < 2:
+    if rows.n_rows < 2:
         raise ValueError(
-            f"X has n_samples={X.shape[0]} row of positive weight, and moments need at least two."
+            f"X has n_samples={rows.n_rows} row of positive weight, and moments need at least two."
         )
 
 
@@ -189,13 +185,24 @@ def check_same_classes(binarizer: LabelBinarizer, y: Any) -> None:
         )
 
 
+def columns(y: Any, dtype: Any) -> NDArray:
+    """Numbers as columns (n, q)."""
+    Y = np.asarray(y, dtype=dtype)
+    return Y[:, None] if Y.ndim == 1 else Y
+
+
 def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:
-    """Columns of 0 and 1 for labels: one column for two classes, else one a class.
+    """Columns of 0 and 1 for labels: one column for two classes, else one a class."""
+    return binarizer.transform(y).astype(dtype)
+
+
+def check_known(binarizer: LabelBinarizer, y: Any) -> None:
+    """Check that labels are of the kind and among the classes that a binarizer knows.
 
     Raises
     ------
     ValueError
-        If y has classes that were not there before.
+        Naming y and what is new in it.
     """
     check_classification_targets(y)
     kind = type_of_target(y)
@@ -218,4 +225,3 @@ def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:
                 f"y has classes that are not among those of earlier calls: {extra[:5]}; known "
                 f"classes are {binarizer.classes_.tolist()[:20]}."
             )
-    return binarizer.transform(y).astype(dtype)

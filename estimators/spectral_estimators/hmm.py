@@ -4,8 +4,16 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from spectral_estimators._devices import at_home, check_device, home_of, on_host, runner_at
+from spectral_estimators._hmm_parameters import (
+    check_letters,
+    check_priors,
+    check_size,
+    kept_parts,
+)
 from spectral_estimators._inference import HMMInference
 from spectral_estimators._progress import ConvergenceMonitor, listener
 from spectral_estimators._sklearn_compat import (
@@ -15,24 +23,26 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._validation import (
-    alphabet_size,
     chained,
-    check_letters,
-    check_priors,
-    check_size,
     encoded,
     is_one_shot,
-    kept_parts,
+    labelled_source,
     labels_and_lengths,
     read,
     spawn_rng,
+    surveyed,
 )
-from spectral_nn.execute.runner import runner
+from spectral_nn.arrays import require_one_device
+from spectral_nn.execute.runner import Runner
 from spectral_nn.recipes.hmm.fit import count, fit_counts, fit_hmm
 from spectral_nn.recipes.hmm.options import HMMOptions
 from spectral_nn.recipes.hmm.order import choose_n_components
-from spectral_nn.sequences import Sequences, SequenceStream
+from spectral_nn.sequences import Partitions, SequenceStream, Source
 
+_AUTO_NEEDS_DATA = (
+    "n_components='auto' holds out data, but partial_fit and fit on a generator keep only counts. "
+    "Give n_components as a number."
+)
 _PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
@@ -80,10 +90,11 @@ class CategoricalHMM(HMMInference):
         Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
         instead; ``n_iter=0`` takes one.
     n_jobs : int, optional
-        Worker processes, as joblib means it; the result does not depend on it.  `partial_fit`
-        only counts in parallel.
-    device : {"cpu"}, optional
-        Where the E-steps of ``fit`` run.
+        Workers, as joblib means it: threads, or what a `joblib.parallel_config` around ``fit``
+        says (processes, or a dask cluster).  The result does not depend on it.  `partial_fit` only
+        counts in parallel.
+    device : {"cuda", "cuda:1", ..., "cpu"}, optional
+        Where the E-steps of ``fit`` run, for X of NumPy; fitted attributes are NumPy's.
     dtype : {"float32", "float64"}, default="float32"
         Working precision of the E-steps in ``fit``.  Parameters and all inference are float64.
     missing : number, optional
@@ -93,7 +104,8 @@ class CategoricalHMM(HMMInference):
     Attributes
     ----------
     startprob_ : array (K,)
-        Distribution of the first state.
+        Distribution of the first state.  The three arrays of parameters are of X's library and on
+        its device; `move_to_host` and `move_to_device` move them.
     transmat_ : array (K, K)
         ``transmat_[i, j]``: probability that state j follows state i.
     emissionprob_ : array (K, d)
@@ -114,6 +126,15 @@ class CategoricalHMM(HMMInference):
     integer arrays, a `Sequences`, a 3-D array (m, t, 1), a table (n, 1) cut by ``lengths``, a 1-D
     array (one sequence), or any iterable of arrays.  Methods that return something for each
     observation answer a table with an array, and a list with a `Sequences`.
+
+    **Data that are not in memory, or elsewhere.**  A table or a 3-D array may also be an
+    ``np.memmap``, a zarr array, an h5py dataset or a dask array; it is read in windows of about a
+    million rows and never copied as a whole.  X may be a dask.bag whose elements are sequences, or
+    a list of ``dask.delayed``, each a list of sequences, a `Sequences` or one sequence: what
+    is summed is summed where they are, and only what the race of the starts looks at, half a
+    million observations at the most, comes here.  PyTorch, CuPy and other arrays of the array API
+    standard are computed on where they live; inference is exact on the host, and its answers go
+    back to where X is.  All of them give the same fit up to rounding.
 
     **Different from hmmlearn.**  Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
     number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (one pseudo-count; hmmlearn a flat
@@ -162,7 +183,7 @@ class CategoricalHMM(HMMInference):
         "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
         "n_init": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
-        "device": [StrOptions({"cpu"}), None],
+        "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"})],
         "missing": [Real, None],
     }
@@ -214,14 +235,17 @@ class CategoricalHMM(HMMInference):
         Parameters
         ----------
         X : list of arrays, Sequences, 3-D array (m, t, 1), table (n, 1), 1-D array, or iterable
-            Symbols 0, 1, 2, ...  An iterable of arrays that can be walked again (any object with
-            ``__iter__``; or a `SequenceStream`) is read piece by piece in every pass and need
-            not fit in memory.  A generator can be walked once: if it holds more than 2**20
-            tokens it is reduced to n-gram counts and the fit is that of `partial_fit`.
+            Symbols 0, 1, 2, ...; arrays of any library, on disk, or of dask (see Notes).  An
+            iterable of arrays that can be walked again (any object with ``__iter__``; or a
+            `SequenceStream`) is read piece by piece in every pass and need not fit in memory.  A
+            generator can be walked once: if it holds more than 2**20 tokens it is reduced to n-gram
+            counts and the fit is that of `partial_fit`.  Empty chunks of an iterable, and empty
+            partitions, add nothing.
         y : labels of the states, optional
             Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
             state is unknown.  ``fit(X, lengths)``, hmmlearn's order, works too: with a table,
-            positive numbers in second place that sum to n are read as lengths.
+            positive numbers in second place that sum to n are read as lengths.  Not with
+            iterables or dask.
         lengths : array of int, shape (m,), optional
             Rows of each sequence of a table.
 
@@ -232,7 +256,8 @@ class CategoricalHMM(HMMInference):
         Raises
         ------
         ValueError
-            Naming the argument at fault.  The estimator is then as it was before.
+            Naming the argument at fault; in an iterable or a dask collection also the chunk (the
+            partition), the entry in it, and the sequence.  The estimator is then as it was before.
 
         Warns
         -----
@@ -241,33 +266,31 @@ class CategoricalHMM(HMMInference):
         UserWarning
             If ``n_components="auto"`` stopped at the most states that it tries.
         """
-        check_constraints(self)
-        check_letters(self)
-        y, lengths = labels_and_lengths(X, y, lengths)
+        X, y, lengths, home = self._given(X, y, lengths)
         if is_one_shot(X):
-            if y is not None:
-                raise ValueError("y (labels) needs sequences in memory; X is a generator.")
+            self._check_one_walk(y)
             pieces = read(X, lengths).pieces()
             first, second = next(pieces), next(pieces, None)
             if second is not None:
-                return self._absorb(chained(first, second, pieces), None)
+                return self._absorb(chained(first, second, pieces), None, home)
             X = first
-        source = read(X, lengths)
-        n_symbols = self._alphabet(source)
-        check_size(self, source)
-        codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
-        options = self._options(n_symbols, labelled=y is not None)
-        how: dict[str, Any] = {
-            "rng": spawn_rng(self.random_state),
-            "n_jobs": self.n_jobs,
-            "on_step": listener(self.verbose),
-        }
-        if self.n_components != "auto":
-            return self._assign(fit_hmm(codes, options, **how), counts=None)
-        n_components, evidence = choose_n_components(codes, options, **how)
-        result = fit_hmm(codes, replace(options, n_components=n_components), **how)
+        source = read(X, lengths) if y is None else labelled_source(read(X, lengths))
+        with runner_at(home, self.n_jobs, self.device, source.remote) as run:
+            source, n_symbols = self._alphabet(source, run)
+            check_size(self, source)
+            codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
+            options = self._options(n_symbols, labelled=y is not None)
+            how: dict[str, Any] = {
+                "rng": spawn_rng(self.random_state),
+                "run": run,
+                "on_step": listener(self.verbose),
+            }
+            if self.n_components != "auto":
+                return self._assign(fit_hmm(codes, options, **how), None, home)
+            n_components, evidence = choose_n_components(codes, options, **how)
+            result = fit_hmm(codes, replace(options, n_components=n_components), **how)
         result.diagnostics["auto_evidence"] = evidence
-        return self._assign(result, counts=None)
+        return self._assign(result, None, home)
 
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
         """Add data to what earlier calls of `partial_fit` have seen, and learn from all of it.
@@ -306,20 +329,34 @@ class CategoricalHMM(HMMInference):
         One counting pass over X, then 6 K^2 flops for each symbol of a window, start and EM step,
         for at most 65,536 windows, however much was seen before.
         """
-        check_constraints(self)
-        check_letters(self)
-        y, lengths = labels_and_lengths(X, y, lengths)
+        X, y, lengths, home = self._given(X, y, lengths)
         if y is not None:
             raise ValueError("partial_fit takes no labels y: use fit with all labelled data.")
-        return self._absorb(read(X, lengths), getattr(self, "_counts", None))
+        return self._absorb(read(X, lengths), getattr(self, "_counts", None), home)
 
-    def _absorb(self, source: Sequences | SequenceStream, counts: Any) -> Self:
+    def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
+        """Check arguments; X, y and lengths on the host, and where X came from."""
+        check_constraints(self)
+        check_letters(self)
+        check_device(self)
+        home, home_of_y = home_of(X), home_of(y, "y")
+        X = on_host(X)
+        y, lengths = labels_and_lengths(X, on_host(y), on_host(lengths))
+        if y is not None and home_of_y is not None:
+            require_one_device(X=np.zeros(0) if home is None else home, y=home_of_y)
+        return X, y, lengths, home
+
+    def _check_one_walk(self, y: Any) -> None:
+        """Refuse, before anything is read, what takes more than one walk over X."""
+        if y is not None:
+            raise ValueError("y (labels) needs sequences in memory; X is a generator.")
+        if self.n_components == "auto":
+            raise ValueError(_AUTO_NEEDS_DATA)
+
+    def _absorb(self, source: Source, counts: Any, home: Any) -> Self:
         """Fit to the counts of a source, added to earlier ``counts``."""
         if self.n_components == "auto":
-            raise ValueError(
-                "n_components='auto' holds out data, but partial_fit and fit on a generator keep "
-                "only counts. Give n_components as a number."
-            )
+            raise ValueError(_AUTO_NEEDS_DATA)
         preset = self.__dict__["n_features"]
         if counts is not None and preset not in (None, counts.n_symbols):
             raise ValueError(
@@ -327,20 +364,18 @@ class CategoricalHMM(HMMInference):
                 f"{counts.n_symbols} symbols. Set n_features before the first call, or clone the "
                 "estimator and start again."
             )
-        if counts is not None:
-            n_symbols = counts.n_symbols
-        elif isinstance(source, SequenceStream) and is_one_shot(source.iterable):
-            # Only now is the stream walked, so the first piece has to show the whole alphabet.
-            pieces = source.pieces()
-            first = next(pieces)
-            n_symbols = self._alphabet(first)
-            source = chained(first, None, pieces)
-        else:
-            n_symbols = self._alphabet(source)
-        codes = encoded(source, n_symbols, self.missing)
-        options = self._options(n_symbols, labelled=False)
-        with runner(self.n_jobs) as run:
-            seen = count(codes, n_symbols, run)
+        with runner_at(home, self.n_jobs, self.device, source.remote) as run:
+            if counts is None and isinstance(source, SequenceStream) and is_one_shot(source):
+                # Only now is the stream walked, so the first piece has to show the whole alphabet.
+                pieces = source.pieces()
+                first = next(pieces)
+                _, n_symbols = self._alphabet(first, run)
+                source = chained(first, None, pieces)
+            else:
+                known = None if counts is None else counts.n_symbols
+                source, n_symbols = self._alphabet(source, run, known)
+            options = self._options(n_symbols, labelled=False)
+            seen = count(encoded(source, n_symbols, self.missing), n_symbols, run)
         total = seen if counts is None else counts + seen
         result = fit_counts(
             total,
@@ -348,14 +383,14 @@ class CategoricalHMM(HMMInference):
             rng=spawn_rng(self.random_state),
             on_step=listener(self.verbose),
         )
-        return self._assign(result, counts=total)
+        return self._assign(result, total, home)
 
-    def _assign(self, result: Any, counts: Any) -> Self:
-        """Put a finished fit on the estimator, all at once."""
+    def _assign(self, result: Any, counts: Any, home: Any) -> Self:
+        """Put a finished fit on the estimator, all at once, with arrays where X came from."""
         parameters = result.parameters
-        self.startprob_ = parameters.startprob
-        self.transmat_ = parameters.transmat
-        self.emissionprob_ = parameters.emissionprob
+        self.startprob_ = at_home(parameters.startprob, home)
+        self.transmat_ = at_home(parameters.transmat, home)
+        self.emissionprob_ = at_home(parameters.emissionprob, home)
         self.n_components_ = parameters.n_components
         self.monitor_ = ConvergenceMonitor(
             self.tol, self.n_iter, self.verbose, list(result.history), result.converged
@@ -364,14 +399,22 @@ class CategoricalHMM(HMMInference):
         self._counts = counts
         return self
 
-    def _alphabet(self, source: Sequences | SequenceStream) -> int:
-        """Size of the alphabet for a fit: preset, of kept emissions, or of the data."""
-        preset, kept = self.__dict__["n_features"], kept_parts(self)
-        if preset is not None:
-            return int(preset)
-        if "emissionprob" in kept:
-            return kept["emissionprob"].shape[1]
-        return alphabet_size(source, self.missing)
+    def _alphabet(
+        self, source: Source, run: Runner, known: int | None = None
+    ) -> tuple[Source, int]:
+        """The source, its partitions measured, and the size of the alphabet.
+
+        The size is known already, or preset, or that of kept emissions, or found in the data.
+        """
+        if known is None and self.__dict__["n_features"] is not None:
+            known = int(self.__dict__["n_features"])
+        kept = kept_parts(self)
+        if known is None and "emissionprob" in kept:
+            known = kept["emissionprob"].shape[1]
+        if known is not None and not isinstance(source, Partitions):
+            return source, known
+        source, found = surveyed(source, self.missing, run)
+        return source, found if known is None else known
 
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""

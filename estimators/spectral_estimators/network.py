@@ -1,5 +1,6 @@
 """`MLPRegressor` and `MLPClassifier`: shallow networks, started from moments of the data."""
 
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,16 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import type_of_target
 
 from spectral_estimators._network_base import BaseNetwork
-from spectral_estimators._network_input import check_same_classes, fit_classes, one_hot
+from spectral_estimators._network_input import (
+    check_known,
+    check_same_classes,
+    columns,
+    fit_classes,
+    one_hot,
+)
+from spectral_estimators._reading import Encoder, by_chunks
+from spectral_nn.arrays import from_numpy, get_namespace, is_foreign, to_numpy
+from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -81,8 +91,13 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
         with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
     n_jobs : int, optional
-        Worker processes for the passes over moments, as joblib means it; the result does not
-        depend on it.
+        Workers for every pass over the rows, those of L-BFGS included, as joblib means it:
+        threads, or what a `joblib.parallel_config` around ``fit`` says (processes, or a dask
+        cluster).  The result does not depend on it.
+    device : str, optional
+        "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
+        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
+        CuPy or PyTorch are computed where they live, with ``device=None``.
 
     Attributes
     ----------
@@ -163,6 +178,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         y : array (n,), or (n, q) for several outputs
             float32 if X and the data of ``fit`` are.
         """
+        return by_chunks(self._predict, X)
+
+    def _predict(self, X: Any) -> Any:
+        """Outputs for rows in memory."""
         outputs = self._forward(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
@@ -190,11 +209,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         return self._partial_fit(X, y, sample_weight)
 
     def _targets(
-        self, y: Any, dtype: Any, *, resume: bool, batch: bool = False, classes: Any = None
-    ) -> tuple[NDArray, dict[str, Any]]:
+        self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
+    ) -> tuple[Encoder, dict[str, Any]]:
         """One column for each output."""
-        Y = np.asarray(y, dtype=dtype)
-        return (Y[:, None] if Y.ndim == 1 else Y), {"out_activation_": "identity"}
+        return columns, {"out_activation_": "identity"}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y may have several columns."""
@@ -270,8 +288,13 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
         with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
     n_jobs : int, optional
-        Worker processes for the passes over moments, as joblib means it; the result does not
-        depend on it.
+        Workers for every pass over the rows, those of L-BFGS included, as joblib means it:
+        threads, or what a `joblib.parallel_config` around ``fit`` says (processes, or a dask
+        cluster).  The result does not depend on it.
+    device : str, optional
+        "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
+        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
+        CuPy or PyTorch are computed where they live, with ``device=None``.
 
     Attributes
     ----------
@@ -352,10 +375,17 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         y : array (n,), or (n, q) of 0 and 1 for several labels
         """
-        outputs = self._forward(X)
+        return by_chunks(self._predict, X)
+
+    def _predict(self, X: Any) -> Any:
+        """Labels of rows in memory; numbers of a foreign X's library, for such an X."""
+        outputs = to_numpy(self._forward(X))
         if outputs.shape[1] == 1:
             outputs = outputs[:, 0]
-        return self._label_binarizer.inverse_transform(outputs)
+        labels = self._label_binarizer.inverse_transform(outputs)
+        return (
+            from_numpy(labels, like=X) if is_foreign(X) and labels.dtype.kind in "iufb" else labels
+        )
 
     def predict_proba(self, X: Any) -> NDArray:
         """Probability of each class.
@@ -370,7 +400,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
             In the order of ``classes_``.  Rows sum to one, except for several labels, where each
             column is the probability that its label applies.
         """
-        return np.exp(self.predict_log_proba(X))
+        log_proba = self.predict_log_proba(X)
+        return np.exp(log_proba) if is_dask(log_proba) else get_namespace(log_proba).exp(log_proba)
 
     def predict_log_proba(self, X: Any) -> NDArray:
         """Logarithm of `predict_proba`, finite even where that is zero in floating point.
@@ -383,12 +414,13 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         log_probabilities : array (n, n_classes)
         """
+        return by_chunks(self._log_proba, X)
+
+    def _log_proba(self, X: Any) -> Any:
+        """Log-probabilities of rows in memory."""
         raw = self._forward(X, "identity")
-        if self.out_activation_ == "softmax":
-            return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
-        if raw.shape[1] == 1:
-            raw = np.hstack([-raw, raw])
-        return -np.logaddexp(0, -raw)
+        log_proba = _log_probabilities(to_numpy(raw), self.out_activation_)
+        return from_numpy(log_proba, like=raw)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Take the steps of one epoch of Adam on a batch of rows.
@@ -430,8 +462,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         return False
 
     def _targets(
-        self, y: Any, dtype: Any, *, resume: bool, batch: bool = False, classes: Any = None
-    ) -> tuple[NDArray, dict[str, Any]]:
+        self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
+    ) -> tuple[Encoder, dict[str, Any]]:
         """Columns of 0 and 1, the classes they stand for, and the output that suits them."""
         if resume:
             binarizer = self._label_binarizer
@@ -442,10 +474,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
                 )
         else:
             binarizer = fit_classes(y if classes is None else classes)
-        Y = one_hot(binarizer, y, dtype)
+        check_known(binarizer, y)
         if resume and not batch:
             check_same_classes(binarizer, y)
-        return Y, {
+        return partial(one_hot, binarizer), {
             "_label_binarizer": binarizer,
             "classes_": binarizer.classes_,
             "out_activation_": "softmax" if binarizer.y_type_ == "multiclass" else "logistic",
@@ -456,3 +488,12 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _log_probabilities(raw: NDArray, output: str) -> NDArray:
+    """Logarithms of probabilities (n, n_classes) from outputs before the output function."""
+    if output == "softmax":
+        return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
+    if raw.shape[1] == 1:
+        raw = np.hstack([-raw, raw])
+    return -np.logaddexp(0, -raw)

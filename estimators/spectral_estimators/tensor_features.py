@@ -1,23 +1,32 @@
 """`TensorFeatures`: directions that moments find, as a supervised dimension reduction."""
 
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._network_input import (
+    check_known,
     check_rows,
+    columns,
     fit_classes,
     one_hot,
     read_table,
-    read_xy,
-    row_weights,
-    told_names,
+)
+from spectral_estimators._reading import (
+    Encoder,
+    Given,
+    by_chunks,
+    check_columns,
+    check_foreign,
+    read_rows,
+    told_columns,
 )
 from spectral_estimators._sklearn_compat import (
     Interval,
@@ -25,7 +34,9 @@ from spectral_estimators._sklearn_compat import (
     check_constraints,
     with_input_tags,
 )
+from spectral_estimators._tables import is_remote
 from spectral_estimators._validation import spawn_rng
+from spectral_nn.arrays import Array, from_numpy, is_foreign, require_one_device
 from spectral_nn.recipes.network.features import absorb, directions, directions_of_stream
 from spectral_nn.recipes.network.options import INPUT_MODELS
 
@@ -34,7 +45,9 @@ __all__ = ["TensorFeatures"]
 _MOST_CLASSES = 20  # distinct whole numbers that are read as labels
 
 
-class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TensorFeatures(
+    MovableMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""Supervised dimension reduction along the directions that a hidden layer would look in.
 
     If ``E[y | x]`` depends on x through a few projections only,
@@ -61,7 +74,12 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     random_state : int, RandomState or None
         Equal seeds give equal directions, whatever ``n_jobs``.
     n_jobs : int, optional
-        Worker processes for the passes over moments, as joblib means it.
+        Workers for the passes over the rows, as joblib means it: threads, or what a
+        `joblib.parallel_config` around ``fit`` says (processes, or a dask cluster).
+    device : str, optional
+        "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
+        than all, and results come back as NumPy.  Arrays of CuPy or PyTorch are
+        computed where they live, with ``device=None``.
 
     Attributes
     ----------
@@ -110,6 +128,7 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "input_model": [StrOptions(set(INPUT_MODELS)), callable],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
+        "device": [str, None],
     }
 
     def __init__(
@@ -120,20 +139,23 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         input_model: Any = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: str | None = None,
     ) -> None:
         self.n_components = n_components
         self.target = target
         self.input_model = input_model
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.device = device
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the directions.
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n, d)
-        y : array, shape (n,) or (n, q)
+        X : array or sparse matrix, shape (n, d); or what need not fit in memory
+            As in `MLPRegressor.fit`.
+        y : array, shape (n,) or (n, q); left out where the chunks of X bring their own
             Numbers, or labels; see ``target``.
         sample_weight : array, shape (n,), optional
 
@@ -152,24 +174,22 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If the moments do not carry k directions, or the rows are too few to say.
         """
         check_constraints(self)
-        table, y = read_xy(self, X, y, resume=False, numeric=False)
-        Y = self._targets(y, table.dtype)
-        table, Y, weights = row_weights(sample_weight, table, Y)
-        check_rows(table)
-        found = directions(
-            table,
-            Y,
-            self.n_components,
-            rng=spawn_rng(self.random_state),
-            n_jobs=self.n_jobs,
-            input_model=self.input_model,
-            sample_weight=weights,
-        )
+        check_device(self)
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            given = self._given(X, y, sample_weight, run)
+            check_rows(given.rows)
+            found = directions(
+                given.rows,
+                self.n_components,
+                rng=spawn_rng(self.random_state),
+                run=run,
+                input_model=self.input_model,
+            )
         self.__dict__.pop("_stream", None)
-        return self._assign(X, found, table.dtype)
+        return self._assign(given, found)
 
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, classes: Any = None
     ) -> Self:
         """Add rows to those of earlier calls of `partial_fit`, and find the directions anew.
 
@@ -202,34 +222,41 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         K = k and O(n K^5 / 12) for more than twelve directions.  One decomposition a call.
         """
         check_constraints(self)
+        check_device(self)
         kept = self.__dict__.get("_stream")
-        table, y = read_xy(self, X, y, resume=kept is not None, numeric=False)
-        binarizer = kept[1] if kept else self._labels(y if classes is None else classes)
-        Y = self._coded(binarizer, y, table.dtype)
-        table, Y, weights = row_weights(sample_weight, table, Y)
         rng = spawn_rng(self.random_state)
-        if kept is None:
-            check_rows(table)
-        seen = absorb(
-            table,
-            Y,
-            kept[0] if kept else None,
-            self.n_components,
-            rng=rng,
-            n_jobs=self.n_jobs,
-            sample_weight=weights,
-        )
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            given = self._given(X, y, sample_weight, run, seen=kept, classes=classes)
+            if kept is None:
+                check_rows(given.rows)
+            seen = absorb(
+                given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
+            )
         found = directions_of_stream(seen, rng=rng)
-        self._stream = (seen, binarizer)
-        return self._assign(X, found, table.dtype)
+        self._stream = (seen, given.settings["binarizer"])
+        return self._assign(given, found)
 
-    def _assign(self, X: Any, found: Any, dtype: Any) -> Self:
-        """Put what was found on the estimator, all at once."""
-        told_names(self, X)
-        self.components_ = np.asarray(found.components, dtype=dtype)
-        self.mean_ = np.asarray(found.mean, dtype=dtype)
+    def _given(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
+        """What the user gave, checked."""
+        return read_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            run,
+            resume=how.get("seen") is not None,
+            numeric=False,
+            targets=partial(self._targets, **how),
+        )
+
+    def _assign(self, given: Given, found: Any) -> Self:
+        """Put what was found on the estimator, all at once, where the data are."""
+        told_columns(self, given)
+        values = {"components_": found.components, "mean_": found.mean}
+        for name, value in values.items():
+            setattr(self, name, from_numpy(value.astype(given.dtype), like=given.rows.like))
         self.singular_values_ = np.asarray(found.singular_values)
-        self.n_components_ = len(self.components_)
+        self.n_components_ = int(self.components_.shape[0])
         self.diagnostics_ = found.diagnostics
         return self
 
@@ -245,33 +272,37 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         projections : array (n, k)
         """
         check_is_fitted(self)
-        table = read_table(self, X)
+        return by_chunks(self._project, X)
+
+    def _project(self, X: Any) -> Array:
+        """Projections of rows in memory."""
+        if is_foreign(X):
+            require_one_device(components_=self.components_, X=X)
+            table = check_foreign(X)
+            check_columns(self, table.shape[1])
+        else:
+            table = read_table(self, X)
         # the mean is projected on its own, so that sparse rows stay sparse
         return table @ self.components_.T - self.mean_ @ self.components_.T
 
-    def _targets(self, y: Any, dtype: Any) -> NDArray:
-        """Targets (n, q): numbers as they are, labels as columns of 0 and 1.
+    def _targets(
+        self, y: Any, seen: Any = None, classes: Any = None
+    ) -> tuple[Encoder, dict[str, Any]]:
+        """How y becomes columns: numbers as they are, labels as 0 and 1.
 
         Raises
         ------
         ValueError
-            Naming y: a single class, or strings where ``target="numbers"``.
+            Naming y: a single class, labels that are new, or strings where ``target="numbers"``.
         """
-        return self._coded(self._labels(y), y, dtype)
-
-    def _labels(self, y: Any) -> LabelBinarizer | None:
-        """How labels become columns; None where y holds numbers."""
-        return fit_classes(y) if self._holds_classes(y) else None
-
-    def _coded(self, binarizer: LabelBinarizer | None, y: Any, dtype: Any) -> NDArray:
-        """Targets (n, q), by a binarizer that may be of an earlier call."""
-        if binarizer is not None:
-            return one_hot(binarizer, y, dtype)
-        try:
-            Y = np.asarray(y, dtype=dtype)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"y must hold numbers: {error}. Or set target='classes'.") from error
-        return Y[:, None] if Y.ndim == 1 else Y
+        labels = y if classes is None else classes
+        binarizer = (
+            seen[1] if seen else fit_classes(labels) if self._holds_classes(labels) else None
+        )
+        if binarizer is None:
+            return _numbers, {"binarizer": None}
+        check_known(binarizer, y)
+        return partial(one_hot, binarizer), {"binarizer": binarizer}
 
     def _holds_classes(self, y: Any) -> bool:
         """Whether y is to be read as labels."""
@@ -295,3 +326,17 @@ class TensorFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _numbers(y: Any, dtype: Any) -> NDArray:
+    """Columns of numbers.
+
+    Raises
+    ------
+    ValueError
+        If y holds none.
+    """
+    try:
+        return columns(y, dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers: {error}. Or set target='classes'.") from error

@@ -1,98 +1,196 @@
-"""One runner for every statistic: a function of a chunk, over many chunks, summed in order."""
+"""Who computes: a statistic is a function of a chunk, summed over many chunks.
+
+A fit asks four things of a runner, and never who it is: `map` a function over items, the `total` of
+a statistic over chunks, to `derive` parts from parts without computing them yet, and to `place`
+parts where they are computed on, for many passes over them.
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+from spectral_nn.additive import tree_sum
+from spectral_nn.execute.parts import Derived, derived, evaluate
+
+__all__ = ["JoblibRunner", "Runner", "SerialRunner", "runner", "total"]
+
 T = TypeVar("T")
 
-_TASKS_PER_WORKER = 32  # sent at once: enough to keep workers busy, and memory bounded
+_TASKS_PER_WORKER = 8  # sent at once: enough to keep workers busy, and memory bounded
 
 
 class Runner(Protocol):
-    """What a fit asks of whoever computes: `map` a picklable function over items, in order."""
+    """What a fit asks of whoever computes.
+
+    Attributes
+    ----------
+    bulk : how many chunks of the usual size it wants at once; devices are hungrier than cores.
+    """
+
+    bulk: int
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Yield ``function(item)`` in the order of the items, some tens ahead at the most."""
+        """Yield ``function(item)`` in the order of the items, some tens ahead at the most.
+
+        Items that are parts are loaded where the function is called.
+        """
+
+    def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+        """Sum a picklable statistic over chunks, see `total`."""
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts that `function` makes of parts, computed when and where they are needed."""
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts put where statistics of them are computed, for several passes.
+
+        A list becomes a list; anything else is walked afresh in every pass and never kept.
+        """
 
 
 class SerialRunner:
-    """Everything in this process."""
+    """Everything in this process, one thing after another."""
+
+    bulk = 1
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Apply the function to one item after another."""
-        return map(function, items)
+        return map(partial(evaluate, function), items)
+
+    def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+        """Add up in a tree."""
+        return tree_sum(self.map(statistic, chunks))
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """Put the function in front of each part."""
+        return derived(function, parts)
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts as they are."""
+        return parts
 
 
-class JoblibRunner:
-    """Joblib workers: processes by default, or what the user's `joblib.parallel_config` says."""
+class JoblibRunner(SerialRunner):
+    """Joblib workers: threads by default, or what the user's `joblib.parallel_config` says.
 
-    def __init__(self, parallel: Any, n_workers: int) -> None:
+    The kernels let go of Python's lock, so threads keep all cores busy and share the data.
+    Processes, if the user wants them, get large arrays as files mapped into memory, written once.
+    """
+
+    def __init__(self, parallel: Any, n_workers: int, share: Callable[[Any], Any] | None) -> None:
         self._parallel = parallel
         self._wave = _TASKS_PER_WORKER * n_workers
+        self._share = share
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Send each item to a worker; an error or a killed worker raises here."""
-        from sklearn.utils.parallel import delayed
+        from joblib import delayed
 
         waiting = iter(items)
         while wave := list(islice(waiting, self._wave)):
-            yield from self._parallel(delayed(function)(item) for item in wave)
+            yield from self._parallel(delayed(evaluate)(function, item) for item in wave)
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts as they are for threads; chunks as files mapped into memory for processes."""
+        if self._share is None or not isinstance(parts, list):
+            return parts
+        return [part if isinstance(part, Derived) else self._share(part) for part in parts]
 
 
 @contextmanager
-def runner(n_jobs: int | None = None) -> Iterator[Runner]:
+def runner(
+    n_jobs: int | None = None, *, device: str | None = None, remote: bool = False
+) -> Iterator[Runner]:
     """Open a runner whose workers live as long as the block.
 
     Parameters
     ----------
     n_jobs : joblib's number of workers; None is 1 outside a `joblib.parallel_config`.
+    device : "cuda" or "cuda:1"; None or "cpu" for the processor.
+    remote : whether the parts are dask's, so that dask has to compute.
 
     Yields
     ------
     Runner
-        A `SerialRunner` for one worker, else a `JoblibRunner`.
+        A `SerialRunner` for one worker; a `JoblibRunner`; a
+        `spectral_nn.execute.cluster.DaskRunner` for dask's parts and under
+        ``parallel_config(backend="dask")``; a `spectral_nn.execute.device.DeviceRunner` for a GPU.
 
     Raises
     ------
     ValueError
-        If `n_jobs` is 0.
+        If `n_jobs` is 0, or there is no such device.
+    ImportError
+        If the device needs a library that is not installed.
 
     Notes
     -----
-    Chunks never depend on `n_jobs` and results are added in their order, so that the number of
-    workers changes no bit of a sum.
+    Chunks never depend on `n_jobs` and results are added in one tree, so that neither the number
+    of workers nor who they are changes a bit of a sum (devices have an arithmetic of their own).
     """
     import joblib
 
     n_workers = joblib.effective_n_jobs(n_jobs)
-    if n_workers == 1:
-        yield SerialRunner()
-        return
-    from sklearn.utils.parallel import Parallel
+    backend, _ = joblib.parallel.get_active_backend()
+    client = getattr(backend, "client", None) if n_jobs != 1 else None
+    on_device = device not in (None, "cpu")
+    if remote or client is not None:
+        from spectral_nn.execute.cluster import DaskRunner
 
-    with Parallel(n_jobs=n_jobs) as parallel:
-        yield JoblibRunner(parallel, n_workers)
+        yield DaskRunner(client, device if on_device else None)
+    elif on_device:
+        from spectral_nn.execute.device import open_device
+
+        yield open_device(str(device))
+    elif n_workers == 1:
+        yield SerialRunner()
+    else:
+        with ExitStack() as stack:
+            yield _joblib_runner(n_jobs, n_workers, stack)
+
+
+def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> JoblibRunner:
+    """Workers of the backend in force, and what has to be undone after them."""
+    import joblib
+    from threadpoolctl import threadpool_limits
+
+    parallel = stack.enter_context(joblib.Parallel(n_jobs=n_jobs, prefer="threads"))
+    if getattr(parallel._backend, "supports_sharedmem", False):
+        # Threads of threads would wait for each other; processes are limited by joblib itself.
+        stack.enter_context(threadpool_limits(max(1, joblib.cpu_count() // n_workers)))
+        return JoblibRunner(parallel, n_workers, None)
+    folder = tempfile.mkdtemp(prefix="spectral_nn_")
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return JoblibRunner(parallel, n_workers, partial(_shared, folder))
+
+
+def _shared(folder: str, part: Any) -> Any:
+    """Write the arrays of a part to a file, and map it into memory: joblib sends only its name."""
+    import joblib
+
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    with open(handle, "wb") as file:
+        joblib.dump(part, file)
+    return joblib.load(name, mmap_mode="r")
 
 
 def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, in this order.
+    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
 
     Parameters
     ----------
     run : who computes.
     statistic : chunk -> a statistic, anything with ``+``; picklable.
-    chunks : at least one.
+    chunks : at least one; parts that the runner has made will do.
 
     Returns
     -------
-    The sum.  Memory is that of a few statistics, whatever the number of chunks.
+    The sum.  Memory is that of log2(number of chunks) statistics.
     """
-    results = run.map(statistic, chunks)
-    summed: Any = next(results)
-    for result in results:
-        summed = summed + result
-    return summed
+    return run.total(statistic, chunks)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.sequences import Sequences, blocks
+from spectral_nn.arrays import to_numpy
+from spectral_nn.sequences import Cut, Sequences, Window
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
 _CHUNK = 2**20
@@ -152,7 +153,7 @@ def window_order(n_symbols: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class NgramChunk:
-    """Codes of some blocks and what their windows reach into; made by `ngram_chunks`."""
+    """Codes of some blocks and what their windows reach into; made by `ngram_chunk`."""
 
     values: NDArray[np.int32]
     start: NDArray[np.int64]
@@ -183,23 +184,28 @@ def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list
     -----
     O(m + number of chunks) for m sequences.
     """
-    cut = blocks(sequences, length, (0, order - 1))
-    begins = cut.first == sequences.offsets[cut.sequence]
-    chunks = []
-    for rows in np.split(
-        np.arange(cut.first.size), np.flatnonzero(np.diff(cut.start // length)) + 1
-    ):
-        low, high = cut.first[rows[0]], cut.last[rows[-1]]
-        chunks.append(
-            NgramChunk(
-                sequences.values[low:high],
-                cut.start[rows] - low,
-                cut.stop[rows] - low,
-                cut.last[rows] - low,
-                begins[rows],
-            )
-        )
-    return chunks
+    return list(sequences.parts(None, ngram_cut(order, length), ngram_chunk))
+
+
+def ngram_cut(order: int, length: int = _CHUNK) -> Cut:
+    """How data are cut into chunks of about `length` tokens, see `ngram_chunks`."""
+    return Cut(length, (0, order - 1), length)
+
+
+def ngram_chunk(values: NDArray[np.int32], window: Window) -> NgramChunk:
+    """The chunk of one window.
+
+    Parameters
+    ----------
+    values : int32 codes of the window.
+    window : its blocks, cut by `ngram_cut`.
+
+    Returns
+    -------
+    NgramChunk, whose values are the argument.
+    """
+    blocks = window.blocks
+    return NgramChunk(values, blocks.start, blocks.stop, blocks.last, window.begins)
 
 
 def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
@@ -220,15 +226,18 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     O(n log n) time by sorting, O(n) where (d + 1)^order is small; 30 bytes a token of a chunk.
     """
     base = n_symbols + 1
-    symbols = np.append(chunk.values % base, np.full(order - 1, n_symbols))
-    sizes = chunk.stop - chunk.start
+    values, start, stop, ends, begins = map(  # sorting is for the host, wherever the chunk is
+        to_numpy, (chunk.values, chunk.start, chunk.stop, chunk.last, chunk.begins)
+    )
+    symbols = np.append(values % base, np.full(order - 1, n_symbols))
+    sizes = stop - start
     row = np.repeat(np.arange(sizes.size), sizes)
-    at = np.arange(row.size) + (chunk.start - (np.cumsum(sizes) - sizes))[row]
+    at = np.arange(row.size) + (start - (np.cumsum(sizes) - sizes))[row]
     own = np.bincount(symbols[at], minlength=base)
-    begins = chunk.begins[row] & (at == chunk.start[row])
-    first = np.bincount(symbols[at[begins]], minlength=base)
-    kept = (at + _LEAST <= chunk.last[row]) | begins
-    at, last = at[kept], chunk.last[row[kept]]
+    initial = begins[row] & (at == start[row])
+    first = np.bincount(symbols[at[initial]], minlength=base)
+    kept = (at + _LEAST <= ends[row]) | initial
+    at, last = at[kept], ends[row[kept]]
     codes = np.zeros(at.size, dtype=np.int64)
     for j in range(order):
         codes *= base
@@ -239,7 +248,7 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
         *_distinct(codes, base**order),
         own[:n_symbols],
         first[:n_symbols],
-        int(chunk.begins.sum()),
+        int(begins.sum()),
         int(own.sum()),
     )
 

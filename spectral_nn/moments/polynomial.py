@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, get_namespace
-from spectral_nn.moments.additive import Additive
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
 
 __all__ = [
     "HighMoments",
@@ -61,6 +61,7 @@ def pairs(Z: Array) -> Array:
     return monomials(Z, 2)
 
 
+@by_blocks
 def linear_moments(rows: Rows, frame: Frame) -> Array:
     """Sum of z y^T of a chunk, (d', S); O(n d'^2)."""
     Z, Y, w, _ = _seen(rows, frame)
@@ -80,6 +81,7 @@ class SliceMoments(Additive):
     matrices: Array
 
 
+@by_blocks
 def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarray) -> SliceMoments:
     """Slices of a chunk.
 
@@ -110,6 +112,7 @@ class TubeMoments(Additive):
     tubes: Array
 
 
+@by_blocks
 def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray) -> TubeMoments:
     """Third moments of a chunk, two of whose modes are seen in a basis (d0, K).
 
@@ -138,6 +141,7 @@ def low_features(Z: Array) -> Array:
     return xp.concat([xp.ones_like(Z[:, :1]), Z, pairs(Z)], axis=1)
 
 
+@by_blocks
 def low_moments(rows: Rows, frame: Frame) -> LowMoments:
     """Normal equations of a chunk for the regression on all quadratics; O(n K^4 / 4)."""
     Z, Y, w, _ = _seen(rows, frame)
@@ -162,6 +166,7 @@ class HighMoments(Additive):
     fourth: Array
 
 
+@by_blocks
 def high_moments(
     rows: Rows, frame: Frame, coefficients: np.ndarray, with_fourth: bool
 ) -> HighMoments:

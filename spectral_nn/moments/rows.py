@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import reduce, wraps
+from operator import add
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
-from spectral_nn.moments.additive import Additive
+from spectral_nn.additive import Additive, tree_sum
+from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, to_numpy
 
-__all__ = ["ColumnMoments", "Frame", "InputMoments", "Rows", "column_moments", "input_moments"]
+__all__ = [
+    "ColumnMoments",
+    "Frame",
+    "InputMoments",
+    "Rows",
+    "by_blocks",
+    "column_moments",
+    "dense",
+    "drawn",
+    "evenly",
+    "input_moments",
+    "with_fixed_signs",
+]
 
-CHUNK_ROWS = 4096  # a chunk's pairs of ten features fit the second-level cache
+T = TypeVar("T")
+
+BLOCK_ROWS = 4096  # a block's pairs of ten features fit the second-level cache
+CHUNK_ROWS = 4 * BLOCK_ROWS  # what a worker is sent: some milliseconds of work at the least
+_BULK = 4  # chunks at once of arrays of other libraries, which may be on a device
 CLIP = 4.0  # standard deviations
 _FAR = 10.0  # deviations at which fourth powers are cut off
 _MOST_OUTPUTS = 10
 _CONSTANT = {4: 1e-6, 8: 1e-10}  # deviation beside size, by bytes, of a column that varies
 _REAL = 0.5  # of a direction's variance that has to be there without clipping
+_FEW_OF = 50  # times the rows to be drawn: beyond, no list of all rows is made
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
 
 
@@ -30,22 +49,57 @@ class Rows(NamedTuple):
     weight: Array
 
     @property
+    def n_rows(self) -> int:
+        """N."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return int(self.X.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Q."""
+        return int(self.Y.shape[1])
+
+    @property
+    def like(self) -> Array:
+        """An array of the library, device and precision of the table."""
+        return self.Y[:0, ...]
+
+    @property
     def total_weight(self) -> float:
         """Sum of the weights."""
         return float(get_namespace(self.weight).sum(self.weight))
 
-    def chunks(self, n_rows: int = CHUNK_ROWS) -> Iterator[Rows]:
-        """Cut into tables of at most `n_rows` rows."""
+    def chunks(self, bulk: int = 1) -> list[Rows]:
+        """Cut into tables that workers take at once: views, of 16,384 rows times `bulk`."""
+        if not isinstance(self.Y, np.ndarray):
+            bulk = max(bulk, _BULK)
+        return list(self.blocks(CHUNK_ROWS * bulk))
+
+    def blocks(self, n_rows: int = BLOCK_ROWS) -> Iterator[Rows]:
+        """Cut into tables of at most `n_rows` rows: views."""
         n = self.X.shape[0]
         for begin in range(0, n, n_rows):
-            part = slice(begin, min(begin + n_rows, n))
-            X = self.X[part] if hasattr(self.X, "toarray") else self.X[part, ...]
-            yield Rows(X, self.Y[part, ...], self.weight[part])
+            yield self._cut(slice(begin, min(begin + n_rows, n)))
+
+    def halves(self) -> tuple[Rows, Rows]:
+        """Cut in the middle: two views."""
+        return self.split(self.n_rows // 2)
+
+    def split(self, n_rows: int) -> tuple[Rows, Rows]:
+        """Cut after so many rows: two views."""
+        return self._cut(slice(n_rows)), self._cut(slice(n_rows, self.n_rows))
+
+    def _cut(self, part: slice) -> Rows:
+        X = self.X[part] if hasattr(self.X, "toarray") else self.X[part, ...]
+        return Rows(X, self.Y[part, ...], self.weight[part])
 
     def sample(self, n_rows: int) -> Rows:
         """Take at most so many rows, evenly spread."""
-        n = self.X.shape[0]
-        return self.take(np.linspace(0, n - 1, min(n, n_rows)).astype(np.intp))
+        return self.take(evenly(self.n_rows, n_rows))
 
     def take(self, index: np.ndarray) -> Rows:
         """Take some of the rows."""
@@ -56,6 +110,52 @@ class Rows(NamedTuple):
             X = get_namespace(self.X).take(self.X, places, axis=0)
         xp = get_namespace(self.Y)
         return Rows(X, xp.take(self.Y, places, axis=0), xp.take(self.weight, places))
+
+    def mapped(self, function: Callable[[Rows], Rows]) -> Rows:
+        """What a function makes of the table, row by row."""
+        return function(self)
+
+
+def evenly(n: int, n_rows: int) -> np.ndarray:
+    """Indices of at most so many of n rows, evenly spread, in order."""
+    return np.linspace(0, n - 1, min(n, n_rows)).astype(np.intp)
+
+
+def drawn(n: int, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of at most so many of n rows, at random, in random order.
+
+    Of very many rows they are drawn without a list of all.
+    """
+    if n > _FEW_OF * n_rows:
+        return rng.choice(n, n_rows, replace=False)
+    return rng.permutation(n)[:n_rows]
+
+
+def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:
+    """Let a statistic of rows take NumPy's block by block, and sum.
+
+    Parameters
+    ----------
+    statistic : function of `Rows`, and of what else it takes.
+
+    Notes
+    -----
+    A chunk is what a worker is sent, a block what its cache holds.  Blocks are summed by chunks of
+    16,384 rows, and these in a binary tree: a chunk of two, four, eight ... times as many rows is a
+    branch of the tree that smaller ones grow.  Chunks of other libraries, which may be on a device,
+    are taken whole.
+    """
+
+    @wraps(statistic)
+    def summed(rows: Rows, *args: Any, **kwargs: Any) -> T:
+        if rows.n_rows <= BLOCK_ROWS or not isinstance(rows.Y, np.ndarray):
+            return statistic(rows, *args, **kwargs)
+        return tree_sum(
+            reduce(add, (statistic(block, *args, **kwargs) for block in chunk.blocks()))
+            for chunk in rows.blocks(CHUNK_ROWS)
+        )
+
+    return summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +198,7 @@ class ColumnMoments:
         return np.sqrt(self.scatter / self.weight)
 
 
+@by_blocks
 def column_moments(rows: Rows) -> ColumnMoments:
     """Moments of each column of a chunk.
 
@@ -140,6 +241,7 @@ class InputMoments(Additive):
     outputs: Array
 
 
+@by_blocks
 def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
     """Moments of a chunk, standardised by the columns' moments.
 
@@ -150,10 +252,10 @@ def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
     frame = Frame.standard(columns, rows.X.shape[1])
     X, xp = dense(rows)
     free = frame.standardise(X)
-    x = xp.clip(free, -CLIP, CLIP)
+    x = clip(free, -CLIP, CLIP)
     y = frame.outputs(rows.Y)
     weighted = x * rows.weight[:, None]
-    squares = xp.clip(free * free, max=_FAR * _FAR)  # powers other than 2 are slow
+    squares = clip(free * free, high=_FAR * _FAR)  # powers other than 2 are slow
     return InputMoments(
         xp.sum(rows.weight),
         xp.sum(weighted, axis=0),
@@ -213,6 +315,7 @@ class Frame:
         centre = to_numpy(moments.first) / weight
         covariance = to_numpy(moments.second) / weight - np.outer(centre, centre)
         values, vectors = np.linalg.eigh(covariance)
+        vectors = with_fixed_signs(vectors)
         some = values > _NEGLIGIBLE * np.trace(covariance) / max(values.size, 1)
         # What varies by clipping alone is a linear function of other columns, cut off.
         free = np.sum(vectors * (to_numpy(moments.unclipped) @ vectors), axis=0) / weight
@@ -247,7 +350,7 @@ class Frame:
 
     def centred(self, X: Array) -> Array:
         """Standardised, clipped and centred columns (n, d0) of X (n, d)."""
-        x = get_namespace(X).clip(self.standardise(X), -CLIP, CLIP)
+        x = clip(self.standardise(X), -CLIP, CLIP)
         return x - from_numpy(self.centre, like=x)
 
     def inputs(self, X: Array) -> Array:
@@ -275,6 +378,16 @@ class Frame:
         W = np.zeros((n_features, directions.shape[1]))
         W[self.kept] = inner / self.deviation[:, None]
         return W, -(self.mean @ W[self.kept] + self.centre @ inner)
+
+
+def with_fixed_signs(vectors: np.ndarray) -> np.ndarray:
+    """Columns whose signs do not hang on rounding: along one generic direction all are positive.
+
+    Signs of eigenvectors are anybody's choice, and what is searched for in their coordinates would
+    begin elsewhere after each other choice.
+    """
+    generic = np.cos(np.arange(1, vectors.shape[0] + 1))
+    return vectors * np.where(generic @ vectors < 0, -1.0, 1.0)
 
 
 def dense(rows: Rows) -> tuple[Array, Any]:

@@ -149,6 +149,8 @@ def shared_cp(
             break
     weights, inverses = [], []
     directions = directions[:, np.argsort(-_loudness(scaled, directions), kind="stable")]
+    generic = np.cos(np.arange(1, directions.shape[0] + 1))  # signs that hang on no start
+    directions = directions * np.where(generic @ directions < 0, -1.0, 1.0)
     gram = directions.T @ directions
     for T in tensors:
         inverse = np.linalg.inv(gram ** (T.ndim - 1) + _RIDGE * np.eye(n_components))

@@ -77,6 +77,95 @@ def test_data(case):
     assert_refused(message, lambda: model.fit(*arguments), model)
 
 
+class Pieces:
+    """Sequences that can be walked again, in chunks of ten tokens or more."""
+
+    def __new__(cls, *sequences):
+        return SequenceStream(list(sequences), chunk_tokens=10)
+
+
+def bag(*sequences):
+    return pytest.importorskip("dask.bag").from_sequence(sequences, npartitions=len(sequences))
+
+
+BAD = {
+    "NaN": ([0, np.nan, 2], "NaN in data", 1),
+    "fraction": ([0, 1.5, 2], "Fractional values in data", 1),
+    "negative": ([0, 1, -1], "Negative values in data", 2),
+    "too large": ([0, 7, 1], "symbols must be below n_features=3", 1),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("form", [Pieces, bag])
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_chunk_is_named(form, case, method):
+    values, message, at = BAD[case]
+    X = form(GOOD, GOOD, np.array([*GOOD, *values]))
+    model = CategoricalHMM(2, n_features=3, n_init=1)
+    place = rf"X\[{10 + at}\] of chunk 2 \(entry {10 + at} of sequence {2 * (form is Pieces)}\)"
+    assert_refused(place, lambda: getattr(model, method)(X), model)
+    assert_refused(message, lambda: getattr(model, method)(X), model)
+    if case != "too large":
+        unknown = CategoricalHMM(2, n_init=1)
+        assert_refused(place, lambda: getattr(unknown, method)(X), unknown)
+
+
+def test_a_bad_window_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("spectral_nn.sequences.lazy.WINDOW", 4)
+    X = np.memmap(tmp_path / "x", np.int8, "w+", shape=(30,))
+    X[:] = np.tile(GOOD, 3)
+    X[17] = -3
+    model = CategoricalHMM(2)
+    assert_refused(r"Negative values in data: X\[17\] is -3", lambda: model.fit(X), model)
+    model.set_params(n_features=3)
+    assert_refused(r"Negative values in data: X\[17\] is -3", lambda: model.fit(X), model)
+    with pytest.raises(ValueError, match="lengths sum to 29 but X has 30"):
+        model.fit(X, lengths=[29])
+    model.set_params(missing=-3).fit(X)
+
+
+def test_empty_chunks_add_nothing():
+    none = np.array([], dtype=int)
+    whole = CategoricalHMM(2, random_state=0, n_init=2).fit([GOOD, GOOD])
+    for X in (Pieces(none, GOOD, none, GOOD, none), bag(none, GOOD, GOOD, none)):
+        found = CategoricalHMM(2, random_state=0, n_init=2).fit(X)
+        np.testing.assert_allclose(found.transmat_, whole.transmat_, rtol=1e-10)
+    model = CategoricalHMM(2)
+    assert_refused("X yielded no sequences", lambda: model.fit(Pieces(none, none)), model)
+    assert_refused("its 2 partitions are empty", lambda: model.fit(bag(none, none)), model)
+
+
+@pytest.mark.parametrize("wrapped", [iter, lambda x: SequenceStream(iter(x))])
+def test_what_takes_two_walks_is_refused_before_the_first(wrapped):
+    def sequences():
+        raise AssertionError("somebody reads")
+        yield
+
+    for model, y in ((CategoricalHMM("auto"), None), (CategoricalHMM(2), [GOOD])):
+        message = "holds out data" if y is None else "y .labels. needs sequences in memory"
+        assert_refused(message, lambda m=model, y=y: m.fit(wrapped(sequences()), y), model)
+
+
+def test_collections_of_dask():
+    array = pytest.importorskip("dask.array").from_array(GOOD, chunks=4)
+    unknown = array[array > 0]
+    model = CategoricalHMM(2, random_state=0).fit(array)
+    for X, y, message in (
+        (bag(GOOD), [GOOD], "y .labels. needs sequences in memory; X is a dask collection"),
+        (array, GOOD, "y .labels. needs sequences in memory; X is a dask collection"),
+        (bag(COLUMN, np.zeros((3, 2), int)), None, r"chunk 1 of X has rows of shape \(2,\)"),
+        (unknown, None, "compute_chunk_sizes"),
+    ):
+        assert_refused(message, lambda X=X, y=y: model.fit(X, y), model)
+    for X in (bag(GOOD), array):
+        for method in ("score", "predict", "predict_next", "decode", "bic"):
+            with pytest.raises(ValueError, match=r"dask collection.*map_partitions"):
+                getattr(model, method)(X)
+    with pytest.raises(ValueError, match="lengths goes with a table"):
+        model.fit(bag(GOOD), lengths=[10])
+
+
 SETTINGS = {
     "no states": ({"n_components": 0}, "'n_components'"),
     "half a state": ({"n_components": 1.5}, "'n_components'"),

@@ -383,9 +383,9 @@ def test_a_worker_that_is_killed_leaves_nothing(data, monkeypatch):
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr("spectral_nn.recipes.hmm.fit.count_ngrams", dies)
-    model = CategoricalHMM(**QUICK, n_jobs=2)
+    model = CategoricalHMM(**QUICK)
     before = dict(vars(model))
-    with pytest.raises(BrokenExecutor):
+    with parallel_config("loky", n_jobs=2), pytest.raises(BrokenExecutor):
         model.fit(data[0])
     assert vars(model) == before
     assert not model.__sklearn_is_fitted__()

@@ -55,7 +55,7 @@ class TestInterface:
         ours, theirs = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
         absent = {"loss", "learning_rate", "power_t", "momentum", "nesterovs_momentum", "max_fun"}
         assert set(theirs) - set(ours) == absent & set(theirs)
-        assert set(ours) - set(theirs) == {"init", "input_model", "n_jobs"}
+        assert set(ours) - set(theirs) == {"init", "input_model", "n_jobs", "device"}
         differ = {
             name for name in set(ours) & set(theirs) if ours[name].default != theirs[name].default
         }

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import SerialRunner, total
 from spectral_nn.moments import rows as rows_module
-from spectral_nn.moments.additive import Additive
 from spectral_nn.moments.rows import (
     CLIP,
     Frame,
@@ -86,7 +86,7 @@ def test_chunks_without_weight_change_nothing(rng):
 
 def test_chunks_are_the_table(rng):
     rows = table(rng, n=10)
-    chunks = list(rows.chunks(4))
+    chunks = list(rows.blocks(4))
     assert [len(chunk.X) for chunk in chunks] == [4, 4, 2]
     for name in Rows._fields:
         assert_array_equal(np.concatenate([getattr(c, name) for c in chunks]), getattr(rows, name))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from spectral_nn.datasets import planted_hmm, sample_hmm
-from spectral_nn.execute.runner import SerialRunner
+from spectral_nn.execute.runner import SerialRunner, runner
 from spectral_nn.metrics import parameter_errors
 from spectral_nn.models.hmm.coding import encode
 from spectral_nn.models.hmm.engine import EXACT_ROWS, LaneEngine
@@ -171,10 +171,17 @@ def test_missing_symbols_at_random_leave_the_model(sticky):
 # the same whoever computes
 
 
+def fits_by_workers(data, options):
+    """Fits in this process, and by two threads."""
+    for n_jobs in (1, 2):
+        with runner(n_jobs) as run:
+            yield fit_hmm(data, options, rng=rng_of(), run=run)
+
+
 def test_two_workers_change_no_bit(small):
     _, data = small
     options = HMMOptions(3, 6, n_init=4, n_iter=15)
-    one, two = (fit_hmm(data, options, rng=rng_of(), n_jobs=n) for n in (1, 2))
+    one, two = fits_by_workers(data, options)
     assert_same_fit(one, two)
 
 
@@ -184,7 +191,7 @@ def test_two_workers_change_no_bit_in_lanes(sticky, monkeypatch):
     monkeypatch.setattr(engine, "_CHUNK_STEPS", 200)
     _, data = sticky
     options = HMMOptions(4, 20, n_init=4, n_iter=10)
-    one, two = (fit_hmm(data, options, rng=rng_of(), n_jobs=n) for n in (1, 2))
+    one, two = fits_by_workers(data, options)
     assert not one.diagnostics["exact"]
     assert_same_fit(one, two)
 
@@ -192,7 +199,7 @@ def test_two_workers_change_no_bit_in_lanes(sticky, monkeypatch):
 def test_two_workers_change_no_bit_of_random_restarts(small):
     _, data = small
     options = HMMOptions(3, 6, init="random", n_init=3, n_iter=15)
-    one, two = (fit_hmm(data, options, rng=rng_of(), n_jobs=n) for n in (1, 2))
+    one, two = fits_by_workers(data, options)
     assert_same_fit(one, two)
 
 

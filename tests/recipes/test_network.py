@@ -12,17 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
-from spectral_nn.models.network.dense import Network, Objective, flatten, random_network, unflatten
+from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.scores import GaussianScore
+from spectral_nn.recipes.network import features
 from spectral_nn.recipes.network import fit as flow
 from spectral_nn.recipes.network import repair as network_repair
 from spectral_nn.recipes.network import starts as network_starts
 from spectral_nn.recipes.network.evidence import gather, rows_needed
-from spectral_nn.recipes.network.features import directions
-from spectral_nn.recipes.network.fit import NetworkOptions, fit_network, start_network
+from spectral_nn.recipes.network.fit import NetworkOptions, as_rows, fit_network, start_table
 from spectral_nn.recipes.network.repair import repair, residual_signal
-from spectral_nn.recipes.network.starts import as_rows, check_identifiable, in_doubt
+from spectral_nn.recipes.network.starts import check_identifiable, in_doubt
 from spectral_nn.refine import lbfgs
 from spectral_nn.results import RecoveryWarning
 
@@ -48,6 +49,10 @@ def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **opt
         n_jobs=n_jobs,
         on_step=on_step,
     )
+
+
+def directions(X, Y, k, *, sample_weight=None, **options):
+    return features.directions(as_rows(X, Y, sample_weight), k, run=RUN, **options)
 
 
 def doubts(*args, **options):
@@ -362,7 +367,8 @@ class TestFlow:
     def test_starts_are_those_of_the_fit(self):
         X, Y, _ = planted(0, 8, 3, 3000)
         options = NetworkOptions((3,), max_iter=0)
-        network, name, notes = start_network(X, Y, options, rng=np.random.default_rng(4))
+        rows = as_rows(X, Y, None)
+        network, name, notes = start_table(rows, options, run=RUN, rng=np.random.default_rng(4))
         assert name == "tensor"
         found = fit_network(X, Y, options, rng=np.random.default_rng(4))
         assert_array_equal(full(network), full(found.network))
@@ -372,7 +378,7 @@ class TestFlow:
         """Held out, whatever they say: garbage there does not move the start."""
         X, Y, _ = planted(0, 6, 2, 3000)
         options = {"max_iter": 0, "early_stopping": True, "validation_fraction": 0.3}
-        _, held_out = flow._split(Y, NetworkOptions((2,), **options), np.random.default_rng(0))
+        _, held_out = flow._held_out(Y, NetworkOptions((2,), **options), np.random.default_rng(0))
         other = Y.copy()
         other[held_out] = 1e3
         first, second = fit(X, Y, 2, **options), fit(X, other, 2, **options)

@@ -5,7 +5,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
-from spectral_nn.models.network.dense import Objective, flatten, random_network, unflatten
+from spectral_nn.models.network.dense import flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective
 from spectral_nn.refine.adam import adam
 
 ROWS = np.linspace(-1.0, 1.0, 12)

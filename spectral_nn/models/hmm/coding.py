@@ -11,10 +11,12 @@ missing, no label         ``d``                  likelihood 1
 ========================  =====================================
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from spectral_nn.sequences import Place
 
 __all__ = ["CHUNK", "emission_table", "encode", "largest_symbol"]
 
@@ -28,6 +30,7 @@ def encode(
     missing: float | None = None,
     labels: Any = None,
     n_components: int | None = None,
+    place: Place | None = None,
 ) -> np.ndarray:
     """Check symbols (and labels) and turn them into codes.
 
@@ -44,6 +47,8 @@ def encode(
         State of every position, -1 (or masked) where it is unknown.
     n_components : int, optional
         Number of states; needed with ``labels``.
+    place : Place, optional
+        Where the values come from, for errors.
 
     Returns
     -------
@@ -66,14 +71,15 @@ def encode(
     >>> encode([0, 2, 1], 3, labels=[-1, 0, 1], n_components=2).tolist()
     [0, 6, 9]
     """
-    column = _column(values, "X")
+    place = place or Place()
+    column = _column(values, place.name())
     codes = np.empty(column.shape[0], dtype=np.int32)
-    for start, chunk, gone in _checked(column, missing, "X"):
+    for start, chunk, gone in _checked(column, missing, place.at):
         high = (chunk >= n_symbols) & ~gone
         if high.any():
             at = int(np.argmax(high))
             raise ValueError(
-                f"X[{start + at}] is {chunk[at]}, but symbols must be below "
+                f"{place.at(start + at)} is {chunk[at]}, but symbols must be below "
                 f"n_features={n_symbols}. Set n_features before fitting, or recode X."
             )
         codes[start : start + len(chunk)] = np.where(gone, n_symbols, chunk)
@@ -82,13 +88,15 @@ def encode(
     return codes
 
 
-def largest_symbol(values: Any, missing: float | None = None) -> int:
+def largest_symbol(values: Any, missing: float | None = None, place: Place | None = None) -> int:
     """Largest symbol observed, -1 when every entry is missing; checks symbols as `encode` does.
 
     Parameters
     ----------
     values : array, shape (n,) or (n, 1)
     missing : number, optional
+    place : Place, optional
+        Where the values come from, for errors.
 
     Returns
     -------
@@ -105,7 +113,8 @@ def largest_symbol(values: Any, missing: float | None = None) -> int:
     3
     """
     largest = -1
-    for _, chunk, gone in _checked(_column(values, "X"), missing, "X"):
+    place = place or Place()
+    for _, chunk, gone in _checked(_column(values, place.name()), missing, place.at):
         seen = chunk[~gone]
         largest = max(largest, int(seen.max()) if seen.size else -1)
     return largest
@@ -169,7 +178,7 @@ def _column(values: Any, name: str) -> Any:
 
 
 def _checked(
-    column: Any, missing: float | None, name: str
+    column: Any, missing: float | None, at: Callable[[int], str]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Chunks of a column with their start and the mask of what is missing; rejects non-symbols."""
     for start in range(0, column.shape[0], CHUNK):
@@ -183,16 +192,16 @@ def _checked(
             with np.errstate(invalid="ignore"):
                 bad |= ~(np.isfinite(chunk) & (chunk == np.floor(chunk))) & ~gone
         if bad.any():
-            at = int(np.argmax(bad))
-            _reject(name, start + at, chunk[at])
+            first = int(np.argmax(bad))
+            _reject(at(start + first), chunk[first])
         yield start, chunk, gone
 
 
-def _reject(name: str, position: int, value: Any) -> None:
+def _reject(entry: str, value: Any) -> None:
     """Raise the error for a value that is no symbol, or no label."""
-    if name == "y":
+    if entry.startswith("y"):
         raise ValueError(
-            f"y[{position}] is {value}, but labels are whole numbers from 0, or -1 for unknown."
+            f"{entry} is {value}, but labels are whole numbers from 0, or -1 for unknown."
         )
     if not np.isfinite(value):
         what, advice = ("NaN" if np.isnan(value) else "Infinity"), "declare it with missing=np.nan"
@@ -201,7 +210,7 @@ def _reject(name: str, position: int, value: Any) -> None:
     else:
         what, advice = "Fractional values", "encode categories as 0, 1, 2, ..."
     raise ValueError(
-        f"{what} in data: {name}[{position}] is {value}, but symbols are whole numbers from 0. "
+        f"{what} in data: {entry} is {value}, but symbols are whole numbers from 0. "
         f"Remove it, mask it, or {advice}."
     )
 
@@ -218,7 +227,7 @@ def _add_labels(codes: np.ndarray, labels: Any, n_symbols: int, n_components: in
         )
     if (n_symbols + 1) * (n_components + 1) > _LARGEST_CODE:
         raise ValueError(f"{n_symbols} symbols with {n_components} labels overflow 32 bits.")
-    for start, chunk, unknown in _checked(column, -1, "y"):
+    for start, chunk, unknown in _checked(column, -1, "y[{}]".format):
         high = (chunk >= n_components) & ~unknown
         if high.any():
             at = int(np.argmax(high))

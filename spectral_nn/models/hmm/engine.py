@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.hmm.excerpts import Beginning, Share, excerpt
 from spectral_nn.models.hmm.expectation import expect_exact, expect_lanes
 from spectral_nn.models.hmm.kernels import LANES
-from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
+from spectral_nn.models.hmm.lanes import LaneBatches, window_lanes
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import HMMStatistics
-from spectral_nn.sequences import Sequences, SequenceStream
+from spectral_nn.sequences import Cut, Source, over_windows, whole_sequences
 
 EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
 _LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
-_CHUNK_STEPS = 2**12  # time steps of 32 lanes that a worker takes at once: 131,072 tokens
+_CHUNK_STEPS = 2**11  # time steps of 32 lanes that a worker takes at once: 65,536 tokens
+_WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
+_WHOLE = 2**62  # no sequence is longer
 _LANE_LENGTH = (128, 1024)
 _BURN_IN = {4: 24, 8: 64}  # by item size: as accurate as the arithmetic, on text
 _TOLERANCE = {4: 1e-4, 8: 1e-10}
@@ -29,22 +32,23 @@ class LaneEngine:
     """E-steps of one data set on a runner.
 
     Everything but the burn-in is fixed by the data: how they are cut, into how many chunks, and
-    the order of the sums, so that statistics do not depend on who computes them.
+    the order of the sums, so that statistics do not depend on who computes them.  (A device wants
+    larger chunks: there, and where a cluster adds in a tree, sums change by rounding.)
 
     Parameters
     ----------
-    source : Sequences of codes, or a SequenceStream of them.
+    source : codes, wherever they are.
     n_rows : positions in the whole source, missing ones included.
     pad : code of a missing symbol.
     dtype : float32 or float64.
     labelled : whether codes carry labels.
     run : the runner.
-    seed : orders the lanes.
+    seed : chooses the lanes of a sample.
     """
 
     def __init__(
         self,
-        source: Sequences | SequenceStream,
+        source: Source,
         *,
         n_rows: int,
         pad: int,
@@ -60,7 +64,7 @@ class LaneEngine:
         self._labelled = labelled
         self._run = run
         self._seed = seed
-        self._kept: list[Any] | None = None
+        self._kept: Iterable[Any] | None = None
         self.burn_in = _BURN_IN[self._dtype.itemsize]
         self.lane_length = int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))
         self.exact = n_rows <= EXACT_ROWS
@@ -87,7 +91,7 @@ class LaneEngine:
         burn-in is doubled.
         """
         while True:
-            statistics = total(self._run, partial(self.statistic, parameters), self._chunks())
+            statistics = total(self._run, partial(self.statistic, parameters), self._parts())
             self.lane_error = statistics.lane_error
             possible = np.isfinite(statistics.log_likelihood)
             if self.exact or (possible and self.lane_error <= _TOLERANCE[self._dtype.itemsize]):
@@ -97,57 +101,72 @@ class LaneEngine:
             self.exact = not possible or self.burn_in > self.lane_length
 
     def sample(self, n_rows: int) -> list[Any]:
-        """Chunks with about `n_rows` positions, for `statistic`.
+        """Chunks with about `n_rows` positions, for `statistic`; in memory, here.
 
         Parameters
         ----------
-        n_rows : positions wanted; the last chunk may go beyond.
+        n_rows : positions wanted; all of the data if they have no more.
 
         Returns
         -------
-        list of LaneBatches (of Sequences where exact): shuffled lanes of data in memory, or of
-        the first pieces of a stream; the first sequences where exact.
+        list of one LaneBatches (Sequences where exact): lanes chosen by a hash of where they are
+        in the data, or the first sequences where exact; however the data come.
+
+        Notes
+        -----
+        One pass over the data, of which only what is chosen is laid out.
         """
-        chosen, rows = [], 0
-        for chunk in self._chunks():
-            if rows >= n_rows:
-                break
-            chosen.append(chunk)
-            rows += chunk.values.shape[0] if self.exact else chunk.n_rows
-        return chosen
+        if self.exact:
+            values, window = self._excerpt(Beginning(n_rows))
+            return [whole_sequences(values, window)]
+        few = n_rows < self._n_rows
+        values, window = self._excerpt(Share(n_rows / self._n_rows, self._seed) if few else None)
+        return [window_lanes(values, window, self._pad)]
 
     @property
     def statistic(self) -> Callable[[HMMParameters, Any], HMMStatistics]:
         """The E-step of a chunk, which can be sent to a worker without this engine."""
         if self.exact:
-            return partial(expect_exact, labelled=self._labelled)
-        return partial(expect_lanes, dtype=self._dtype, labelled=self._labelled)
+            return partial(_expect, partial(expect_exact, labelled=self._labelled))
+        return partial(_expect, partial(expect_lanes, dtype=self._dtype, labelled=self._labelled))
 
     def notes(self) -> dict[str, Any]:
         """What diagnostics keep of the lanes."""
         return {"lane_error": self.lane_error, "burn_in": self.burn_in, "exact": self.exact}
 
-    def _chunks(self) -> Iterable[Any]:
-        """Chunks in order, kept between passes when the data are in memory."""
+    def _parts(self) -> Iterable[Any]:
+        """Chunks in order, kept where they are computed on if that is worth while."""
         if self._kept is not None:
             return self._kept
-        made = self._exact_chunks() if self.exact else self._lane_chunks()
-        if isinstance(self._source, Sequences):
-            self._kept = list(made)
-            return self._kept
-        return made
+        made = self._exact_parts() if self.exact else self._lane_parts()
+        if not self._source.lasting:
+            return made
+        self._kept = self._run.place(list(made))
+        return self._kept
 
-    def _layouts(self) -> Iterator[LaneBatches]:
-        for piece in self._source.pieces():
-            rng = np.random.default_rng(self._seed)
-            yield lane_batches(piece, self.lane_length, self.burn_in, self._pad, rng=rng)
+    def _lane_parts(self) -> Iterator[Any]:
+        # On a device a time step is one product, whose rows are lanes: it takes tens of thousands.
+        steps = _CHUNK_STEPS * self._run.bulk**2
+        cut = self._cut(max(_WINDOW, LANES * steps))
+        for part in self._source.parts(self._run, cut, partial(window_lanes, pad=self._pad)):
+            # What is laid out here already is cut finer, so that all workers have some.
+            yield from part.chunks(steps) if isinstance(part, LaneBatches) else [part]
 
-    def _lane_chunks(self) -> Iterator[LaneBatches]:
-        for layout in self._layouts():
-            yield from layout.chunks(_CHUNK_STEPS)
+    def _exact_parts(self) -> Iterable[Any]:
+        cut = self._cut(LANES * _CHUNK_STEPS)
+        return self._source.parts(self._run, cut, whole_sequences)
 
-    def _exact_chunks(self) -> Iterator[Sequences]:
-        for piece in self._source.pieces():
-            group = piece.offsets[:-1] // (LANES * _CHUNK_STEPS)
-            for run in np.split(np.arange(len(piece)), np.flatnonzero(np.diff(group)) + 1):
-                yield piece[run]
+    def _excerpt(self, chosen: Beginning | Share | None) -> Any:
+        return excerpt(self._run, self._source, self._cut(_WINDOW, chosen))
+
+    def _cut(self, window: int, chosen: Beginning | Share | None = None) -> Cut:
+        """Lanes with their burn-in, or whole sequences."""
+        if self.exact:
+            return Cut(_WHOLE, window=window, chosen=chosen)
+        return Cut(self.lane_length, (self.burn_in, self.burn_in), window, chosen)
+
+
+def _expect(
+    step: Callable[[HMMParameters, Any], HMMStatistics], parameters: HMMParameters, chunk: Any
+) -> HMMStatistics:
+    return over_windows(partial(step, parameters), chunk)

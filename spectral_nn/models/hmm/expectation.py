@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.exact import expect_sequences
+from spectral_nn.models.hmm.expectation_on import expect_on
 from spectral_nn.models.hmm.kernels import LANES, expect_batches, padded
 from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters, stationary
@@ -28,6 +29,8 @@ def expect_lanes(
 ) -> HMMStatistics:
     """Expected counts of lanes under a model, by the compiled kernels.
 
+    Lanes that are on a device are computed there, see `spectral_nn.models.hmm.expectation_on`.
+
     Parameters
     ----------
     parameters : K states, d symbols.
@@ -43,6 +46,8 @@ def expect_lanes(
     -----
     6 K^2 flops a token, for K rounded up to a multiple of 4, plus 4 K for the look-ups.
     """
+    if not isinstance(batches.symbols, np.ndarray):
+        return expect_on(parameters, batches, dtype=dtype, labelled=labelled)
     n_components = parameters.n_components
     size = padded(n_components)
     probabilities = emission_table(parameters.emissionprob, labelled)

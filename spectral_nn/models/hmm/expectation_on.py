@@ -1,34 +1,44 @@
 """The lane E-step as array-API matrix products, for any namespace and device.
 
 `spectral_nn.models.hmm.expectation.expect_lanes` is the compiled twin for NumPy and a CPU.  Here
-all lanes of one length advance together, so that a time step is the product of an (S, K) table
-with the transition matrix: what a GPU wants.
+all lanes of a chunk advance together, so that a time step is the product of an (S, K) table with
+the transition matrix: what a GPU wants.  The longest lanes come first, and a lane that has ended
+drops out of the tables.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
+from spectral_nn.arrays import Array, add_at, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.kernels import LANES
 from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters, stationary
 from spectral_nn.models.hmm.statistics import HMMStatistics
 
+_FEW_CODES = 128  # up to here a product with indicators counts faster than scattered additions
+
 
 def expect_on(
-    like: Array, parameters: HMMParameters, batches: LaneBatches, *, labelled: bool = False
+    parameters: HMMParameters,
+    batches: LaneBatches,
+    *,
+    dtype: DTypeLike = np.float32,
+    labelled: bool = False,
 ) -> HMMStatistics:
-    """Expected counts of lanes under a model, computed where `like` lives.
+    """Expected counts of lanes under a model, computed where the lanes' symbols are.
 
     Parameters
     ----------
-    like : an array whose namespace, device and floating-point precision are used.
     parameters : K states, d symbols.
-    batches : the lanes, of codes below d + 1 (or (d + 1)(K + 1) with labels).
+    batches : the lanes, of codes below d + 1 (or (d + 1)(K + 1) with labels).  `symbols` decides
+        library and device; the other arrays may be there too, or NumPy's.
+    dtype : float32 or float64, the precision of the recursion; sums over time are always float64.
     labelled : whether the codes carry labels.
 
     Returns
@@ -37,125 +47,188 @@ def expect_on(
 
     Notes
     -----
-    6 K^2 + 2 D K flops a token in products of (S, K) tables, S lanes of one length; memory
-    2 S K numbers a time step of the longest lane.
+    6 K^2 flops a token in products of (S, K) tables, S lanes, plus 2 D K for up to 128 codes.
+    Memory K numbers a token.  The host waits for the device at the end, not at any time step.
     """
     table = emission_table(parameters.emissionprob, labelled)
-    model = [
-        from_numpy(x, like=like)
-        for x in (
-            np.stack([stationary(parameters.transmat), parameters.startprob]),
-            parameters.transmat,
-            table,
-        )
-    ]
-    steps = np.diff(batches.offsets)
-    # The total of nothing, so that the sum below has the right shapes whatever the data.
-    K, D = parameters.n_components, table.shape[0]
-    summed = HMMStatistics(np.zeros(K), np.zeros((K, K)), np.zeros((D, K)), 0.0)
-    filters = np.zeros((batches.own.shape[0], 2, LANES, K))
-    for n_steps in np.unique(steps):
-        chosen = np.flatnonzero(steps == n_steps)
-        group = batches.select(chosen)
-        statistics, boundary = _expect_group(like, model, group, int(n_steps))
-        summed = summed + statistics
-        filters[chosen] = boundary
-    return summed + _cuts(filters, batches, K, D)
+    if batches.weight.shape[0] == 0:
+        K = parameters.n_components
+        return HMMStatistics(np.zeros(K), np.zeros((K, K)), np.zeros_like(table), 0.0)
+    lanes = _side_by_side(batches, table.shape[0], dtype)
+    xp = get_namespace(lanes.codes)
+    entry = np.stack([stationary(parameters.transmat), parameters.startprob])
+    entry, transmat, emission = (
+        from_numpy(x.astype(dtype), like=lanes.codes) for x in (entry, parameters.transmat, table)
+    )
+    filtered, scale = _forward(xp, entry, transmat, emission, lanes)
+    log_likelihood = _log_likelihood(xp, scale, lanes)
+    disagreement = _disagreement(xp, filtered, lanes)
+    start, xi, emit = _backward(xp, transmat, emission, filtered, scale, lanes)
+    total = float(log_likelihood)
+    return HMMStatistics(
+        to_numpy(start),
+        to_numpy(xi) * parameters.transmat,
+        to_numpy(emit),
+        total if np.isfinite(total) else -np.inf,
+        float(disagreement),
+        batches.joined.shape[0],
+    )
 
 
-def _expect_group(
-    like: Array, model: list[Array], group: LaneBatches, n_steps: int
-) -> tuple[HMMStatistics, np.ndarray]:
-    """Statistics of lanes of one length, and their filters before and at the end of their own."""
-    xp = get_namespace(like)
-    entries, transmat, table = model
-    n_lanes = group.own.shape[0] * LANES
-    by_step = group.symbols.reshape(-1, n_steps, LANES).transpose(1, 0, 2).reshape(n_steps, n_lanes)
-    first, stop, fresh = (group.own[:, i].ravel() for i in range(3))
-    t = np.arange(n_steps)[:, None]
-    weight = np.where((t >= first) & (t < stop), group.weight.ravel(), 0.0)
-    symbols = from_numpy(by_step.astype(np.int64), like=like)
-    share = from_numpy(weight, like=like)
-    entry = xp.take(entries, from_numpy(fresh.astype(np.int64), like=like), axis=0)
-    filtered, emitted, log_likelihood = _forward(xp, entry, transmat, table, symbols, share)
-    start, xi, emit = _backward(xp, transmat, table, symbols, share, filtered, emitted)
-    flat = xp.reshape(xp.stack(filtered), (n_steps * n_lanes, -1))
-    lanes = np.arange(n_lanes)
-    boundary = [
-        np.where(
-            at[:, None] >= 0,
-            to_numpy(
-                xp.take(flat, from_numpy(np.maximum(at, 0) * n_lanes + lanes, like=like), axis=0)
-            ),
-            0.0,
-        ).reshape(-1, LANES, transmat.shape[0])
-        for at in (first.astype(np.int64) - 1, stop.astype(np.int64) - 1)
-    ]
-    started = xp.sum(start * from_numpy(fresh.astype(np.float64), like=like)[:, None], axis=0)
-    start_, trans, emit_ = (to_numpy(x).astype(np.float64) for x in (started, xi * transmat, emit))
-    statistics = HMMStatistics(start_, trans, emit_, log_likelihood)
-    return statistics, np.stack(boundary, axis=1)
+class _Lanes(NamedTuple):
+    """Lanes side by side, the longest first, and step after step: n positions, S lanes.
+
+    Attributes
+    ----------
+    codes : (n,)
+    counted : (n,) the code where a lane owns the position, else one more than the largest.
+    own : (n,) 1 where a lane owns the position, else 0.
+    weight : (n,) ``own`` times the multiplicity of the lane.
+    multiplicity : (S,)
+    fresh : (S,) 1 where a lane starts its sequence.
+    steps : positions of each step, of all lanes that have one.
+    leaving, entering : (joints, 2) step and lane of two filters that should be the same; on the
+        host.  Step -1 stands for zeros.
+    """
+
+    codes: Array
+    counted: Array
+    own: Array
+    weight: Array
+    multiplicity: Array
+    fresh: Array
+    steps: list[slice]
+    leaving: NDArray[np.int64]
+    entering: NDArray[np.int64]
+
+
+def _side_by_side(batches: LaneBatches, n_codes: int, dtype: DTypeLike) -> _Lanes:
+    """Turn lanes laid out batch after batch; positions are a gather of rows of 32."""
+    xp = get_namespace(batches.symbols)
+    put = partial(from_numpy, like=batches.symbols)
+    offsets, own, weight, joined = map(
+        to_numpy, (batches.offsets, batches.own, batches.weight, batches.joined)
+    )
+    sizes = np.diff(offsets)
+    order = np.argsort(-sizes, kind="stable")
+    t = np.arange(sizes.max())
+    active = sizes.size - np.searchsorted(np.sort(sizes), t, side="right")
+    ends = np.cumsum(active)
+    t = np.repeat(t, active)
+    batch = np.arange(ends[-1]) - np.repeat(ends - active, active)
+
+    def each_step(values: NDArray) -> Array:
+        return xp.take(put(values[order]), put(batch), axis=0)
+
+    step = put(t.astype(own.dtype))[:, None]
+    inside = (step >= each_step(own[:, 0])) & (step < each_step(own[:, 1]))
+    rows = put(offsets[:-1][order][batch] + t)
+    codes = xp.take(xp.reshape(batches.symbols, (-1, LANES)), rows, axis=0)
+    uncounted = put(np.asarray(n_codes, dtype=np.int32))
+    mine = xp.astype(inside, getattr(xp, np.dtype(dtype).name))
+    weight = weight.astype(dtype)
+    lane = (np.argsort(order)[:, None] * LANES + np.arange(LANES)).ravel()
+    first, stop = (own[:, side].ravel().astype(np.int64) for side in (0, 1))
+    before, after = joined.T
+    return _Lanes(
+        codes=xp.reshape(codes, (-1,)),
+        counted=xp.reshape(xp.where(inside, codes, uncounted), (-1,)),
+        own=xp.reshape(mine, (-1,)),
+        weight=xp.reshape(mine * each_step(weight), (-1,)),
+        multiplicity=put(weight[order].ravel()),
+        fresh=put(own[order, 2].ravel()),
+        steps=[slice(*pair) for pair in (LANES * np.stack([ends - active, ends], axis=1)).tolist()],
+        leaving=np.stack([stop[before] - 1, lane[before]], axis=1),
+        entering=np.stack([first[after] - 1, lane[after]], axis=1),
+    )
 
 
 def _forward(
-    xp: Any, entry: Array, transmat: Array, table: Array, symbols: Array, share: Array
-) -> tuple[list[Array], list[Array], float]:
-    """Filters and scaled emissions of every step (Rabiner 1989, section V.A)."""
+    xp: Any, entries: Array, transmat: Array, emission: Array, lanes: _Lanes
+) -> tuple[list[Array], list[Array]]:
+    """Filters of every step, and their scales, infinite where the lane is impossible.
+
+    Rabiner 1989, section V.A.
+    """
+    ones = xp.ones_like(transmat[0, :])
+    never = from_numpy(np.asarray(np.inf), like=transmat)
     filtered: list[Array] = []
-    emitted: list[Array] = []
-    log_p = xp.zeros_like(share[0, :])
-    impossible = log_p > 0
-    for t in range(symbols.shape[0]):
-        predicted = filtered[-1] @ transmat if t else entry
-        emission = xp.take(table, symbols[t, :], axis=0)
-        total = xp.sum(predicted * emission, axis=1)
-        possible = total > 0
-        scale = xp.where(possible, total, xp.ones_like(total))
-        inverse = xp.where(possible, 1 / scale, xp.zeros_like(total))[:, None]
-        emission = emission * inverse
-        filtered.append(predicted * emission)
-        emitted.append(emission)
-        log_p = log_p + share[t, :] * xp.log(scale)
-        impossible = impossible | ((share[t, :] > 0) & ~possible)
-    if bool(xp.any(impossible)):
-        return filtered, emitted, -np.inf
-    return filtered, emitted, float(to_numpy(log_p).sum(dtype=np.float64))
+    scale: list[Array] = []
+    for here in lanes.steps:
+        if filtered:
+            table = filtered[-1][: here.stop - here.start, :] @ transmat
+        else:
+            table = xp.take(entries, lanes.fresh, axis=0)
+        table *= xp.take(emission, lanes.codes[here], axis=0)
+        total = table @ ones
+        total = xp.where(total > 0, total, never)
+        table /= total[:, None]
+        filtered.append(table)
+        scale.append(total)
+    return filtered, scale
 
 
 def _backward(
     xp: Any,
     transmat: Array,
-    table: Array,
-    symbols: Array,
-    share: Array,
+    emission: Array,
     filtered: list[Array],
-    emitted: list[Array],
+    scale: list[Array],
+    lanes: _Lanes,
 ) -> tuple[Array, Array, Array]:
-    """Posterior of the first step by lane, transition sums without `transmat`, emission counts."""
-    codes = xp.arange(table.shape[0], dtype=symbols.dtype, device=symbols.device)[:, None]
-    backward = xp.ones_like(filtered[0])
-    xi, emit = xp.zeros_like(transmat), xp.zeros_like(table)
+    """Counts of first states, of transitions without the factor `transmat`, and of codes."""
+    (n_codes, K), device = emission.shape, emission.device
+    xi = xp.zeros((K, K), dtype=xp.float64, device=device)
+    emit = xp.zeros((n_codes + 1, K), dtype=xp.float64, device=device)
+    indicator = None
+    if n_codes <= _FEW_CODES:
+        indicator = xp.eye(n_codes + 1, dtype=emission.dtype, device=device)
+    backward = emission[:0, :]
     for t in range(len(filtered) - 1, -1, -1):
-        smoothed = filtered[t] * backward * share[t, :][:, None]
-        shown = xp.astype(symbols[t, :][None, :] == codes, table.dtype)
-        emit = emit + shown @ smoothed
-        if t == 0:
-            return smoothed, xi, emit
-        onward = emitted[t] * backward
-        xi = xi + filtered[t - 1].T @ (onward * share[t, :][:, None])
-        backward = onward @ transmat.T
-    raise ValueError("a lane needs at least one step.")
+        here = lanes.steps[t]
+        begin, n = backward.shape[0], here.stop - here.start
+        if begin < n:  # lanes that end here; their multiplicity travels with them
+            multiplicity = lanes.multiplicity[begin:n][:, None]
+            backward = xp.concat([backward, xp.broadcast_to(multiplicity, (n - begin, K))])
+        smoothed = filtered[t] * backward
+        if indicator is None:
+            emit = add_at(emit, lanes.counted[here], smoothed)
+        else:
+            emit += xp.take(indicator, lanes.counted[here], axis=0).T @ smoothed
+        if t > 0:
+            onward = xp.take(emission, lanes.codes[here], axis=0)
+            onward *= backward
+            onward /= scale[t][:, None]
+            xi += filtered[t - 1][:n, :].T @ (onward * lanes.own[here][:, None])
+            backward = onward @ transmat.T
+    first = lanes.own[lanes.steps[0]] * xp.astype(lanes.fresh, emission.dtype)
+    start = xp.sum(xp.astype(smoothed * first[:, None], xp.float64), axis=0)
+    return start, xi, emit[:n_codes, :]
 
 
-def _cuts(filters: np.ndarray, batches: LaneBatches, K: int, D: int) -> HMMStatistics:
-    """What neighbouring lanes disagree about, as statistics of no data."""
-    flat = filters.transpose(1, 0, 2, 3).reshape(2, -1, K)
-    leaving, entering = flat[1, batches.joined[:, 0]], flat[0, batches.joined[:, 1]]
-    return HMMStatistics(
-        np.zeros(K),
-        np.zeros((K, K)),
-        np.zeros((D, K)),
-        0.0,
-        float(np.abs(leaving - entering).sum()),
-        batches.joined.shape[0],
-    )
+def _log_likelihood(xp: Any, scale: list[Array], lanes: _Lanes) -> Array:
+    """Logarithm of the scales, summed; not finite where a lane is impossible."""
+    factors = xp.astype(xp.concat(scale), xp.float64)
+    logs = xp.where(lanes.weight > 0, xp.log(factors), xp.zeros_like(factors))
+    return xp.sum(lanes.weight * logs)
+
+
+def _disagreement(xp: Any, filtered: list[Array], lanes: _Lanes) -> Array | float:
+    """Summed L1 distance between filters that end a lane and their successors' burn-in."""
+    if not lanes.leaving.size:
+        return 0.0
+    leaving, entering = (_filters_at(xp, filtered, at) for at in (lanes.leaving, lanes.entering))
+    return xp.sum(xp.astype(xp.abs(leaving - entering), xp.float64))
+
+
+def _filters_at(xp: Any, filtered: list[Array], places: NDArray[np.int64]) -> Array:
+    """Filters (joints, K) of steps and lanes, gathered step by step."""
+    put = partial(from_numpy, like=filtered[0])
+    order = np.argsort(places[:, 0], kind="stable")
+    lane = put(places[order, 1])
+    steps, begins = np.unique(places[order, 0], return_index=True)
+    found = []
+    for t, begin, end in zip(steps, begins, [*begins[1:], order.size], strict=True):
+        rows = xp.take(filtered[max(t, 0)], lane[begin:end], axis=0)
+        found.append(rows if t >= 0 else xp.zeros_like(rows))
+    return xp.take(xp.concat(found), put(np.argsort(order)), axis=0)

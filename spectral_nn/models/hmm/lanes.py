@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.models.hmm.kernels import LANES
-from spectral_nn.sequences import Sequences, blocks
+from spectral_nn.sequences import Blocks, Sequences, Window, blocks
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class LaneBatches:
             joined=joined[(joined >= 0).all(axis=1)],
         )
 
+    def halves(self) -> tuple[LaneBatches, LaneBatches]:
+        """The batches in two parts."""
+        one, other = np.array_split(np.arange(self.own.shape[0]), 2)
+        return self.select(one), self.select(other)
+
     def chunks(self, steps: int) -> list[LaneBatches]:
         """The batches in runs of about `steps` time steps, whatever machine will take them."""
         group = (self.offsets[1:] - 1) // steps
@@ -76,7 +81,6 @@ def lane_batches(
     pad: int,
     *,
     weight: NDArray[np.floating | np.integer] | None = None,
-    rng: np.random.Generator | None = None,
 ) -> LaneBatches:
     """Lay coded sequences out as batches of lanes.
 
@@ -87,7 +91,6 @@ def lane_batches(
     burn_in : tokens of context on both sides of a lane that a cut has made.
     pad : code of the missing symbol, of likelihood 1.
     weight : (m,) multiplicity of each sequence; None for 1.
-    rng : shuffles the lanes, so that every batch is a sample of the whole; None keeps the order.
 
     Returns
     -------
@@ -104,29 +107,55 @@ def lane_batches(
     batch, so padding is small whatever the lengths of the sequences.
     """
     lanes = blocks(sequences, length, (burn_in, burn_in))
+    fresh = lanes.first == sequences.offsets[lanes.sequence]
+    weights = np.ones(len(sequences)) if weight is None else np.asarray(weight, dtype=np.float64)
+    return _laid_out(sequences.values, lanes, fresh, pad, weights[lanes.sequence])
+
+
+def window_lanes(values: NDArray[np.int32], window: Window, pad: int) -> LaneBatches:
+    """Lay the blocks of a window out as batches of lanes, see `lane_batches`.
+
+    Parameters
+    ----------
+    values : int32 codes of the window.
+    window : blocks, with the burn-in as their halo on both sides.
+    pad : code of the missing symbol, of likelihood 1.
+
+    Returns
+    -------
+    LaneBatches, longest lanes first.
+    """
+    weight = np.ones(window.begins.size)
+    return _laid_out(values, window.blocks, window.begins, pad, weight)
+
+
+def _laid_out(
+    codes: NDArray[np.int32],
+    lanes: Blocks,
+    fresh: NDArray[np.bool_],
+    pad: int,
+    weight: NDArray[np.float64],
+) -> LaneBatches:
     n_lanes = lanes.first.size
     size = lanes.last - lanes.first
-    shuffled = np.arange(n_lanes) if rng is None else rng.permutation(n_lanes)
-    order = shuffled[np.argsort(-size[shuffled], kind="stable")]
+    order = np.argsort(-size, kind="stable")
     n_slots = -(-n_lanes // LANES) * LANES
 
-    def laid_out(values, dtype):
+    def by_slot(values, dtype):
         out = np.zeros(n_slots, dtype=dtype)
         out[:n_lanes] = values[order]
         return out.reshape(-1, LANES)
 
-    sizes = laid_out(size, np.int64)
-    fresh = lanes.first == sequences.offsets[lanes.sequence]
+    sizes = by_slot(size, np.int64)
     own = (lanes.start - lanes.first, lanes.stop - lanes.first, fresh)
-    weights = np.ones(len(sequences)) if weight is None else np.asarray(weight, dtype=np.float64)
     slot = np.empty(n_lanes, dtype=np.int64)
     slot[order] = np.arange(n_lanes)
     joints = np.flatnonzero(np.diff(lanes.sequence) == 0)
     return LaneBatches(
-        symbols=_interleave(sequences.values, laid_out(lanes.first, np.int64), sizes, pad),
+        symbols=_interleave(codes, by_slot(lanes.first, np.int64), sizes, pad),
         offsets=np.concatenate([[0], np.cumsum(sizes[:, 0])]),
-        own=np.stack([laid_out(values, np.int32) for values in own], axis=1),
-        weight=laid_out(weights[lanes.sequence], np.float64),
+        own=np.stack([by_slot(values, np.int32) for values in own], axis=1),
+        weight=by_slot(weight, np.float64),
         joined=np.stack([slot[joints], slot[joints + 1]], axis=1),
     )
 

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import special
 
-from spectral_nn.arrays import Array, erf, get_namespace
+from spectral_nn.arrays import Array, clip, erf, get_namespace
 
 __all__ = ["ACTIVATIONS", "Activation", "add_bias", "logistic", "outer"]
 
@@ -72,7 +72,7 @@ def _softplus(Z: Array) -> Array:
 
 
 def _positive_part(Z: Array) -> Array:
-    return get_namespace(Z).clip(Z, min=0.0)
+    return clip(Z, low=0.0)
 
 
 def _step(Z: Array, H: Array) -> Array:

@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.moments.additive import Additive
-from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import HasDensity
+from spectral_nn.moments.table import Table
 
 __all__ = ["fourier_biases", "matched_biases"]
 
@@ -180,7 +181,7 @@ def _frequencies(
 
 
 def matched_biases(
-    rows: Rows,
+    rows: Table,
     W: Floats,
     loadings: Floats,
     activation: str,
@@ -202,7 +203,7 @@ def matched_biases(
 
     Parameters
     ----------
-    rows : Rows
+    rows : table
     W : ndarray (d, k), directions of unit length
     loadings : ndarray (k, q)
         Output weights of each unit up to a positive factor.
@@ -252,6 +253,7 @@ class _Responses(Additive):
     table: Floats
 
 
+@by_blocks
 def _responses(
     rows: Rows, *, scaled: Floats, mean: Floats, spread: Floats, nodes: Floats, activation: str
 ) -> _Responses:

@@ -33,6 +33,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, SerialRunner, total
 from spectral_nn.models.network.activations import ACTIVATIONS
@@ -45,16 +46,15 @@ from spectral_nn.models.network.lift_directions import (
     whiten_second,
     whiten_slices,
 )
-from spectral_nn.moments.additive import Additive
-from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import HasDensity, Score, ScoreMoments, score_moments
+from spectral_nn.moments.table import Table
 
-__all__ = ["LiftResult", "lift"]
+__all__ = ["LiftResult", "lift", "lift_table"]
 
 Floats = NDArray[np.float64]
 
 _MOST_SLICES = 64  # of the third moment that are computed
-_CHUNK_ROWS = 1 << 14  # the sums of a chunk are larger than its rows: fewer chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,16 +164,52 @@ def lift(
     >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
     True
     """
-    _check(X.shape, n_components, activation, whitening, biases, score)
-    rows = _rows(X, y, sample_weight)
-    run = SerialRunner() if run is None else run
+    return lift_table(
+        _rows(X, y, sample_weight),
+        n_components,
+        activation,
+        score=score,
+        rng=rng,
+        whitening=whitening,
+        biases=biases,
+        n_starts=n_starts,
+        ridge=ridge,
+        run=SerialRunner() if run is None else run,
+    )
+
+
+def lift_table(
+    rows: Table,
+    n_components: int,
+    activation: str,
+    *,
+    score: Score,
+    rng: np.random.Generator,
+    run: Runner,
+    whitening: str = "auto",
+    biases: str = "matched",
+    n_starts: int = 32,
+    ridge: float = 1e-6,
+) -> LiftResult:
+    """Fit a network to a table, here or elsewhere; see `lift`.
+
+    Parameters
+    ----------
+    rows : table.
+    n_components, activation, score, rng, run, whitening, biases, n_starts, ridge : as in `lift`.
+
+    Notes
+    -----
+    ``biases="fourier"`` needs the rows in memory, as its frequencies are drawn by chunk.
+    """
+    _check((rows.n_rows, rows.n_features), n_components, activation, whitening, biases, score)
     inputs = total(run, _table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
     means = partial(
-        _means, run, rows, score, from_numpy(inputs.outputs / inputs.weight, like=rows.Y)
+        _means, run, rows, score, from_numpy(inputs.outputs / inputs.weight, like=rows.like)
     )
-    axes = _axes(X.shape[1], rng)
+    axes = _axes(rows.n_features, rng)
     first, second, _ = means(axes[:, :1], inputs.weight)
     lens = None
     if whitening != "slice":
@@ -187,6 +223,7 @@ def lift(
     unit, loadings = orient(unit, first, second, activation)
     if biases == "fourier":
         assert isinstance(score, HasDensity)
+        assert isinstance(rows, Rows)
         shift = fourier_biases(rows, unit, loadings, activation, score=score, run=run, rng=rng)
     else:
         mean = inputs.first / inputs.weight
@@ -196,8 +233,8 @@ def lift(
         )
     coefs, intercepts = _regress(run, rows, unit, shift, activation, ridge)
     network = Network(
-        tuple(from_numpy(part, like=rows.Y) for part in (unit, coefs)),
-        tuple(from_numpy(part, like=rows.Y) for part in (shift, intercepts)),
+        tuple(from_numpy(part, like=rows.like) for part in (unit, coefs)),
+        tuple(from_numpy(part, like=rows.like) for part in (shift, intercepts)),
         activation,
         "identity",
     )
@@ -221,6 +258,7 @@ class _TableSums(Additive):
         return square - mean**2 - 1e-12 * square
 
 
+@by_blocks
 def _table_sums(rows: Rows) -> _TableSums:
     X, xp = dense(rows)
     return _TableSums(
@@ -233,11 +271,11 @@ def _table_sums(rows: Rows) -> _TableSums:
 
 
 def _means(
-    run: Runner, rows: Rows, score: Score, centre: Array, thetas: Floats, weight: float
+    run: Runner, rows: Table, score: Score, centre: Floats, thetas: Floats, weight: float
 ) -> tuple[Floats, Floats, Floats]:
     """Means of centred outputs times scores, on the host."""
     statistic = partial(_chunk_moments, score=score, thetas=thetas, centre=centre)
-    sums = total(run, statistic, rows.chunks(_CHUNK_ROWS))
+    sums = total(run, statistic, rows.chunks())
     first, second, third = (to_numpy(part) / weight for part in _parts(sums))
     return first, second, third
 
@@ -246,9 +284,9 @@ def _parts(sums: ScoreMoments) -> tuple[Array, Array, Array]:
     return sums.first, sums.second, sums.third
 
 
-def _chunk_moments(rows: Rows, *, score: Score, thetas: Floats, centre: Array) -> ScoreMoments:
+def _chunk_moments(rows: Rows, *, score: Score, thetas: Floats, centre: Floats) -> ScoreMoments:
     X, _ = dense(rows)
-    responses = (rows.Y - centre) * rows.weight[:, None]
+    responses = (rows.Y - from_numpy(centre, like=rows.Y)) * rows.weight[:, None]
     return score_moments(score, X, responses, from_numpy(thetas, like=X))
 
 
@@ -267,6 +305,7 @@ class _Normal(Additive):
     products: Floats
 
 
+@by_blocks
 def _normal(rows: Rows, *, unit: Floats, shift: Floats, activation: str) -> _Normal:
     X, xp = dense(rows)
     inputs = X @ from_numpy(unit, like=X) + from_numpy(shift, like=X)
@@ -277,7 +316,7 @@ def _normal(rows: Rows, *, unit: Floats, shift: Floats, activation: str) -> _Nor
 
 
 def _regress(
-    run: Runner, rows: Rows, unit: Floats, shift: Floats, activation: str, ridge: float
+    run: Runner, rows: Table, unit: Floats, shift: Floats, activation: str, ridge: float
 ) -> tuple[Floats, Floats]:
     """Output weights (k, q) and intercepts (q,), which are not penalised."""
     statistic = partial(_normal, unit=unit, shift=shift, activation=activation)

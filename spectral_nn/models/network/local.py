@@ -23,7 +23,8 @@ from spectral_nn.moments.polynomial import (
     monomial_index,
     monomials,
 )
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.table import Table
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
 
@@ -35,7 +36,7 @@ _MOST_FEATURES = 1000  # of the regression on cubics
 _ROWS_A_CUBIC = 3
 
 
-def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
+def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     """Fit a Gaussian mixture to the inputs, its number of components (2 to 4) by BIC.
 
     Parameters
@@ -56,9 +57,8 @@ def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    K, n = frame.n_dimensions, rows.X.shape[0]
-    index = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp)
-    Z = to_numpy(frame.inputs(dense(rows.take(index))[0]))
+    K, n = frame.n_dimensions, rows.n_rows
+    Z = to_numpy(frame.inputs(dense(rows.sample(_SAMPLE))[0]))
     regressors = 1 + K + K * (K + 1) // 2
     least = max(_ROWS_A_DIMENSION * K, _ROWS_A_REGRESSOR * regressors)
     best, best_bic = None, np.inf
@@ -77,6 +77,7 @@ def find_components(rows: Rows, frame: Frame, seed: int) -> Any | None:
     return best if best is not None and best.n_components > 1 else None
 
 
+@by_blocks
 def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> LowMoments:
     """Normal equations of a chunk, each row weighted by how far it belongs to a component."""
     Z = to_numpy(frame.inputs(dense(rows)[0]))
@@ -85,7 +86,7 @@ def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -
 
 
 def mixture_moments(
-    rows: Rows, moments: NetworkMoments, mixture: Any, run: Runner
+    rows: Table, moments: NetworkMoments, mixture: Any, run: Runner
 ) -> NetworkMoments:
     """Add slices of orders 1 and 2 from regressions inside the components of a mixture.
 
@@ -112,6 +113,7 @@ def mixture_moments(
     return NetworkMoments((first, second, *higher), frame, moments.noise, moments.residual)
 
 
+@by_blocks
 def _cubic_low_moments(rows: Rows, frame: Frame) -> LowMoments:
     """Normal equations of a chunk for the regression on all cubics."""
     X, xp = dense(rows)
@@ -121,7 +123,7 @@ def _cubic_low_moments(rows: Rows, frame: Frame) -> LowMoments:
     return LowMoments(weighted.T @ features, weighted.T @ Y)
 
 
-def cubic_moments(rows: Rows, moments: NetworkMoments, run: Runner) -> NetworkMoments | None:
+def cubic_moments(rows: Table, moments: NetworkMoments, run: Runner) -> NetworkMoments | None:
     r"""Replace moments by the coefficients of the regression on all cubics.
 
     No law of the inputs is assumed: the coefficients of a polynomial that approximates

@@ -26,8 +26,11 @@ from spectral_nn.moments.rows import (
     InputMoments,
     Rows,
     column_moments,
+    drawn,
     input_moments,
+    with_fixed_signs,
 )
+from spectral_nn.moments.table import Table
 
 __all__ = [
     "Look",
@@ -89,10 +92,10 @@ class Look:
         return to_numpy(self.inputs.fourth) / float(self.inputs.weight)
 
 
-def look(rows: Rows, run: Runner) -> Look:
+def look(rows: Table, run: Runner) -> Look:
     """Two passes: the columns' moments, and their covariances; O(n d^2)."""
     columns = total(run, column_moments, rows.chunks())
-    standard = Frame.standard(columns, rows.X.shape[1])
+    standard = Frame.standard(columns, rows.n_features)
     inputs = total(run, partial(input_moments, columns=columns), rows.chunks())
     frame = standard.whitened(inputs)
     # Outputs have mean 0, so that the inputs' mean after clipping takes no part.
@@ -114,21 +117,21 @@ class Null(NamedTuple):
     share: float
 
 
-def null_rows(rows: Rows, seen: Look, rng: np.random.Generator) -> Null:
+def null_rows(rows: Table, seen: Look, rng: np.random.Generator) -> Null:
     """Take all signal from some rows, and leave the noise of their moments as it is."""
-    n = rows.X.shape[0]
-    index = np.sort(rng.permutation(n)[: max(_NULL_ROWS, 4 * rows.X.shape[1])])
+    n = rows.n_rows
+    index = np.sort(drawn(n, max(_NULL_ROWS, 4 * rows.n_features), rng))
     part = rows.take(index)
     sign = rng.choice(np.array([-1.0, 1.0]), size=(index.size, 1))
-    mean = from_numpy(seen.frame.y_mean, like=rows.Y)
-    part = part._replace(Y=mean + (part.Y - mean) * from_numpy(sign, like=rows.Y))
+    mean = from_numpy(seen.frame.y_mean, like=part.Y)
+    part = part._replace(Y=mean + (part.Y - mean) * from_numpy(sign, like=part.Y))
     # What a linear function explains is no noise of the residuals' moments.
     left = np.sqrt(np.clip(1 - np.sum(seen.beta**2, axis=0), 1e-12, 1).max())
     return Null(part, float(left) * np.sqrt(index.size / n))
 
 
 def subspace(
-    rows: Rows, seen: Look, null: Null, K: int, run: Runner
+    rows: Table, seen: Look, null: Null, K: int, run: Runner
 ) -> tuple[Frame, NDArray, float]:
     r"""Project the inputs on the K directions that the outputs depend on.
 
@@ -178,7 +181,7 @@ def subspace(
     return frame.projected(basis), values, float(level)
 
 
-def signal_to_noise(rows: Rows, seen: Look, null: Null, run: Runner) -> float:
+def signal_to_noise(rows: Table, seen: Look, null: Null, run: Runner) -> float:
     """Largest singular value of the moments of order 2 or 3 over that of their noise; O(n d^2)."""
     ratios = [
         float(np.linalg.norm(block, 2)) / max(float(np.linalg.norm(noise, 2)), 1e-12)
@@ -187,7 +190,7 @@ def signal_to_noise(rows: Rows, seen: Look, null: Null, run: Runner) -> float:
     return max(ratios[1:])
 
 
-def _both(rows: Rows, seen: Look, null: Null, run: Runner) -> tuple[list[NDArray], list[NDArray]]:
+def _both(rows: Table, seen: Look, null: Null, run: Runner) -> tuple[list[NDArray], list[NDArray]]:
     """Blocks of `subspace`, and what noise alone makes of them."""
     along = _along(seen.beta)
     noise = _blocks(null.rows, seen.frame, None, along, run)
@@ -198,7 +201,7 @@ def _both(rows: Rows, seen: Look, null: Null, run: Runner) -> tuple[list[NDArray
 
 
 def _blocks(
-    rows: Rows, frame: Frame, beta: NDArray | None, along: NDArray, run: Runner
+    rows: Table, frame: Frame, beta: NDArray | None, along: NDArray, run: Runner
 ) -> list[NDArray]:
     """``[beta, E[r z z^T], E[r (b^T z) z z^T]]``, r = y - beta^T z; d' rows each.
 
@@ -214,7 +217,7 @@ def _blocks(
     return [beta, *(np.concatenate(list(half), axis=1) for half in np.split(white, 2))]
 
 
-def _tubes(rows: Rows, frame: Frame, beta: NDArray, basis: NDArray, run: Runner) -> NDArray:
+def _tubes(rows: Table, frame: Frame, beta: NDArray, basis: NDArray, run: Runner) -> NDArray:
     """Third moments of linear residuals, two modes in a basis: (d', S P)."""
     maps = {"slopes": frame.whitener @ beta, "basis": frame.whitener @ basis}
     tubes = total(run, partial(tube_moments, frame=frame, **maps), rows.chunks()).tubes
@@ -252,7 +255,7 @@ def _leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
         weighted += (
             (null.size / energy) * max((q / (1 + q)) ** 2, _LEAST_WEIGHT) * (block @ block.T)
         )
-    return np.linalg.eigh(weighted)[1][:, ::-1][:, :K]
+    return with_fixed_signs(np.linalg.eigh(weighted)[1][:, ::-1][:, :K])
 
 
 def solve_moments(low: LowMoments) -> NDArray:
@@ -279,7 +282,7 @@ def taylor(coefficients: NDArray, K: int, residual: NDArray) -> tuple[NDArray, N
     return coefficients[1 : K + 1] / residual, hessians / (np.sqrt(2) * residual)
 
 
-def network_moments(rows: Rows, frame: Frame, n_effective: float, run: Runner) -> NetworkMoments:
+def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) -> NetworkMoments:
     r"""Tensors of orders 1 to 4 of the outputs, in the frame's K dimensions.
 
     The regression of y on all quadratics of z gives orders 1 and 2; its residuals r are

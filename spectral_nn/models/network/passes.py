@@ -1,6 +1,6 @@
 """Forward and backward passes of blocks of rows through a dense network.
 
-Two classes with the same four methods: `HostPasses` writes into work space that stays in the
+Two classes with the same three methods: `HostPasses` writes into work space that stays in the
 cache, `LibraryPasses` is for arrays of any other library. Both hold a block as (units, rows), so
 that a bias and a function run along memory.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
+from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.network.activations import Activation, add_bias, logistic, outer
 
 __all__ = ["Block", "HostPasses", "LibraryPasses", "same_kind", "softmax", "split", "take"]
@@ -85,7 +85,6 @@ class HostPasses:
 
     def load(self, vector: NDArray[np.floating]) -> None:
         """Take parameters (p,), and begin new sums."""
-        self._vector = vector
         coefs, _ = split(vector, self._sizes)
         for mine, coef in zip(self._coefs, coefs, strict=True):
             mine[...] = coef.T
@@ -106,21 +105,12 @@ class HostPasses:
             self._sums += self._partial
         return loss
 
-    def squared_norm(self) -> float:
-        """Sum of the squares of all weights, the intercepts left out."""
-        weights = self._vector[: self._n_weights]
-        return float(weights @ weights)
-
-    def gradient(self, alpha: float, total: float) -> NDArray[np.float64]:
-        """Gradient (p,) of (sum of losses + alpha / 2 squared norm) / total."""
+    def sums(self) -> NDArray[np.float64]:
+        """Gradient (p,) of the sum of the losses of all blocks added: a new array."""
         gradient = np.empty(self._sums.shape[0])
         for mine, part in zip(split(gradient, self._sizes)[0], self._sums_coefs, strict=True):
             mine[...] = part.T
-        n_weights = self._n_weights
-        gradient[n_weights:] = self._sums[n_weights:]
-        if alpha:
-            gradient[:n_weights] += alpha * self._vector[:n_weights]
-        gradient /= total
+        gradient[self._n_weights :] = self._sums[self._n_weights :]
         return gradient
 
     def _forward(self, block: Block, space: _WorkSpace) -> None:
@@ -222,15 +212,9 @@ class LibraryPasses:
                 delta *= self._activation.derivative(inputs[layer - 1], values[layer])
         return loss
 
-    def squared_norm(self) -> float:
-        """Sum of the squares of all weights, the intercepts left out."""
-        return sum(float(self._xp.sum(coef * coef)) for coef in self._coefs)
-
-    def gradient(self, alpha: float, total: float) -> Array:
-        """Gradient (p,) of (sum of losses + alpha / 2 squared norm) / total."""
-        for part, coef in zip(self._sums, self._coefs, strict=False):
-            part += alpha * coef
-        gradient = self._xp.concat([self._xp.reshape(part, (-1,)) for part in self._sums]) / total
+    def sums(self) -> Array:
+        """Gradient (p,) of the sum of the losses of all blocks added: a new array."""
+        gradient = self._xp.concat([self._xp.reshape(part, (-1,)) for part in self._sums])
         return to_numpy(gradient).astype(np.float64) if self._from_host else gradient
 
 
@@ -244,7 +228,7 @@ def _loss(xp: ModuleType, output: str, Z: Array, block: Block) -> tuple[float, A
         return 0.5 * float(xp.vecdot(xp.reshape(Z, (-1,)), xp.reshape(delta, (-1,)))), delta
     P = logistic(Z) if output == "logistic" else softmax(Z, axis=0)
     tiny = xp.finfo(Z.dtype).eps
-    kept = xp.clip(P, min=tiny, max=1.0 - tiny)
+    kept = clip(P, tiny, 1.0 - tiny)
     losses = block.targets * xp.log(kept)
     if output == "logistic":
         losses += (1.0 - block.targets) * xp.log(1.0 - kept)
@@ -304,7 +288,9 @@ def same_kind(vector: Array, like: Array) -> Array:
 
 
 def take(x: Array, rows: slice | Array) -> Array:
-    """Return some rows, as a view where that is possible."""
+    """Return some rows, as a view where that is possible; integers may be NumPy's."""
     if sparse.issparse(x) or isinstance(x, np.ndarray):
         return x[rows]
-    return x[rows, ...] if isinstance(rows, slice) else get_namespace(x).take(x, rows, axis=0)
+    if isinstance(rows, slice):
+        return x[rows, ...]
+    return get_namespace(x).take(x, same_kind(rows, x), axis=0)

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import Look, NetworkMoments
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
+from spectral_nn.moments.table import Table
 
 __all__ = ["moments_from_score"]
 
 
-def moments_from_score(rows: Rows, seen: Look, K: int, score: Score, run: Runner) -> NetworkMoments:
+def moments_from_score(
+    rows: Table, seen: Look, K: int, score: Score, run: Runner
+) -> NetworkMoments:
     r"""Tensors of orders 1 to 3 by Stein's identity, :math:`E[y S_m(x)] = E[\nabla^m f(x)]`.
 
     Parameters
@@ -41,7 +44,7 @@ def moments_from_score(rows: Rows, seen: Look, K: int, score: Score, run: Runner
     """
     frame = seen.frame
     # Derivatives by standardised columns: their noise is as white as that of any frame.
-    scale = np.zeros(rows.X.shape[1])
+    scale = np.zeros(rows.n_features)
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
     along = _spread(slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300), frame, scale.size)
@@ -67,7 +70,7 @@ def _side_by_side(matrices: NDArray) -> NDArray:
 
 
 def _means(
-    rows: Rows, seen: Look, theta: NDArray, scale: NDArray, score: Score, run: Runner
+    rows: Table, seen: Look, theta: NDArray, scale: NDArray, score: Score, run: Runner
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Mean residuals times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
 
@@ -92,6 +95,7 @@ def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
     return full
 
 
+@by_blocks
 def _chunk(rows: Rows, seen: Look, theta: NDArray, score: Score) -> ScoreMoments:
     X, _ = dense(rows)
     explained = seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)

@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
-from spectral_nn.moments.additive import Additive
 from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.table import Table
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
 
@@ -44,6 +45,7 @@ class StreamMoments(Additive):
     squares: Array
 
 
+@by_blocks
 def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
     """Sums of a chunk."""
     X, xp = dense(rows)
@@ -63,7 +65,7 @@ def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
     )
 
 
-def stream_moments(rows: Rows, frame: Frame, run: Runner) -> StreamMoments:
+def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     """Sums over a batch of rows.
 
     Parameters

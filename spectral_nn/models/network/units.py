@@ -8,13 +8,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import to_numpy
+from spectral_nn.additive import Additive
+from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
-from spectral_nn.moments.additive import Additive
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.table import Table
 
 __all__ = [
     "HiddenMoments",
@@ -34,10 +35,11 @@ _REFLECTS = {"relu", "softplus"}  # sigma(t) - sigma(-t) = t
 class HiddenMoments(Additive):
     """``gram`` (F, F) and ``cross`` (F, q) of 1, inputs (if asked for) and hidden values."""
 
-    gram: NDArray
-    cross: NDArray
+    gram: Array
+    cross: Array
 
 
+@by_blocks
 def hidden_moments(
     rows: Rows,
     coef: NDArray,
@@ -58,28 +60,30 @@ def hidden_moments(
     -----
     O(n k (d + k)); O(n (d + k)^2) with inputs.
     """
-    X, _ = dense(rows)
-    X, Y, weight = to_numpy(X), to_numpy(rows.Y), to_numpy(rows.weight)
-    hidden = ACTIVATIONS[activation].value(X @ coef + intercept)
-    parts = [np.ones_like(hidden[:, :1]), hidden]
+    X, xp = dense(rows)
+    # hidden values are nearly collinear
+    X, Y, weight = (xp.astype(part, xp.float64) for part in (X, rows.Y, rows.weight))
+    inner = X @ from_numpy(coef, like=X) + from_numpy(intercept, like=X)
+    hidden = ACTIVATIONS[activation].value(inner)
+    parts = [xp.ones_like(hidden[:, :1]), hidden]
     if frame is not None:
-        parts.insert(1, to_numpy(frame.inputs(X)))
-    features = np.concatenate(parts, axis=1)
+        parts.insert(1, frame.inputs(X))
+    features = xp.concat(parts, axis=1)
     weighted = features * weight[:, None]
     return HiddenMoments(weighted.T @ features, weighted.T @ Y)
 
 
 def _solve(moments: HiddenMoments, kept: NDArray) -> tuple[NDArray, NDArray]:
     """Ridge coefficients (f, q) on some features, and the diagonal of the inverse Gram matrix."""
-    gram = moments.gram[np.ix_(kept, kept)]
+    gram = to_numpy(moments.gram)[np.ix_(kept, kept)]
     ridge = _RIDGE * np.maximum(np.diag(gram), 1e-12 * gram[0, 0])
     ridge[0] = 0.0
     inverse = np.linalg.pinv(gram + np.diag(ridge), hermitian=True)
-    return inverse @ moments.cross[kept], np.maximum(np.diag(inverse), 1e-300)
+    return inverse @ to_numpy(moments.cross)[kept], np.maximum(np.diag(inverse), 1e-300)
 
 
 def fit_second_layer(
-    rows: Rows, coef: NDArray, intercept: NDArray, activation: str, run: Runner
+    rows: Table, coef: NDArray, intercept: NDArray, activation: str, run: Runner
 ) -> Network:
     """Put the ridge regression of the outputs on top of hidden units.
 

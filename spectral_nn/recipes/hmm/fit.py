@@ -16,27 +16,34 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from spectral_nn.execute.runner import Runner, SerialRunner, runner, total
+from spectral_nn.execute.runner import Runner, SerialRunner, total
 from spectral_nn.models.hmm.composite import MOST_WINDOWS, window_batches
 from spectral_nn.models.hmm.engine import LaneEngine
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import fit_startprob
-from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
+from spectral_nn.models.hmm.statistics import HMMStatistics
+from spectral_nn.moments.ngrams import (
+    NgramCounts,
+    count_ngrams,
+    ngram_chunk,
+    ngram_cut,
+    window_order,
+)
 from spectral_nn.recipes.hmm.climb import Climber
 from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
 from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
-from spectral_nn.sequences import Sequences, SequenceStream
+from spectral_nn.sequences import Source, over_windows
 
 __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 
@@ -46,12 +53,13 @@ _COMPOSITE_TOL = 1e-5  # nats a window
 _ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
 _PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
 _RACE_ROWS = 2**19  # what the race looks at, of larger data
+_ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
 _STAGES = {"composite": "windows", "likelihood": "race"}  # what listeners are told
 
 
-def count(source: Sequences | SequenceStream, n_symbols: int, run: Runner) -> NgramCounts:
-    """N-gram counts of all pieces of coded data.
+def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
+    """N-gram counts of coded data.
 
     Parameters
     ----------
@@ -74,27 +82,27 @@ def count(source: Sequences | SequenceStream, n_symbols: int, run: Runner) -> Ng
     (128 MiB) are kept.
     """
     order = window_order(n_symbols)
-    statistic = partial(count_ngrams, order=order, n_symbols=n_symbols)
-    chunks = (chunk for piece in source.pieces() for chunk in ngram_chunks(piece, order))
-    return total(run, statistic, chunks)
+    statistic = partial(over_windows, partial(count_ngrams, order=order, n_symbols=n_symbols))
+    chunks = source.parts(run, ngram_cut(order), ngram_chunk)
+    return total(run, statistic, list(chunks) if source.remote else chunks)
 
 
 def fit_hmm(
-    source: Sequences | SequenceStream,
+    source: Source,
     options: HMMOptions,
     *,
     rng: np.random.Generator,
-    n_jobs: int | None = None,
+    run: Runner | None = None,
     on_step: OnStep | None = None,
 ) -> HMMFit:
     """Fit a model to coded sequences.
 
     Parameters
     ----------
-    source : int32 codes (see `spectral_nn.models.hmm.coding`).
+    source : int32 codes (see `spectral_nn.models.hmm.coding`), wherever they are.
     options : what to fit.
-    rng : draws the starts and the order of the lanes.
-    n_jobs : workers, as joblib means it; the result does not depend on it.
+    rng : draws the starts, and the lanes that the race looks at.
+    run : who computes, on which the result does not depend; None for this process alone.
     on_step : told (stage, step, objective) as the fit goes on.
 
     Returns
@@ -113,33 +121,33 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, 300 (K <= 10) to 1800 (K >= 30) passes over at most 2^19 positions for the
-    race of the starts, and one pass a step of EM, at 6 K^2 flops a token and pass.
+    One counting pass, 300 (K <= 10) to 1800 (K >= 30) passes over about 2^19 positions at most for
+    the race of the starts, and one pass a step of EM, at 6 K^2 flops a token and pass.  What the
+    race looks at is gathered here, wherever the data are; all other sums are made where they are.
     """
-    tell = on_step or silent
-    with runner(n_jobs) as run:
-        counts = count(source, options.n_symbols, run)
-        _check_amount(counts, options)
-        tell("distinct windows", counts.codes.size, float("nan"))
-        problem = _Problem(source, counts, options, int(rng.integers(2**31)))
-        engine = problem.engine(run)
-        notes: dict[str, Any] = {}
-        if options.labelled:
-            starts = [label_start(counts, options, engine.expect, rng)]
-        else:
-            starts, notes = make_starts(counts, options, rng)
-        if options.n_iter == 0:
-            return _as_started(starts[0], counts, options, notes)
-        if options.init == "random" and len(starts) > 1:
-            return _baum_welch(problem, starts, run, tell)
-        if len(starts) > 1:
-            # More windows than a sixth of the positions would cost more than a look at the data.
-            most = int(np.clip(counts.n_rows // 6, _LEAST_WINDOWS, MOST_WINDOWS))
-            starts = _on_windows(starts, problem, _windows(problem, rng, most), run, tell)
-            starts = _on_data(starts, problem, engine, run, tell)
-        result = problem.climb(starts[0].parameters, engine, tell)
-        winner = replace(starts[0], likelihood=result.history[-1])
-        return _finished(result, [winner, *starts[1:]], notes | engine.notes())
+    tell, run = on_step or silent, run or SerialRunner()
+    counts = count(source, options.n_symbols, run)
+    _check_amount(counts, options)
+    tell("distinct windows", counts.codes.size, float("nan"))
+    problem = _Problem(source, counts, options, int(rng.integers(2**31)))
+    engine = problem.engine(run)
+    notes: dict[str, Any] = {}
+    if options.labelled:
+        starts = [label_start(counts, options, engine.expect, rng)]
+    else:
+        starts, notes = make_starts(counts, options, rng)
+    if options.n_iter == 0:
+        return _as_started(starts[0], counts, options, notes)
+    if options.init == "random" and len(starts) > 1:
+        return _baum_welch(problem, starts, run, tell)
+    if len(starts) > 1:
+        # More windows than a sixth of the positions would cost more than a look at the data.
+        most = int(np.clip(counts.n_rows // 6, _LEAST_WINDOWS, MOST_WINDOWS))
+        starts = _on_windows(starts, problem, _windows(problem, rng, most), run, tell)
+        starts = _on_data(starts, problem, engine, run, tell)
+    result = problem.climb(starts[0].parameters, engine, tell)
+    winner = replace(starts[0], likelihood=result.history[-1])
+    return _finished(result, [winner, *starts[1:]], notes | engine.notes())
 
 
 def fit_counts(
@@ -187,7 +195,10 @@ def fit_counts(
     problem = _Problem(None, counts, options, 0)
     windows = _windows(problem, rng, MOST_WINDOWS)
     starts = _on_windows(starts, problem, windows, SerialRunner(), tell)
-    result = problem.climb_windows(starts[0].parameters, windows, options.n_iter, problem.tol, tell)
+    on_windows = partial(expect_lanes, dtype=options.dtype)
+    result = problem.climber.climb_chunks(
+        starts[0].parameters, on_windows, [windows], options.n_iter, problem.tol, tell
+    )
     parameters = result.parameters
     if "s" in options.update and "startprob" not in options.fixed:
         parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
@@ -198,7 +209,7 @@ def fit_counts(
 class _Problem:
     """Data and options of a fit; a source of None means that only counts are left."""
 
-    source: Sequences | SequenceStream | None
+    source: Source | None
     counts: NgramCounts
     options: HMMOptions
     seed: int
@@ -227,22 +238,14 @@ class _Problem:
         """EM on all data, to convergence."""
         return self.climber.climb(start, engine.expect, self.options.n_iter, self.tol, tell)
 
-    def climb_alone(self, start: HMMParameters) -> tuple[EMResult, dict[str, Any]]:
-        """The same in this process alone."""
-        engine = self.engine(SerialRunner())
+    def climb_on(self, run: Runner, start: HMMParameters) -> tuple[EMResult, dict[str, Any]]:
+        """The same with an engine of its own."""
+        engine = self.engine(run)
         return self.climb(start, engine, silent), engine.notes()
 
-    def climb_windows(
-        self,
-        start: HMMParameters,
-        windows: LaneBatches,
-        n_iter: int,
-        tol: float,
-        tell: OnStep = silent,
-    ) -> EMResult:
-        """Composite EM."""
-        expect = partial(expect_lanes, dtype=self.options.dtype)
-        return self.climber.climb_chunks(start, expect, [windows], n_iter, tol, tell)
+    def climb_alone(self, start: HMMParameters) -> tuple[EMResult, dict[str, Any]]:
+        """The same in this process alone."""
+        return self.climb_on(SerialRunner(), start)
 
 
 def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
@@ -265,13 +268,10 @@ def _on_windows(
     starts: list[Start], problem: _Problem, windows: LaneBatches, run: Runner, tell: OnStep
 ) -> list[Start]:
     """Composite EM from every start; all of them, best first."""
-    climb = partial(
-        replace(problem, source=None).climb_windows,  # a worker needs the windows, not the data
-        windows=windows,
-        n_iter=_COMPOSITE_STEPS,
-        tol=_COMPOSITE_TOL * float(windows.weight.sum()),
-    )
-    return _climbed(starts, climb, "composite", run, tell)
+    statistic = partial(expect_lanes, dtype=problem.options.dtype)
+    tol = _COMPOSITE_TOL * float(windows.weight.sum())
+    climbs = _Climbs(problem.climber, statistic, [windows], tol, run)
+    return _climbed(starts, climbs, _COMPOSITE_STEPS, "composite", tell)
 
 
 def _on_data(
@@ -279,12 +279,8 @@ def _on_data(
 ) -> list[Start]:
     """Rounds of EM on a sample from fewer and fewer starts; all starts, the best first."""
     engine.expect(starts[0].parameters)  # settles how long the burn-in has to be
-    climb = partial(
-        problem.climber.climb_chunks,
-        statistic=engine.statistic,
-        chunks=engine.sample(_RACE_ROWS),
-        tol=problem.tol,
-    )
+    sample = engine.sample(_RACE_ROWS)
+    climbs = _Climbs(problem.climber, engine.statistic, sample, problem.tol, run)
     field = len(starts)
     dropped: list[Start] = []
     longer = np.clip(problem.options.n_components, *_PATIENCE) / _PATIENCE[0]
@@ -292,19 +288,50 @@ def _on_data(
         n_kept = int(np.ceil(share * field))
         starts, dropped = starts[:n_kept], starts[n_kept:] + dropped
         n_iter = min(int(steps * longer), problem.options.n_iter)
-        starts = _climbed(starts, partial(climb, n_iter=n_iter), "likelihood", run, tell)
+        starts = _climbed(starts, climbs, n_iter, "likelihood", tell)
     return starts + dropped
 
 
+class _Climbs:
+    """EM on the same few chunks from several starts: each goes to a worker.
+
+    A device, which wants much at once, takes one start after another, and keeps the chunks.
+    """
+
+    def __init__(
+        self,
+        climber: Climber,
+        statistic: Callable[[HMMParameters, Any], HMMStatistics],
+        chunks: list[Any],
+        tol: float,
+        run: Runner,
+    ) -> None:
+        self._climber, self._statistic, self._tol, self._run = climber, statistic, tol, run
+        self._on_device = run.bulk > 1
+        self._chunks = run.place(chunks) if self._on_device else chunks
+
+    def __call__(self, starts: list[HMMParameters], n_iter: int) -> Iterator[EMResult]:
+        """Climb from every start, in their order."""
+        if not self._on_device:
+            climb = partial(
+                self._climber.climb_chunks,
+                statistic=self._statistic,
+                chunks=self._chunks,
+                n_iter=n_iter,
+                tol=self._tol,
+            )
+            return self._run.map(climb, starts)
+        return (self._climber.climb(start, self._expect, n_iter, self._tol) for start in starts)
+
+    def _expect(self, parameters: HMMParameters) -> HMMStatistics:
+        return total(self._run, partial(self._statistic, parameters), self._chunks)
+
+
 def _climbed(
-    starts: list[Start],
-    climb: Callable[[HMMParameters], EMResult],
-    figure: str,
-    run: Runner,
-    tell: OnStep,
+    starts: list[Start], climbs: _Climbs, n_iter: int, figure: str, tell: OnStep
 ) -> list[Start]:
     """Climb from every start; best first by the objective reached, which is kept as `figure`."""
-    results = run.map(climb, [start.parameters for start in starts])
+    results = climbs([start.parameters for start in starts], n_iter)
     moved = []
     for i, (start, result) in enumerate(zip(starts, results, strict=True)):
         value = result.history[-1]
@@ -315,8 +342,16 @@ def _climbed(
 
 
 def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnStep) -> HMMFit:
-    """EM to convergence from each of several starts, in parallel; the best."""
-    results = run.map(problem.climb_alone, [start.parameters for start in starts])
+    """EM to convergence from each of several starts; the best.
+
+    Little data go with every start to a worker; of much, or elsewhere, each step is spread.
+    """
+    source, few = problem.source, problem.counts.n_rows <= _ALONE_ROWS
+    assert source is not None
+    if few and run.bulk == 1 and not source.remote:
+        results = run.map(problem.climb_alone, [start.parameters for start in starts])
+    else:
+        results = (problem.climb_on(run, start.parameters) for start in starts)
     finished = []
     for i, (start, (result, notes)) in enumerate(zip(starts, results, strict=True)):
         tell(f"EM, {start.kind} start", i, result.history[-1])

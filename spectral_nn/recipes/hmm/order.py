@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.execute.runner import Runner, SerialRunner
 from spectral_nn.models.hmm.coding import emission_table
+from spectral_nn.models.hmm.excerpts import Beginning, excerpt
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.recursions import log_likelihoods
 from spectral_nn.recipes.hmm.fit import fit_hmm
 from spectral_nn.recipes.hmm.options import HMMOptions
 from spectral_nn.recipes.listening import OnStep, silent
-from spectral_nn.sequences import Sequences, SequenceStream, blocks
+from spectral_nn.sequences import Cut, Sequences, Source, blocks
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 _MOST_ROWS = 2**18  # of larger data the beginning is looked at
@@ -42,11 +44,11 @@ class OrderEvidence:
 
 
 def choose_n_components(
-    source: Sequences | SequenceStream,
+    source: Source,
     options: HMMOptions,
     *,
     rng: np.random.Generator,
-    n_jobs: int | None = None,
+    run: Runner | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[int, list[OrderEvidence]]:
     """Choose the number of states by the likelihood of held-out blocks.
@@ -62,7 +64,7 @@ def choose_n_components(
     source : coded sequences without labels.
     options : of the fit; `n_components` is not looked at.
     rng : chooses blocks and draws starts.
-    n_jobs, on_step : as in `fit_hmm`.
+    run, on_step : as in `fit_hmm`.
 
     Returns
     -------
@@ -85,8 +87,8 @@ def choose_n_components(
     A `fit_hmm` for every K tried, at most 16 of them, on four fifths of at most 262,144 symbols,
     and 2 K^2 flops a held-out symbol.
     """
-    tell = on_step or silent
-    training, held_out = _split(_beginning(source), rng)
+    tell, run = on_step or silent, run or SerialRunner()
+    training, held_out = _split(_beginning(source, run), rng)
     rows = held_out.lengths
     best, reference = 1, np.full(rows.size, -np.inf)
     evidence: list[OrderEvidence] = []
@@ -94,7 +96,7 @@ def choose_n_components(
     for n_components in _GRID:
         if n_components > training.values.shape[0] or without_gain == _PATIENCE:
             break
-        fit = fit_hmm(training, replace(options, n_components=n_components), rng=rng, n_jobs=n_jobs)
+        fit = fit_hmm(training, replace(options, n_components=n_components), rng=rng, run=run)
         found = _log_likelihoods(fit.parameters, held_out)
         tell("held out, K states", n_components, found.sum())
         if n_components == 1:
@@ -119,16 +121,12 @@ def choose_n_components(
     return best, evidence
 
 
-def _beginning(source: Sequences | SequenceStream) -> Sequences:
+def _beginning(source: Source, run: Runner) -> Sequences:
     """The first sequences, up to `_MOST_ROWS` rows; a longer one is cut off there."""
-    arrays, left = [], _MOST_ROWS
-    for piece in source.pieces():
-        for array in piece:
-            arrays.append(array[:left])
-            left -= arrays[-1].size
-            if left == 0:
-                return Sequences.from_list(arrays)
-    return Sequences.from_list(arrays)
+    values, window = excerpt(run, source, Cut(_MOST_ROWS, chosen=Beginning(_MOST_ROWS)))
+    begins = window.blocks.start[window.begins]
+    n = min(values.size, _MOST_ROWS)
+    return Sequences(values[:n], np.append(begins[begins < n], n))
 
 
 def _split(data: Sequences, rng: np.random.Generator) -> tuple[Sequences, Sequences]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import Runner
 from spectral_nn.models.network.moments import Look, look, null_rows, subspace
-from spectral_nn.moments.rows import Frame, Rows, dense
+from spectral_nn.moments.rows import Frame, dense
+from spectral_nn.moments.table import Table
 from spectral_nn.results import RecoveryWarning
 
 __all__ = ["Evidence", "gather", "rows_needed"]
@@ -135,7 +136,7 @@ def rows_needed(d: int, k: int) -> int:
 
 
 def gather(
-    rows: Rows,
+    rows: Table,
     n_units: int | None,
     rng: np.random.Generator,
     run: Runner,
@@ -190,7 +191,7 @@ def gather(
     )
 
 
-def _count_discrete(rows: Rows, frame: Frame) -> int:
+def _count_discrete(rows: Table, frame: Frame) -> int:
     """How many columns show very few values among 1,000 rows."""
     X = to_numpy(dense(rows.sample(1000))[0])[:, frame.kept]
     if X.shape[0] < 10 * _FEW_VALUES:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.execute.runner import runner, total
+from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
-from spectral_nn.moments.rows import ColumnMoments, Frame, column_moments
+from spectral_nn.moments.rows import ColumnMoments, Frame, Rows, column_moments
+from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.network.evidence import Evidence, gather
-from spectral_nn.recipes.network.starts import as_rows, figures_of, find_directions, warn_of_doubt
+from spectral_nn.recipes.network.starts import figures_of, find_directions, warn_of_doubt
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
@@ -40,26 +41,22 @@ class Directions:
 
 
 def directions(
-    X: Any,
-    Y: NDArray,
+    rows: Table,
     n_components: int,
     *,
     rng: np.random.Generator,
-    n_jobs: int | None = None,
+    run: Runner,
     input_model: Any = "auto",
-    sample_weight: NDArray | None = None,
 ) -> Directions:
     """Find the directions that a layer of hidden units would look in.
 
     Parameters
     ----------
-    X : array or CSR (n, d)
-    Y : array (n, q), 0 and 1 for classes.
+    rows : inputs and outputs, 0 and 1 for classes.
     n_components : k.
     rng : draws the starts of the decomposition.
-    n_jobs : workers for the passes over the rows.
+    run : who computes.
     input_model : "auto", "gaussian", "mixture", "cubic" or a score.
-    sample_weight : (n,), optional
 
     Returns
     -------
@@ -74,11 +71,10 @@ def directions(
     -----
     Seven passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
     """
-    rows = as_rows(X, Y, sample_weight)
-    with runner(n_jobs) as run:
-        evidence = gather(rows, n_components, rng, run)
-        evidence.warn(X.shape[1])
-        factors, moments, kind = find_directions(rows, evidence, input_model, rng, run)
+    table = placed(rows, run) if isinstance(rows, Rows) else rows
+    evidence = gather(table, n_components, rng, run)
+    evidence.warn(table.n_features)
+    factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
     return _named(factors, moments.frame, evidence, evidence.seen.columns, {"input_model": kind})
 
 
@@ -99,20 +95,18 @@ class Stream:
 
 
 def absorb(
-    X: Any,
-    Y: NDArray,
+    rows: Table,
     seen: Stream | None,
     n_components: int,
     *,
     rng: np.random.Generator,
-    n_jobs: int | None = None,
-    sample_weight: NDArray | None = None,
+    run: Runner,
 ) -> Stream:
     """Add a batch of rows to what is kept of earlier ones.
 
     Parameters
     ----------
-    X, Y, n_components, n_jobs, sample_weight : as in `directions`.
+    rows, n_components, run : as in `directions`.
     seen : what earlier calls returned; None for the first batch, which settles the centre, the
         whitening and the K dimensions, so it should be a fair sample of ``5 d k^2`` rows or more.
     rng : draws the noise that the spectrum of the first batch is compared with.
@@ -127,17 +121,15 @@ def absorb(
     One pass over each batch but the first, O(n K^6 / 48) up to twelve dimensions; memory does not
     depend on the number of rows.
     """
-    rows = as_rows(X, Y, sample_weight)
-    with runner(n_jobs) as run:
-        if seen is None:
-            wide = max(n_components, _WIDE)
-            evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
-            evidence.warn(X.shape[1])
-            sums = stream_moments(rows, evidence.frame, run)
-            return Stream(evidence, evidence.seen.columns, sums)
-        columns = seen.columns + total(run, column_moments, rows.chunks())
-        sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
-        return Stream(seen.evidence, columns, sums)
+    if seen is None:
+        wide = max(n_components, _WIDE)
+        evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
+        evidence.warn(rows.n_features)
+        sums = stream_moments(rows, evidence.frame, run)
+        return Stream(evidence, evidence.seen.columns, sums)
+    columns = seen.columns + total(run, column_moments, rows.chunks())
+    sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
+    return Stream(seen.evidence, columns, sums)
 
 
 def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Directions:

@@ -15,20 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.execute.runner import runner
-from spectral_nn.models.network.dense import (
-    Network,
-    Objective,
-    flatten,
-    random_network,
-    unflatten,
-)
+from spectral_nn.arrays import get_namespace, to_numpy
+from spectral_nn.execute.runner import Runner, runner
+from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective, Smooth, objective_of
+from spectral_nn.moments.rows import Rows
+from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
 from spectral_nn.refine.adam import AdamState, adam
 from spectral_nn.refine.lbfgs import lbfgs
 
-__all__ = ["NetworkFit", "NetworkOptions", "fit_network", "start_network"]
+__all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_network", "fit_table", "start_table"]
 
 _LEAST_VALIDATION = 2  # rows: R^2 of one row is not defined
 
@@ -39,13 +37,10 @@ def fit_network(
     options: NetworkOptions,
     *,
     sample_weight: NDArray | None = None,
-    rng: np.random.Generator,
     n_jobs: int | None = None,
-    start: Network | None = None,
-    state: AdamState | None = None,
-    on_step: OnStep | None = None,
+    **how: Any,
 ) -> NetworkFit:
-    """Fit a network to rows and targets.
+    """Fit a network to arrays, see `fit_table`.
 
     Parameters
     ----------
@@ -55,8 +50,35 @@ def fit_network(
     options : what to fit.
     sample_weight : array (n,), optional
         Positive.
+    n_jobs : workers, as joblib means it; the result does not depend on it.
+    **how : ``rng``, ``start``, ``state`` and ``on_step`` of `fit_table`.
+
+    Returns
+    -------
+    NetworkFit
+    """
+    with runner(n_jobs) as run:
+        return fit_table(as_rows(X, Y, sample_weight), options, run=run, **how)
+
+
+def fit_table(
+    rows: Table,
+    options: NetworkOptions,
+    *,
+    run: Runner,
+    rng: np.random.Generator,
+    start: Network | None = None,
+    state: AdamState | None = None,
+    on_step: OnStep | None = None,
+) -> NetworkFit:
+    """Fit a network to a table, here or elsewhere.
+
+    Parameters
+    ----------
+    rows : inputs, targets (0 and 1 for the outputs "logistic" and "softmax"), positive weights.
+    options : what to fit.
+    run : who computes.
     rng : draws validation rows, starts, and the order of batches, in this order.
-    n_jobs : workers for the moment passes, as joblib means it; the result does not depend on it.
     start : goes in the place of a new start.
     state : what Adam needs to go on from an earlier fit.
     on_step : told (stage, step, loss) as the fit goes on.
@@ -64,39 +86,30 @@ def fit_network(
     Returns
     -------
     NetworkFit
+        Its network lives where ``rows.like`` does.
 
     Raises
     ------
     ValueError
-        If fewer than two rows are left for validation, or for training; or if the loss is not
-        finite, naming the step.
+        If fewer than two rows are left for validation, or for training; if the loss is not
+        finite, naming the step; or if Adam or early stopping, which take rows one by one, are
+        asked for and the rows are not in memory.
 
     Notes
     -----
     4 n multiply-adds a weight (2 n for the first layer's) and evaluation, on top of the start.
     """
     clock = time.perf_counter()
-    rows, held_out = _split(Y, options, rng)
-    train = _Rows(X, Y, sample_weight).take(rows)
+    chosen, watch = _split(rows, options, rng)
+    train = placed(chosen, run) if isinstance(chosen, Rows) else chosen
     notes: dict[str, Any] = {}
     name = "given"
     if start is None:
-        start, name, notes = start_network(
-            train.X,
-            train.Y,
-            options,
-            sample_weight=train.weight,
-            rng=rng,
-            n_jobs=n_jobs,
-            on_step=on_step,
-        )
-    network = _astype(start, X.dtype)
-    watch = None
-    if held_out is not None:
-        watch = _Watch(_Rows(X, Y, sample_weight).take(held_out), options)
-    objective = Objective(train.X, train.Y, network, options.alpha, train.weight)
-    record = _Record(options.solver, clock, len(train.Y), network, watch, on_step)
-    value = objective.value(flatten(network))
+        start, name, notes = start_table(train, options, run=run, rng=rng, on_step=on_step)
+    network = start.on(train.like)
+    objective = objective_of(train, run, network, options.alpha)
+    record = _Record(options.solver, clock, train.n_rows, network, watch, on_step)
+    value = objective.value(_host(network))
     _check_finite(value, options.solver, 0)
     if options.max_iter == 0:
         return NetworkFit(
@@ -104,11 +117,14 @@ def fit_network(
         )
     if options.solver == "lbfgs":  # the race's steps count
         options = replace(options, max_iter=options.max_iter - notes.get("race_steps", 0))
-    refine = _by_lbfgs if options.solver == "lbfgs" else _by_adam
     if options.init == "tensor" and name != "given":
-        network, options = _repaired(network, train, options, notes, rng, n_jobs, record)
+        network, options = _repaired(network, train, options, notes, rng, run, record)
     with np.errstate(all="ignore"):  # what overflows is told of by the loss
-        vector, value, converged, state = refine(objective, network, options, record, rng, state)
+        if options.solver == "lbfgs":
+            vector, value, converged = _by_lbfgs(objective, network, options, record)
+        else:
+            assert isinstance(chosen, Rows)
+            vector, value, converged, state = _by_adam(chosen, network, options, record, rng, state)
     if watch is not None and watch.best is not None:
         vector, converged = watch.best, converged or watch.exhausted
         value = objective.value(vector)
@@ -126,17 +142,15 @@ def fit_network(
     )
 
 
-def start_network(
-    X: Any,
-    Y: NDArray,
+def start_table(
+    rows: Table,
     options: NetworkOptions,
     *,
-    sample_weight: NDArray | None = None,
+    run: Runner,
     rng: np.random.Generator,
-    n_jobs: int | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Network, str, dict[str, Any]]:
-    """Make the start of a fit, as `fit_network` does on the rows that it trains on.
+    """Make the start of a fit, as `fit_table` does on the rows that it trains on.
 
     Returns
     -------
@@ -145,35 +159,19 @@ def start_network(
     diagnostics : dict
     """
     if options.init == "random":
-        sizes = (X.shape[1], *options.hidden_layer_sizes, Y.shape[1])
-        network = random_network(sizes, options.activation, options.output, rng)
-        return _astype(network, X.dtype), "random", {}
+        sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
+        network = random_network(sizes, options.activation, options.output, rng, like=rows.like)
+        return network, "random", {}
     # imported late: the moment recipe is a large part that a random start does not need
     from spectral_nn.recipes.network.starts import make_start
 
-    return make_start(X, Y, options, sample_weight, rng, n_jobs, on_step)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows, their targets and their weights."""
-
-    X: Any
-    Y: NDArray
-    weight: NDArray | None
-
-    def take(self, rows: NDArray[np.intp] | None) -> _Rows:
-        """Some of the rows; all for None."""
-        if rows is None:
-            return self
-        weight = None if self.weight is None else self.weight[rows]
-        return _Rows(self.X[rows], self.Y[rows], weight)
+    return make_start(rows, options, rng, run, on_step or silent)
 
 
 class _Watch:
     """Validation rows: the score after each step, the best parameters, and when to stop."""
 
-    def __init__(self, rows: _Rows, options: NetworkOptions) -> None:
+    def __init__(self, rows: Rows, options: NetworkOptions) -> None:
         self._rows, self._options = rows, options
         self.scores: list[float] = []
         self.best: NDArray | None = None
@@ -221,23 +219,18 @@ class _Record:
 
 
 def _by_lbfgs(
-    objective: Objective,
-    network: Network,
-    options: NetworkOptions,
-    record: _Record,
-    rng: np.random.Generator,
-    state: AdamState | None,
-) -> tuple[NDArray, float, bool, None]:
-    """Parameters, loss, whether it converged, and no state."""
+    objective: Smooth, network: Network, options: NetworkOptions, record: _Record
+) -> tuple[NDArray, float, bool]:
+    """Parameters, loss, whether it converged."""
     found = lbfgs(
-        objective, flatten(network), max_iter=options.max_iter, tol=options.tol, on_step=record
+        objective, _host(network), max_iter=options.max_iter, tol=options.tol, on_step=record
     )
     _check_finite(found.value, "lbfgs", found.n_iter)
-    return found.x, found.value, found.converged, None
+    return found.x, found.value, found.converged
 
 
 def _by_adam(
-    objective: Objective,
+    rows: Rows,
     network: Network,
     options: NetworkOptions,
     record: _Record,
@@ -245,11 +238,12 @@ def _by_adam(
     state: AdamState | None,
 ) -> tuple[NDArray, float, bool, AdamState]:
     """Parameters, loss of the last epoch, whether it converged, and the state to go on from."""
-    n_rows = record.n_rows
+    n_rows = rows.n_rows
+    objective = Objective(rows.X, rows.Y, network, options.alpha, rows.weight)
     patience: Any = options.n_iter_no_change if record.watch is None else np.inf
     found = adam(
         objective.on_rows,
-        flatten(network),
+        _host(network),
         n_rows=n_rows,
         batch_size=options.batch_rows(n_rows),
         learning_rate=options.learning_rate_init,
@@ -271,11 +265,11 @@ def _by_adam(
 
 def _repaired(
     network: Network,
-    train: _Rows,
+    train: Table,
     options: NetworkOptions,
     notes: dict[str, Any],
     rng: np.random.Generator,
-    n_jobs: int | None,
+    run: Runner,
     record: _Record,
 ) -> tuple[Network, NetworkOptions]:
     """Repair a start that moments are not sure of; the network, and the steps that are left.
@@ -284,46 +278,68 @@ def _repaired(
     decomposition is in doubt, and where the residuals after some steps still carry a signal.
     """
     from spectral_nn.recipes.network.repair import FIRST_STEPS, LEAST_STEPS, repair, residual_signal
-    from spectral_nn.recipes.network.starts import as_rows, in_doubt
+    from spectral_nn.recipes.network.starts import in_doubt
 
     least = FIRST_STEPS + LEAST_STEPS
     regression = options.solver == "lbfgs" and options.output == "identity"
     if not regression or options.max_iter < least or not in_doubt(notes):
         return network, options
-    objective = Objective(train.X, train.Y, network, options.alpha, train.weight)
+    objective = objective_of(train, run, network, options.alpha)
     record.network = network
     few = notes["n_effective"] < notes["n_needed"]
     first = replace(options, max_iter=FIRST_STEPS if few else options.max_iter)
-    vector, _, _, _ = _by_lbfgs(objective, network, first, record, rng, None)
+    vector, _, _ = _by_lbfgs(objective, network, first, record)
     network = unflatten(vector, network)
     left = options.max_iter - len(record.losses)
     if record.watch is not None and record.watch.exhausted:
         return network, replace(options, max_iter=0)
     if left < LEAST_STEPS:
         return network, replace(options, max_iter=left)
-    rows = as_rows(train.X, train.Y, train.weight)
-    with runner(n_jobs) as run:
-        signal = residual_signal(network, rows, rng, run)
-        notes["residual_signal"] = signal
-        if signal > 1:
-            tell = record.on_step or silent
-            done = repair(network, rows, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
-            network = done.network
-            notes["repair"] = done.rounds
-            notes["repair_steps"] = done.n_iter
-            left -= done.n_iter
-    return _astype(network, train.X.dtype), replace(options, max_iter=left)
+    signal = residual_signal(network, train, rng, run)
+    notes["residual_signal"] = signal
+    if signal > 1:
+        tell = record.on_step or silent
+        done = repair(network, train, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
+        network = done.network.on(train.like)
+        notes["repair"] = done.rounds
+        notes["repair_steps"] = done.n_iter
+        left -= done.n_iter
+    return network, replace(options, max_iter=left)
 
 
 def _split(
+    rows: Table, options: NetworkOptions, rng: np.random.Generator
+) -> tuple[Table, _Watch | None]:
+    """Rows to train on, and a watch over those held out, if any; both in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If rows have to be taken one by one and are not in memory.
+    """
+    if not isinstance(rows, Rows):
+        asked = [options.solver == "adam", options.early_stopping]
+        for name, needed in zip(("solver='adam'", "early_stopping=True"), asked, strict=True):
+            if needed:
+                raise ValueError(
+                    f"{name} takes rows one by one, and those of X are not in memory: it comes in "
+                    "chunks, lies on a cluster, or goes to a device. Use solver='lbfgs' without "
+                    "early stopping, which walks over chunks, or partial_fit."
+                )
+    if not options.early_stopping:
+        return rows, None
+    assert isinstance(rows, Rows)
+    kept, held_out = _held_out(to_numpy(rows.Y), options, rng)
+    return rows.take(kept), _Watch(rows.take(held_out), options)
+
+
+def _held_out(
     Y: NDArray, options: NetworkOptions, rng: np.random.Generator
-) -> tuple[NDArray[np.intp] | None, NDArray[np.intp] | None]:
-    """Rows to train on (None: all) and rows held out (None: none), both in ascending order.
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows to train on and rows held out, both in ascending order.
 
     Single labels are held out class by class, at least one row of each left to train on.
     """
-    if not options.early_stopping:
-        return None, None
     n = len(Y)
     if options.output == "softmax":
         groups = Y.argmax(axis=1)
@@ -352,22 +368,23 @@ def _split(
     return np.sort(ranked[size:]), np.sort(ranked[:size])
 
 
-def _score(network: Network, rows: _Rows) -> float:
+def _score(network: Network, rows: Rows) -> float:
     """R^2, averaged over outputs, or accuracy; NaN for outputs that are not finite."""
     with np.errstate(all="ignore"):
-        outputs = network.predict(rows.X)
+        outputs = to_numpy(network.predict(rows.X))
+    Y, weight = to_numpy(rows.Y), to_numpy(rows.weight)
     if not np.isfinite(outputs).all():
         return float("nan")
     if network.output == "softmax":
-        right = outputs.argmax(axis=1) == rows.Y.argmax(axis=1)
-        return float(np.average(right, weights=rows.weight))
+        right = outputs.argmax(axis=1) == Y.argmax(axis=1)
+        return float(np.average(right, weights=weight))
     if network.output == "logistic":
-        right = ((outputs > 0.5) == (rows.Y > 0.5)).all(axis=1)
-        return float(np.average(right, weights=rows.weight))
-    targets = rows.Y.astype(np.float64)
-    lost = np.average((targets - outputs) ** 2, axis=0, weights=rows.weight)
-    mean = np.average(targets, axis=0, weights=rows.weight)
-    spread = np.average((targets - mean) ** 2, axis=0, weights=rows.weight)
+        right = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weight))
+    targets = Y.astype(np.float64)
+    lost = np.average((targets - outputs) ** 2, axis=0, weights=weight)
+    mean = np.average(targets, axis=0, weights=weight)
+    spread = np.average((targets - mean) ** 2, axis=0, weights=weight)
     constant = np.where(lost > 0, 0.0, 1.0)  # as scikit-learn scores a constant target
     scores = np.where(spread > 0, 1 - lost / np.where(spread > 0, spread, 1.0), constant)
     return float(scores.mean())
@@ -391,11 +408,13 @@ def _check_finite(loss: float, solver: str, step: int) -> None:
     )
 
 
-def _astype(network: Network, dtype: Any) -> Network:
-    """The network with parameters in the precision of the data."""
-    return Network(
-        tuple(coef.astype(dtype, copy=False) for coef in network.coefs),
-        tuple(intercept.astype(dtype, copy=False) for intercept in network.intercepts),
-        network.activation,
-        network.output,
-    )
+def _host(network: Network) -> NDArray:
+    """Parameters in one array on the host."""
+    return to_numpy(flatten(network))
+
+
+def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
+    """Put a table together, of weights 1 by default."""
+    if sample_weight is None:
+        sample_weight = get_namespace(Y).ones_like(Y[:, 0])
+    return Rows(X, Y, sample_weight)

@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.models.network.dense import (
-    Network,
-    Objective,
-    flatten,
-    random_network,
-    row_losses,
-    unflatten,
-)
-from spectral_nn.moments.rows import Rows
+from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective, row_losses
+from spectral_nn.moments.rows import drawn
+from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep
 from spectral_nn.recipes.network.options import NetworkOptions
 from spectral_nn.refine.lbfgs import lbfgs
@@ -53,18 +48,21 @@ class Start:
 
 
 def random_starts(
-    rows: Rows, n_units: int, options: NetworkOptions, rng: np.random.Generator
+    rows: Table, n_units: int, options: NetworkOptions, rng: np.random.Generator
 ) -> list[Start]:
     """Draw two networks."""
-    sizes = (rows.X.shape[1], n_units, rows.Y.shape[1])
+    sizes = (rows.n_features, n_units, rows.n_outputs)
     return [
-        Start("random", random_network(sizes, options.activation, options.output, rng))
+        Start(
+            "random",
+            random_network(sizes, options.activation, options.output, rng, like=rows.like),
+        )
         for _ in range(_RANDOM_STARTS)
     ]
 
 
 def race(
-    rows: Rows,
+    rows: Table,
     starts: list[Start],
     options: NetworkOptions,
     rng: np.random.Generator,
@@ -87,7 +85,7 @@ def race(
     -------
     The starts as the race left them, the winner first.
     """
-    order = rng.permutation(rows.X.shape[0])[:_ROWS]
+    order = drawn(rows.n_rows, _ROWS, rng)
     n_judges = int(_SHARE * order.size)
     judges, racers = order[:n_judges], order[n_judges:]
     if n_judges < _LEAST_JUDGES:

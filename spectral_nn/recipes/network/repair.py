@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import Runner, total
-from spectral_nn.models.network.dense import Network, Objective, flatten, unflatten
+from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.moments import (
     look,
@@ -19,6 +19,7 @@ from spectral_nn.models.network.moments import (
     signal_to_noise,
     subspace,
 )
+from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.units import (
     fit_second_layer,
     flipped_units,
@@ -26,6 +27,7 @@ from spectral_nn.models.network.units import (
     weakest_units,
 )
 from spectral_nn.moments.rows import Rows
+from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep
 from spectral_nn.refine.lbfgs import lbfgs
 from spectral_nn.tensors.shared_cp import shared_cp
@@ -60,16 +62,21 @@ class Repaired:
     rounds: list[dict[str, Any]]
 
 
-def residual_signal(network: Network, rows: Rows, rng: np.random.Generator, run: Runner) -> float:
+def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run: Runner) -> float:
     """How far the residuals' moments stand above noise; 1 where they hardly do.  O(n d^2)."""
-    residual = rows._replace(Y=rows.Y - network.predict(rows.X))
+    residual = rows.mapped(partial(residual_rows, network=network))
     seen = look(residual, run)
     return signal_to_noise(residual, seen, null_rows(residual, seen, rng), run) / _SIGNAL
 
 
+def residual_rows(rows: Rows, network: Network) -> Rows:
+    """The rows with what a network leaves over in the place of their outputs."""
+    return rows._replace(Y=rows.Y - network.on(rows.Y).predict(rows.X))
+
+
 def repair(
     network: Network,
-    rows: Rows,
+    rows: Table,
     alpha: float,
     *,
     budget: int,
@@ -107,7 +114,7 @@ def repair(
     noise while some of them are ReLUs that look the wrong way, which pruning without them destroys
     (d=200, k=10, n=10,000: 5 of 8 networks found; 9 of 10 with them, in the same rounds).
     """
-    value = Objective(rows.X, rows.Y, network, alpha, rows.weight).value(flatten(network))
+    value = objective_of(rows, run, network, alpha).value(flatten(network))
     rounds: list[dict[str, Any]] = []
     used, failures = 0, 0
     while used < _SHARE * budget and len(rounds) < _MOST_ROUNDS and failures < 3:
@@ -134,9 +141,11 @@ def _longest_round(growths: int) -> int:
     return growths * _GROWN_STEPS + (growths * _NEW_UNITS - 1) * _BETWEEN_STEPS + _PRUNED_STEPS
 
 
-def _climb(network: Network, rows: Rows, alpha: float, n_iter: int) -> tuple[Network, float, int]:
+def _climb(
+    network: Network, rows: Table, alpha: float, n_iter: int, run: Runner
+) -> tuple[Network, float, int]:
     """Some steps of L-BFGS: network, loss, steps taken."""
-    objective = Objective(rows.X, rows.Y, network, alpha, rows.weight)
+    objective = objective_of(rows, run, network, alpha)
     found = lbfgs(objective, flatten(network), max_iter=n_iter, tol=1e-7)
     return unflatten(found.x, network), found.value, found.n_iter
 
@@ -144,7 +153,7 @@ def _climb(network: Network, rows: Rows, alpha: float, n_iter: int) -> tuple[Net
 def _grow(
     network: Network,
     value: float,
-    rows: Rows,
+    rows: Table,
     alpha: float,
     growths: int,
     source: str,
@@ -160,7 +169,7 @@ def _grow(
             frame = look(rows, run).frame
             directions = rng.standard_normal((frame.n_dimensions, _NEW_UNITS))
             directions /= np.linalg.norm(directions, axis=0)
-            coef, intercept = frame.pull_back(directions, rows.X.shape[1])
+            coef, intercept = frame.pull_back(directions, rows.n_features)
         network = fit_second_layer(
             rows,
             np.concatenate([network.coefs[0], coef], axis=1),
@@ -168,7 +177,7 @@ def _grow(
             network.activation,
             run,
         )
-        network, reached, more = _climb(network, rows, alpha, _GROWN_STEPS)
+        network, reached, more = _climb(network, rows, alpha, _GROWN_STEPS, run)
         steps += more
         if reached > _ARRIVED * value:
             return network, reached, steps
@@ -177,22 +186,22 @@ def _grow(
 
 
 def _units_of_residuals(
-    network: Network, rows: Rows, rng: np.random.Generator, run: Runner
+    network: Network, rows: Table, rng: np.random.Generator, run: Runner
 ) -> tuple[NDArray, NDArray]:
     """Weights (d, m) and biases (m,) of units that the residuals show."""
-    residual = rows._replace(Y=rows.Y - network.predict(rows.X))
+    residual = rows.mapped(partial(residual_rows, network=network))
     seen = look(residual, run)
     n_units = min(_NEW_UNITS, seen.frame.n_dimensions)
     frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng), n_units, run)
     moments = network_moments(residual, frame, seen.columns.n_effective, run)
     factors = shared_cp(moments.tensors, n_units, rng=rng)
     sign, scale, bias = read_units(list(factors.weights), factors.variances, network.activation)
-    coef, offset = frame.pull_back(factors.directions * (sign * scale), rows.X.shape[1])
+    coef, offset = frame.pull_back(factors.directions * (sign * scale), rows.n_features)
     return coef, bias + offset
 
 
 def _prune(
-    network: Network, n_drop: int, rows: Rows, alpha: float, run: Runner
+    network: Network, n_drop: int, rows: Table, alpha: float, run: Runner
 ) -> tuple[Network, float, int]:
     """Take away the weakest units beside a linear skip, one by one; all move in between."""
     frame = look(rows, run).frame
@@ -215,6 +224,6 @@ def _prune(
             rows, coef[:, kept] * sign, intercept[kept] * sign, network.activation, run
         )
         steps = _BETWEEN_STEPS if left else _PRUNED_STEPS
-        network, value, more = _climb(network, rows, alpha, steps)
+        network, value, more = _climb(network, rows, alpha, steps, run)
         used += more
     return network, value, used

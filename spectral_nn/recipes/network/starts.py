@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.execute.runner import Runner, runner
+from spectral_nn.execute.runner import Runner
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import (
-    Network,
-    Objective,
-    flatten,
-    mean_loss,
-    unflatten,
-)
+from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
 from spectral_nn.models.network.moments import NetworkMoments, network_moments
+from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.evidence import Evidence, gather
 from spectral_nn.recipes.network.options import NetworkOptions
@@ -35,7 +31,6 @@ from spectral_nn.results import RecoveryWarning
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = [
-    "as_rows",
     "check_identifiable",
     "figures_of",
     "find_directions",
@@ -67,25 +62,21 @@ def check_identifiable(activation: str) -> None:
 
 
 def make_start(
-    X: Any,
-    Y: NDArray,
+    rows: Table,
     options: NetworkOptions,
-    sample_weight: NDArray | None,
     rng: np.random.Generator,
-    n_jobs: int | None,
-    on_step: OnStep | None,
+    run: Runner,
+    tell: OnStep = silent,
 ) -> tuple[Network, str, dict[str, Any]]:
     """Find a start for a network with one hidden layer.
 
     Parameters
     ----------
-    X : array or CSR (n, d)
-    Y : array (n, q), 0 and 1 for classes.
+    rows : table; outputs are 0 and 1 for classes.
     options : what to fit; ``init`` is "tensor" or "nn-lift".
-    sample_weight : (n,) or None
     rng : draws starts and the rows of the race.
-    n_jobs : workers for the passes over the rows.
-    on_step : told (stage, step, loss).
+    run : who computes.
+    tell : told (stage, step, loss).
 
     Returns
     -------
@@ -112,27 +103,27 @@ def make_start(
     nothing is iterated on the data and nothing random takes part.
     """
     check_identifiable(options.activation)
-    rows = as_rows(X, Y, sample_weight)
-    tell = on_step or silent
     width = options.hidden_layer_sizes
-    with runner(n_jobs) as run:
-        evidence = gather(rows, None if width == "auto" else width[0], rng, run)
-        evidence.warn(X.shape[1])
-        if options.init == "nn-lift":
-            return _textbook(rows, evidence, options, rng, run)
-        tell("moments", 0, float("nan"))
-        moments = _moments(rows, evidence, options.input_model, rng, run)
-        starts = []
-        for kind, tensors in moments:
-            factors = _decompose(tensors, evidence, rng)
-            network = _read(rows, tensors, factors, kind, options, run)
-            starts.append(Start(kind, network, factors))
-            tell(f"decomposed {kind}", 0, factors.explained)
+    evidence = gather(rows, None if width == "auto" else width[0], rng, run)
+    evidence.warn(rows.n_features)
+    if options.init == "nn-lift":
+        return _textbook(rows, evidence, options, rng, run)
+    tell("moments", 0, float("nan"))
+    moments = _moments(rows, evidence, options.input_model, rng, run)
+    starts = []
+    for kind, tensors in moments:
+        factors = _decompose(tensors, evidence, rng)
+        network = _read(rows, tensors, factors, kind, options, run).on(rows.like)
+        starts.append(Start(kind, network, factors))
+        tell(f"decomposed {kind}", 0, factors.explained)
     if options.max_iter > 0:
         starts += random_starts(rows, evidence.n_units, options, rng)
         starts = race(rows, starts, options, rng, tell)
     else:
-        losses = [mean_loss(start.network, X, Y, rows.weight) for start in starts]
+        losses = [
+            objective_of(rows, run, start.network, 0.0).value(flatten(start.network))
+            for start in starts
+        ]
         starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
         starts.sort(key=finite_loss)
     notes = evidence.notes() | _report(starts)
@@ -140,7 +131,7 @@ def make_start(
 
 
 def find_directions(
-    rows: Rows, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
+    rows: Table, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
 ) -> tuple[SharedFactors, NetworkMoments, str]:
     """Decompose moments; no unit is read, and "auto", without a race, is "gaussian"."""
     model = "gaussian" if input_model == "auto" else input_model
@@ -157,12 +148,6 @@ def _decompose(
     return shared_cp(moments.tensors, evidence.n_units, thorough=thorough, rng=rng)
 
 
-def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
-    """Put a table together, of weights 1 by default."""
-    weight = np.ones(len(Y), dtype=Y.dtype) if sample_weight is None else sample_weight
-    return Rows(X, Y, weight)
-
-
 def in_doubt(notes: dict[str, Any]) -> bool:
     """Tell from a start's diagnostics whether the weights may be half-recovered."""
     if "cp_agreement" not in notes:
@@ -171,7 +156,7 @@ def in_doubt(notes: dict[str, Any]) -> bool:
 
 
 def _moments(
-    rows: Rows, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
+    rows: Table, evidence: Evidence, input_model: Any, rng: np.random.Generator, run: Runner
 ) -> list[tuple[str, NetworkMoments]]:
     """Tensors under every model of the inputs that is asked for, or that "auto" thinks of."""
     if callable(input_model):
@@ -201,7 +186,7 @@ def _moments(
 
 
 def _read(
-    rows: Rows,
+    rows: Table,
     moments: NetworkMoments,
     factors: SharedFactors,
     kind: str,
@@ -221,21 +206,21 @@ def _read(
             to_numpy(part.weight),
             options.activation,
         )
-    coef, offset = moments.frame.pull_back(U * (sign * scale), rows.X.shape[1])
+    coef, offset = moments.frame.pull_back(U * (sign * scale), rows.n_features)
     network = fit_second_layer(rows, coef, bias + offset, options.activation, run)
     if options.output == "identity":
         return network
-    return _fit_classes(rows, replace(network, output=options.output), options.alpha)
+    return _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
 
 
 def _textbook(
-    rows: Rows, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
+    rows: Table, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
 ) -> tuple[Network, str, dict[str, Any]]:
     """The algorithm of Janzamin, Sedghi and Anandkumar, with neither race nor repair."""
-    from spectral_nn.models.network.lift import lift
+    from spectral_nn.models.network.lift import lift_table
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 
-    score, k, d = options.input_model, evidence.n_units, rows.X.shape[1]
+    score, k, d = options.input_model, evidence.n_units, rows.n_features
     if score == "cubic":
         raise ValueError(
             "input_model='cubic' is no score function, which init='nn-lift' needs. Use 'gaussian', "
@@ -258,19 +243,10 @@ def _textbook(
             score = GaussianMixtureScore.fit(sample, rng=rng)
         else:
             score = GaussianScore.fit(sample)
-    found = lift(
-        rows.X,
-        rows.Y,
-        evidence.n_units,
-        options.activation,
-        score=score,
-        rng=rng,
-        sample_weight=rows.weight,
-        run=run,
-    )
+    found = lift_table(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
     network = found.network
     if options.output != "identity":
-        network = _fit_classes(rows, replace(network, output=options.output), options.alpha)
+        network = _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
     notes = evidence.notes() | {
         "init": "nn-lift",
         "winner": "nn-lift",
@@ -282,18 +258,23 @@ def _textbook(
     return network, "nn-lift", notes
 
 
-def _fit_classes(rows: Rows, network: Network, alpha: float) -> Network:
+def _fit_classes(rows: Table, network: Network, alpha: float, run: Runner) -> Network:
     """Fit the second layer by its own convex log loss, hidden units as they are."""
-    hidden = network.hidden(rows.X)
     top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
-    objective = Objective(hidden, rows.Y, top, alpha, rows.weight)
-    start = np.zeros_like(flatten(top))
-    fitted = unflatten(lbfgs(objective, start, max_iter=100, tol=1e-5).x, top)
+    hidden = rows.mapped(partial(_hidden_rows, network=network))
+    start = np.zeros(flatten(top).shape[0])
+    found = lbfgs(objective_of(hidden, run, top, alpha), start, max_iter=100, tol=1e-5)
+    fitted = unflatten(found.x, top)
     return replace(
         network,
         coefs=(network.coefs[0], fitted.coefs[0]),
         intercepts=(network.intercepts[0], fitted.intercepts[0]),
     )
+
+
+def _hidden_rows(rows: Rows, network: Network) -> Rows:
+    """The rows with the hidden units' values in the place of their inputs."""
+    return rows._replace(X=network.on(rows.Y).hidden(rows.X))
 
 
 def _report(starts: list[Start]) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.models.hmm import engine as module
 from spectral_nn.models.hmm.engine import EXACT_ROWS, LaneEngine
 from spectral_nn.models.hmm.expectation import expect_exact
-from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.sequences import Sequences, SequenceStream
+from spectral_nn.sequences import LazySequences, Sequences, SequenceStream
 
 
 def engine_of(source, n_rows, d, dtype=np.float64, seed=0):
@@ -104,7 +103,7 @@ def test_exact_statistics_do_not_depend_on_the_chunks(mixing, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_STEPS", 10)
     engine = engine_of(sequences, EXACT_ROWS, 6)
     assert engine.exact
-    assert len(engine.sample(10**9)) > 5
+    assert len(list(engine._parts())) > 5
     assert_close(engine.expect(parameters), exact, 1e-12)
 
 
@@ -121,34 +120,63 @@ def test_streams_are_the_same_as_data_in_memory(mixing, chunk_tokens):
     assert engine.expect(parameters).log_likelihood == found.log_likelihood  # walked twice
 
 
-def test_statistics_do_not_depend_on_the_order_of_the_lanes(mixing):
-    parameters, sequences, _ = mixing
-    a, b = (engine_of(sequences, sequences.values.size, 6, seed=s) for s in (1, 2))
-    one, other = a.expect(parameters), b.expect(parameters)
-    assert_close(one, other, 1e-12)
-    again = engine_of(sequences, sequences.values.size, 6, seed=1).expect(parameters)
-    assert again.log_likelihood == one.log_likelihood
-    assert np.array_equal(again.trans, one.trans)
+SOURCES = {
+    "memory": lambda s: s,
+    "stream": lambda s: SequenceStream(list(s), chunk_tokens=3000),
+    "file": lambda s: LazySequences(s.values, s.lengths),
+}
 
 
-def test_a_sample_is_part_of_the_data(mixing, monkeypatch):
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("window", [2**9, 2**20])
+def test_a_sample_does_not_depend_on_how_the_data_come(mixing, monkeypatch, kind, window):
     _, sequences, _ = mixing
-    monkeypatch.setattr(module, "_CHUNK_STEPS", 1)
     n = sequences.values.size
-    engine = engine_of(sequences, n, 6)
-    some = engine.sample(5000)
-    assert all(isinstance(chunk, LaneBatches) for chunk in some)
-    assert 5000 <= sum(chunk.n_rows for chunk in some) < 5000 + 32 * engine.lane_length
-    everything = engine.sample(10 * n)
-    assert sum(chunk.n_rows for chunk in everything) == n
+    (expected,) = engine_of(sequences, n, 6).sample(5000)
+    monkeypatch.setattr(module, "_WINDOW", window)
+    (found,) = engine_of(SOURCES[kind](sequences), n, 6).sample(5000)
+    for name in ("symbols", "offsets", "own", "weight"):
+        assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert 4000 < found.n_rows < 6000
+    (other,) = engine_of(sequences, n, 6, seed=1).sample(5000)
+    assert other.symbols.size != found.symbols.size or (other.symbols != found.symbols).any()
 
 
-def test_statistics_of_a_sample_speak_for_the_whole(mixing, monkeypatch):
-    """Lanes are shuffled: part of them is like all of them."""
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_sample_of_as_much_as_there_is_is_everything(mixing, kind):
     parameters, sequences, exact = mixing
-    monkeypatch.setattr(module, "_CHUNK_STEPS", 1)
+    n = sequences.values.size
+    engine = engine_of(SOURCES[kind](sequences), n, 6)
+    (everything,) = engine.sample(n)
+    assert everything.n_rows == n
+    assert_close(engine.statistic(parameters, everything), exact, 1e-9)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_exact_samples_are_the_first_sequences(mixing, kind):
+    _, sequences, _ = mixing
+    engine = engine_of(SOURCES[kind](sequences), sequences.values.size, 6)
+    engine.exact = True
+    (first,) = engine.sample(15_001)
+    assert first.lengths.tolist() == sequences.lengths[:2].tolist()
+    assert_array_equal(first.values, sequences.values[: first.offsets[-1]])
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_statistics_do_not_depend_on_how_the_data_come(mixing, monkeypatch, kind):
+    parameters, sequences, _ = mixing
+    n = sequences.values.size
+    expected = engine_of(sequences, n, 6).expect(parameters)
+    monkeypatch.setattr(module, "_WINDOW", 2**11)
+    engine = engine_of(SOURCES[kind](sequences), n, 6)
+    found = engine.expect(parameters)
+    assert_close(found, expected, 1e-12)
+    assert engine.expect(parameters).log_likelihood == found.log_likelihood  # walked twice
+
+
+def test_statistics_of_a_sample_speak_for_the_whole(mixing):
+    parameters, sequences, exact = mixing
     engine = engine_of(sequences, sequences.values.size, 6)
-    chunks = engine.sample(8000)
-    rows = sum(chunk.n_rows for chunk in chunks)
-    per_row = sum(engine.statistic(parameters, chunk).log_likelihood for chunk in chunks) / rows
+    (sample,) = engine.sample(8000)
+    per_row = engine.statistic(parameters, sample).log_likelihood / sample.n_rows
     assert_allclose(per_row, exact.log_likelihood / sequences.values.size, rtol=0.03)

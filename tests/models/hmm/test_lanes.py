@@ -1,13 +1,15 @@
 """The lane layout: every position owned once, inside its context, whatever the lengths."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from spectral_nn.models.hmm.lanes import LANES, lane_batches
-from spectral_nn.sequences import Sequences
+from spectral_nn.models.hmm.lanes import LANES, lane_batches, window_lanes
+from spectral_nn.sequences import Cut, Sequences
 
 PAD = -7
 
@@ -30,13 +32,11 @@ def lanes(batches):
     st.lists(st.integers(1, 90), min_size=1, max_size=70),
     st.integers(1, 40),
     st.integers(0, 20),
-    st.booleans(),
 )
-def test_layout(lengths, length, burn_in, shuffled):
+def test_layout(lengths, length, burn_in):
     sequences = sequences_of(lengths)
-    rng = np.random.default_rng(3) if shuffled else None
     weight = np.arange(1.0, len(lengths) + 1)
-    batches = lane_batches(sequences, length, burn_in, PAD, weight=weight, rng=rng)
+    batches = lane_batches(sequences, length, burn_in, PAD, weight=weight)
     owned, last_of = [], {}
     for slot, (codes, first, stop, fresh, share) in enumerate(lanes(batches)):
         real = codes[codes != PAD]
@@ -76,24 +76,39 @@ def _check_joints(batches, sequences, last_of):
 
 def test_padding_is_small_when_lengths_are_mixed(rng):
     lengths = rng.integers(1, 300, 2000)
-    batches = lane_batches(sequences_of(lengths), 1000, 0, PAD, rng=rng)
+    batches = lane_batches(sequences_of(lengths), 1000, 0, PAD)
     assert (batches.symbols == PAD).mean() < 0.05
 
 
-def test_shuffling_spreads_the_data_over_batches():
-    sequences = sequences_of([64 * 100])
-    kept = lane_batches(sequences, 10, 0, PAD).symbols.reshape(20, -1).mean(axis=1)
-    mixed = lane_batches(sequences, 10, 0, PAD, rng=np.random.default_rng(0))
-    assert kept[0] < 200
-    assert abs(mixed.symbols.reshape(20, -1).mean(axis=1) - 3200).max() < 1500
+def test_windows_are_laid_out_like_the_whole():
+    sequences = sequences_of([700, 3, 1, 250, 90, 2000])
+    whole = lane_batches(sequences, 13, 4, PAD)
+    cut = Cut(13, (4, 4), window=100)
+    parts = list(sequences.parts(None, cut, partial(window_lanes, pad=PAD)))
+    assert len(parts) > 20
+    found, expected = (
+        {tuple(np.r_[lane]) for batches in some for lane in lanes(batches) if lane[2]}
+        for some in (parts, [whole])
+    )
+    shortest = {tuple(x for x in lane if x != PAD) for lane in found}
+    assert shortest == {tuple(x for x in lane if x != PAD) for lane in expected}
+    assert sum(part.n_rows for part in parts) == whole.n_rows
 
 
-def _cut(rng):
-    return lane_batches(sequences_of([700, 3, 1, 250, 90, 2000]), 13, 4, PAD, rng=rng)
+def test_halves_are_the_batches():
+    batches = _cut()
+    one, other = batches.halves()
+    assert_array_equal(np.concatenate([one.symbols, other.symbols]), batches.symbols)
+    assert one.n_rows + other.n_rows == batches.n_rows
+    assert min(one.n_rows, other.n_rows) > 0
 
 
-def test_select_keeps_what_it_chooses(rng):
-    batches = _cut(rng)
+def _cut():
+    return lane_batches(sequences_of([700, 3, 1, 250, 90, 2000]), 13, 4, PAD)
+
+
+def test_select_keeps_what_it_chooses():
+    batches = _cut()
     chosen = np.array([4, 0, 6])
     some = batches.select(chosen)
     whole = list(lanes(batches))
@@ -108,8 +123,8 @@ def test_select_keeps_what_it_chooses(rng):
 
 
 @pytest.mark.parametrize("steps", [1, 30, 64, 10**6])
-def test_chunks_are_all_batches_once(rng, steps):
-    batches = _cut(rng)
+def test_chunks_are_all_batches_once(steps):
+    batches = _cut()
     parts = batches.chunks(steps)
     assert len(parts) == {1: 8, 10**6: 1}.get(steps, len(parts))
     assert_array_equal(np.concatenate([part.symbols for part in parts]), batches.symbols)

@@ -9,15 +9,8 @@ from sklearn.preprocessing import label_binarize
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.network import passes
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import (
-    OUTPUTS,
-    Network,
-    Objective,
-    flatten,
-    mean_loss,
-    random_network,
-    unflatten,
-)
+from spectral_nn.models.network.dense import OUTPUTS, Network, flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective, mean_loss
 
 N_OUTPUTS = {"identity": 1, "logistic": 1, "softmax": 3}
 THEIRS = ("identity", "logistic", "tanh", "relu")

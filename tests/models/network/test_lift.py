@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.execute.runner import runner
+from spectral_nn.execute.runner import SerialRunner, runner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.fourier import _frequencies, fourier_biases
@@ -213,16 +213,11 @@ def test_the_published_fourier_method_reads_shifts(rng, offset):
         np.ones((1, 1)),
         "tanh",
         score=GaussianScore(np.zeros(d), np.eye(d)),
-        run=_Serial(),
+        run=SerialRunner(),
         rng=rng,
         cap=0.1,
     )
     assert_allclose(bias, 0.5 - offset, atol=0.02)
-
-
-class _Serial:
-    def map(self, function, items):
-        return map(function, items)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 6])

@@ -1,18 +1,23 @@
-"""Sequences of unequal length, as one array with offsets, and streams of them.
+"""Sequences in memory, as one array with offsets, from any of the forms that users have.
 
-One *sample* is one sequence and time is the first axis of a sequence.  A `Sequences` is an
-immutable pair ``(values, offsets)``; it behaves as a scikit-learn sample container
-(`len`, `shape`, indexing by integers, slices, masks), so that cross-validation, grid search
-and worker processes cut it between sequences and never through one.
+A `Sequences` is an immutable pair ``(values, offsets)``; it behaves as a scikit-learn sample
+container (`len`, `shape`, indexing by integers, slices, masks), so that cross-validation, grid
+search and worker processes cut it between sequences and never through one.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-__all__ = ["Blocks", "SequenceStream", "Sequences", "blocks", "is_list_of_sequences"]
+from spectral_nn.sequences.cuts import Cut, Place, Window, frames
+
+__all__ = ["Sequences", "as_rows", "is_list_of_sequences", "offsets_of", "whole_sequences"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,8 @@ class Sequences:
 
     values: Any
     offsets: np.ndarray
+    remote: ClassVar[bool] = False
+    lasting: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         offsets = np.asarray(self.offsets, dtype=np.int64)
@@ -62,7 +69,7 @@ class Sequences:
             )
 
     @classmethod
-    def from_list(cls, sequences: Iterable[Any]) -> "Sequences":
+    def from_list(cls, sequences: Iterable[Any]) -> Sequences:
         """Join a list of sequences; O(n) copies.
 
         Parameters
@@ -81,7 +88,7 @@ class Sequences:
         TypeError
             If one is a sparse matrix.
         """
-        arrays = [_as_rows(s, f"sequence {i} of X") for i, s in enumerate(sequences)]
+        arrays = [as_rows(s, f"sequence {i} of X") for i, s in enumerate(sequences)]
         if not arrays:
             raise ValueError("X holds no sequences: give at least one.")
         for i, a in enumerate(arrays):
@@ -97,7 +104,7 @@ class Sequences:
         return cls(join(arrays), offsets)
 
     @classmethod
-    def from_lengths(cls, X: Any, lengths: Any = None) -> "Sequences":
+    def from_lengths(cls, X: Any, lengths: Any = None) -> Sequences:
         """Cut the rows of one table into sequences (hmmlearn's way).
 
         Parameters
@@ -122,32 +129,11 @@ class Sequences:
         -----
         O(m).
         """
-        values = _as_rows(X, "X")
-        n = values.shape[0]
-        if n == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is "
-                "required: X is empty."
-            )
-        if lengths is None:
-            return cls(values, np.array([0, n]))
-        raw = np.asarray(lengths)
-        if raw.ndim != 1 or raw.size == 0 or raw.dtype.kind not in "iuf":
-            raise ValueError(f"lengths must be a 1-D array of integers, got {lengths!r}.")
-        if not np.isfinite(raw).all() or (raw != np.floor(raw)).any() or (raw < 1).any():
-            bad = int(np.flatnonzero(~((raw >= 1) & (raw == np.floor(raw))))[0])
-            raise ValueError(
-                f"lengths must be whole numbers of at least 1; entry {bad} is {raw[bad]}."
-            )
-        total = int(raw.sum())
-        if total != n:
-            raise ValueError(
-                f"lengths sum to {total} but X has {n} rows; they must cover X exactly."
-            )
-        return cls(values, np.concatenate([[0], np.cumsum(raw, dtype=np.int64)]))
+        values = as_rows(X, "X")
+        return cls(values, offsets_of(values.shape, lengths))
 
     @classmethod
-    def from_input(cls, X: Any, lengths: Any = None) -> "Sequences":
+    def from_input(cls, X: Any, lengths: Any = None) -> Sequences:
         """Read sequences from any of the accepted forms.
 
         Parameters
@@ -179,13 +165,9 @@ class Sequences:
             raise ValueError(
                 "lengths goes with a table X; these X are sequences already. Leave lengths out."
             )
-        array = _as_rows(X, "X")
-        if array.ndim == 3:
-            if lengths is not None:
-                raise ValueError("lengths goes with a table X, not with a 3-D array (m, t, p).")
-            m, t, p = array.shape
-            return cls(array.reshape(m * t, p), np.arange(m + 1) * t)
-        return cls.from_lengths(array, lengths)
+        array = as_rows(X, "X")
+        offsets = offsets_of(array.shape, lengths)
+        return cls(array.reshape(-1, array.shape[2]) if array.ndim == 3 else array, offsets)
 
     def __len__(self) -> int:
         return self.offsets.size - 1
@@ -224,134 +206,86 @@ class Sequences:
         kind = getattr(self.values, "dtype", type(self.values).__name__)
         return f"Sequences({len(self)} sequences, {self.values.shape[0]} rows, {kind})"
 
-    def pieces(self) -> Iterator["Sequences"]:
-        """Yield the whole, once: the interface that `SequenceStream` shares."""
+    def pieces(self) -> Iterator[Sequences]:
+        """Yield the whole, once."""
         yield self
 
+    def look(self, run: Any, function: Callable[[Any, Place], T]) -> Iterator[T]:
+        """Yield ``function(values, place)`` of all values, once."""
+        yield function(self.values, Place())
 
-class SequenceStream:
-    """Sequences from an iterable that can be walked again and again, piece by piece.
+    def coded(self, encode: Callable[[Any, Place], Any]) -> Sequences:
+        """The same sequences of ``encode(values, place)``, which is called here."""
+        return Sequences(encode(self.values, Place()), self.offsets)
 
-    Parameters
-    ----------
-    iterable : iterable of arrays, each of shape (t,) or (t, p)
-        Every `pieces` call iterates it afresh, so a generator (which can be walked once) needs
-        a class with ``__iter__`` around it.
-    encode : callable, Sequences -> Sequences, optional
-        Applied to every piece as it is made.
-    chunk_tokens : int
-        Least number of rows in a piece, apart from the last.  Memory is about that of one
-        piece and its longest sequence.
-    """
-
-    def __init__(
-        self,
-        iterable: Iterable[Any],
-        encode: Callable[[Sequences], Sequences] | None = None,
-        chunk_tokens: int = 2**20,
-    ) -> None:
-        self.iterable = iterable
-        self.encode = encode
-        self.chunk_tokens = chunk_tokens
-
-    def pieces(self) -> Iterator[Sequences]:
-        """Yield the data as `Sequences` of at least ``chunk_tokens`` rows (the last may be less).
-
-        Raises
-        ------
-        ValueError
-            If the iterable yields nothing (spent generators do).
-        """
-        waiting: list[Any] = []
-        rows, position, found = 0, 0, False
-        for position, item in enumerate(self.iterable):
-            found = True
-            waiting.append(_as_rows(item, f"sequence {position} of X"))
-            rows += waiting[-1].shape[0]
-            if rows >= self.chunk_tokens:
-                yield self._piece(waiting)
-                waiting, rows = [], 0
-        if waiting:
-            yield self._piece(waiting)
-        if not found:
-            raise ValueError(
-                "X yielded no sequences. If it is a generator it is spent: pass a list or an "
-                "object whose __iter__ starts again."
-            )
-
-    def _piece(self, arrays: list[Any]) -> Sequences:
-        piece = Sequences.from_list(arrays)
-        return piece if self.encode is None else self.encode(piece)
+    def parts(
+        self, run: Any, cut: Cut, make: Callable[[Any, Window], T], row: int = 0
+    ) -> Iterator[T]:
+        """Yield ``make(values, window)`` of each window; `row` is where the data begin."""
+        for frame in frames(self.offsets, cut, row):
+            window = frame.window()
+            if window is not None:
+                yield make(self.values[window.low : window.high], window)
 
 
-class Blocks(NamedTuple):
-    """Blocks of rows and the windows around them; int64 arrays of one length.
-
-    Attributes
-    ----------
-    sequence : the sequence that each block belongs to.
-    first, last : the window ``[first, last)``, global row positions.
-    start, stop : the block ``[start, stop)`` itself, inside the window.
-    """
-
-    sequence: np.ndarray
-    first: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
-    last: np.ndarray
-
-
-def blocks(sequences: Sequences, length: int, halo: tuple[int, int] = (0, 0)) -> Blocks:
-    """Cut every sequence into ``ceil(len / length)`` nearly equal blocks with halos.
-
-    A halo is context that a block needs but does not own: the rows of an n-gram that begins in
-    the block, or the burn-in of a recursion.  Windows never cross the ends of a sequence.
+def whole_sequences(values: Any, window: Window) -> Sequences:
+    """What a window holds, where its blocks are sequences.
 
     Parameters
     ----------
-    sequences : Sequences, m sequences
-    length : int, at least 1
-        Upper bound of a block's rows.
-    halo : (left, right), ints of at least 0
-        How much further the window reaches on either side.
+    values : rows of the window.
+    window : of blocks that follow each other and were cut nowhere.
 
     Returns
     -------
-    Blocks
-        In the order of the rows; every row is in exactly one block.
+    Sequences
+    """
+    return Sequences(values, np.append(window.blocks.start, window.high - window.low))
+
+
+def offsets_of(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
+    """Offsets of the sequences that an array holds.
+
+    Parameters
+    ----------
+    shape : (n,) or (n, p) for a table, (m, t, p) for m sequences of t rows.
+    lengths : array of int, shape (m,); None where a table is one sequence.
+
+    Returns
+    -------
+    array of int64, shape (m + 1,)
 
     Raises
     ------
     ValueError
-        If ``length`` is below 1.
-
-    Notes
-    -----
-    O(m + number of blocks).
-
-    Examples
-    --------
-    >>> s = Sequences.from_lengths(np.zeros(7), [5, 2])
-    >>> b = blocks(s, 3, halo=(1, 2))
-    >>> b.start.tolist(), b.stop.tolist(), b.first.tolist(), b.last.tolist()
-    ([0, 2, 5], [2, 5, 7], [0, 1, 5], [4, 5, 7])
+        If there are no rows, a length is below 1 or fractional, they do not sum to n, or they come
+        with a 3-D array.
     """
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}.")
-    sizes = sequences.lengths
-    counts = -(-sizes // length)
-    sequence = np.repeat(np.arange(len(sequences)), counts)
-    rank = np.arange(sequence.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    begin, end = sequences.offsets[:-1][sequence], sequences.offsets[1:][sequence]
-    size, count = sizes[sequence], counts[sequence]
-    start = begin + size * rank // count
-    stop = begin + size * (rank + 1) // count
-    first = np.maximum(start - halo[0], begin)
-    last = np.minimum(stop + halo[1], end)
-    return Blocks(sequence, first, start, stop, last)
+    n = int(np.prod(shape[:2] if len(shape) == 3 else shape[:1]))
+    if n == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={tuple(shape)}) while a minimum of 1 is "
+            "required: X is empty."
+        )
+    if len(shape) == 3:
+        if lengths is not None:
+            raise ValueError("lengths goes with a table X, not with a 3-D array (m, t, p).")
+        return np.arange(shape[0] + 1) * shape[1]
+    if lengths is None:
+        return np.array([0, n])
+    raw = np.asarray(lengths)
+    if raw.ndim != 1 or raw.size == 0 or raw.dtype.kind not in "iuf":
+        raise ValueError(f"lengths must be a 1-D array of integers, got {lengths!r}.")
+    if not np.isfinite(raw).all() or (raw != np.floor(raw)).any() or (raw < 1).any():
+        bad = int(np.flatnonzero(~((raw >= 1) & (raw == np.floor(raw))))[0])
+        raise ValueError(f"lengths must be whole numbers of at least 1; entry {bad} is {raw[bad]}.")
+    total = int(raw.sum())
+    if total != n:
+        raise ValueError(f"lengths sum to {total} but X has {n} rows; they must cover X exactly.")
+    return np.concatenate([[0], np.cumsum(raw, dtype=np.int64)])
 
 
-def _as_rows(x: Any, name: str) -> Any:
+def as_rows(x: Any, name: str) -> Any:
     """An array of 1 to 3 dimensions; arrays of any library pass, masked arrays stay masked."""
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; sequences must be dense arrays.")

@@ -1,0 +1,440 @@
+"""From what users pass to the tables of the core: checked chunk by chunk, or as a whole."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_X_y
+from sklearn.utils.validation import _get_feature_names
+
+from spectral_estimators._network_input import DTYPES, read_xy, row_weights
+from spectral_estimators._tables import is_chunked, is_lazy, is_remote, raw_parts, recut
+from spectral_nn.arrays import (
+    from_numpy,
+    get_namespace,
+    is_foreign,
+    require_one_device,
+    to_numpy,
+)
+from spectral_nn.execute.parts import load
+from spectral_nn.moments.rows import CHUNK_ROWS, Rows
+from spectral_nn.moments.table import ChunkedRows, Table, joined
+from spectral_nn.recipes.network.fit import as_rows
+from spectral_nn.stored import is_dask
+
+__all__ = [
+    "Encoder",
+    "Given",
+    "as_array",
+    "by_chunks",
+    "check_columns",
+    "check_foreign",
+    "read_rows",
+    "told_columns",
+]
+
+_MOST_LABELS = 10_000  # distinct values of y, of all chunks together, that are kept to look at
+
+Encoder = Callable[[Any, Any], NDArray]
+"""From targets as the user has them, and a dtype, to columns of numbers (n, q)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a user gave, ready for the core.
+
+    Attributes
+    ----------
+    rows : inputs, encoded targets, weights.
+    n_features : columns of X.
+    names : of the columns, or None.
+    dtype : of X in NumPy's terms.
+    settings : attributes that go with the targets.
+    """
+
+    rows: Table
+    n_features: int
+    names: NDArray | None
+    dtype: Any
+    settings: dict[str, Any]
+
+
+def told_columns(estimator: Any, given: Given) -> None:
+    """Set ``n_features_in_`` and ``feature_names_in_``."""
+    estimator.n_features_in_ = given.n_features
+    estimator.__dict__.pop("feature_names_in_", None)
+    if given.names is not None:
+        estimator.feature_names_in_ = given.names
+
+
+def as_array(values: Any) -> Any:
+    """Fitted values as an array, whoever set them."""
+    return values if is_foreign(values) else np.asarray(values)
+
+
+def by_chunks(function: Callable[[Any], Any], X: Any) -> Any:
+    """Apply a function of rows, (n, d) -> (n, ...), to X in memory, on disk, or of dask.
+
+    Returns
+    -------
+    Array; of dask's array a dask array that is computed when it is needed.
+
+    Raises
+    ------
+    ValueError
+        If X is an iterable or a list of delayed chunks.
+    """
+    if is_dask(X) and hasattr(X, "map_blocks") and hasattr(X, "chunks"):
+        whole = X.rechunk({1: -1})
+        example = np.asarray(function(np.zeros((1, X.shape[1]), X.dtype)))
+        shape = {"chunks": (X.chunks[0], *((n,) for n in example.shape[1:]))}
+        drop = {"drop_axis": 1} if example.ndim == 1 else {}
+        return whole.map_blocks(function, dtype=example.dtype, meta=example[:0], **shape, **drop)
+    if is_lazy(X):
+        return np.concatenate(
+            [function(part[0]) for part in map(load, raw_parts(X, None, None, 1))]
+        )
+    if is_chunked(X):
+        raise ValueError(
+            f"X is of type {type(X).__name__}: apply the fitted estimator to one chunk at a time, "
+            "or inside dask's map_partitions."
+        )
+    return function(X)
+
+
+def read_rows(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    run: Any,
+    *,
+    resume: bool,
+    numeric: bool,
+    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+) -> Given:
+    """Rows, encoded targets and weights, with the estimator left untouched.
+
+    Parameters
+    ----------
+    estimator : asks.
+    X, y, sample_weight : as the user gave them.
+    run : who computes.
+    resume : whether X has to have the columns of an earlier fit.
+    numeric : whether y holds numbers.
+    targets : from y, or the distinct values it takes in all chunks, to its encoder and settings.
+
+    Raises
+    ------
+    ValueError
+        Naming X, y or sample_weight; of chunks, the first at fault and its row.
+    """
+    if is_chunked(X):
+        return _read_chunks(estimator, X, y, sample_weight, run, resume, numeric, targets)
+    if is_foreign(X):
+        return _read_foreign(estimator, X, y, sample_weight, resume, targets)
+    table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric)
+    encode, settings = targets(y)
+    kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
+    names = _get_feature_names(X)
+    return Given(as_rows(kept, Y, weights), table.shape[1], names, table.dtype, settings)
+
+
+def _read_foreign(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    resume: bool,
+    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+) -> Given:
+    """Arrays of another library: they stay where they are."""
+    table = check_foreign(X)
+    d = table.shape[1]
+    if resume:
+        check_columns(estimator, d)
+    given = {"y": y, "sample_weight": sample_weight}
+    require_one_device(X=X, **{name: a for name, a in given.items() if is_foreign(a)})
+    labels = to_numpy(y) if is_foreign(y) else np.asarray(y)
+    check_X_y(np.zeros((X.shape[0], 1)), labels, multi_output=True, y_numeric=False)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    encode, settings = targets(labels)
+    dtype = np.dtype(str(table.dtype).rpartition(".")[2])
+    Y = encode(labels, dtype)
+    weights = to_numpy(sample_weight) if is_foreign(sample_weight) else sample_weight
+    index, Y, weights = row_weights(weights, np.arange(len(Y)).astype(dtype), Y)
+    if len(Y) < table.shape[0]:
+        kept = from_numpy(np.asarray(index, dtype=np.int64), like=table)
+        table = get_namespace(table).take(table, kept, axis=0)
+    weights = None if weights is None else from_numpy(weights, like=table)
+    return Given(as_rows(table, from_numpy(Y, like=table), weights), d, None, dtype, settings)
+
+
+def check_foreign(X: Any) -> Any:
+    """X as a finite matrix of floats, of its own library.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    xp = get_namespace(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: X has shape {tuple(X.shape)}. "
+            "Reshape your data to (n, d)."
+        )
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(f"X has shape {tuple(X.shape)}: it needs a row and a column at least.")
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError("Complex data not supported: X is complex.")
+    if not xp.isdtype(X.dtype, "real floating") or X.dtype not in (xp.float32, xp.float64):
+        X = xp.astype(X, xp.float64)
+    if not bool(xp.all(xp.isfinite(X))):
+        at = int(np.flatnonzero(~to_numpy(xp.all(xp.isfinite(X), axis=1)))[0])
+        raise ValueError(f"Input X contains NaN or infinity, first in row {at}.")
+    return X
+
+
+def check_columns(estimator: Any, n_features: int) -> None:
+    """Check that X has the columns of an earlier fit.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """What one look at a chunk tells."""
+
+    number: int
+    n_rows: int
+    n_kept: int
+    n_features: int
+    n_outputs: int
+    weight: float
+    dtype: Any
+    labels: NDArray
+    names: NDArray | None
+
+
+def _read_chunks(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    run: Any,
+    resume: bool,
+    numeric: bool,
+    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+) -> Given:
+    """A table in chunks: one look at all of them, then each is read again in every pass."""
+    raw = _numbered(run, raw_parts(X, y, sample_weight, run.bulk))
+    look = partial(_looked, numeric=numeric)
+    seen = list(run.map(look, raw))
+    full = [chunk for chunk in seen if chunk.n_kept]
+    if not full:
+        raise ValueError(
+            f"Found array with 0 sample(s): the {len(seen)} chunks of X hold no row of positive "
+            "weight."
+        )
+    first = full[0]
+    for chunk in full:
+        for what, mine, others in (
+            ("columns", chunk.n_features, first.n_features),
+            ("targets", chunk.n_outputs, first.n_outputs),
+        ):
+            if mine != others:
+                raise ValueError(
+                    f"chunk {chunk.number} of X has {mine} {what}, chunk {first.number} has "
+                    f"{others}: all chunks must have the same."
+                )
+    if resume:
+        check_columns(estimator, first.n_features)
+    dtype = np.result_type(*(chunk.dtype for chunk in full))
+    encode, settings = targets(_all_labels(full))
+    q = encode(first.labels[:1], dtype).shape[1]
+    read = partial(_read, encode=encode, dtype=dtype)
+    sizes = [chunk.n_kept for chunk in full]
+    if isinstance(raw, list):
+        full_parts = [part for part, chunk in zip(raw, seen, strict=True) if chunk.n_kept]
+        parts = run.derive(read, full_parts)
+        if is_remote(X):
+            parts, sizes = recut(parts, sizes)
+        parts = run.place(parts)
+    else:
+        parts = Recut(raw, read, len(seen), CHUNK_ROWS * run.bulk)
+        sizes = parts.sizes(sum(sizes))
+    rows = ChunkedRows(
+        run=run,
+        parts=parts,
+        sizes=np.array(sizes),
+        n_features=first.n_features,
+        n_outputs=q,
+        total_weight=sum(chunk.weight for chunk in full),
+        like=np.empty((0, q), dtype),
+    )
+    return Given(rows, first.n_features, first.names, dtype, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbered:
+    """Chunks with their numbers, walked afresh each time."""
+
+    chunks: Any
+
+    def __iter__(self) -> Any:
+        return enumerate(self.chunks)
+
+
+def _numbered(run: Any, parts: Any) -> Any:
+    if not isinstance(parts, list):
+        return _Numbered(parts)
+    return [
+        run.derive(partial(_with_number, number=number), [part])[0]
+        for number, part in enumerate(parts)
+    ]
+
+
+def _with_number(chunk: Any, number: int) -> tuple[int, Any]:
+    return number, chunk
+
+
+@dataclass(frozen=True, eq=False)
+class Recut:
+    """Rows of an iterable's chunks, cut again to chunks of one size as they are walked.
+
+    Sums over them are those over the same rows in memory, to the last bit.
+    """
+
+    chunks: _Numbered
+    read: Callable[[Any], Rows]
+    n_chunks: int
+    size: int
+
+    def sizes(self, n_rows: int) -> list[int]:
+        """Rows of each chunk, of so many in all."""
+        whole, rest = divmod(n_rows, self.size)
+        return [self.size] * whole + [rest] * (rest > 0)
+
+    def __iter__(self) -> Iterator[Rows]:
+        """Yield chunk after chunk.
+
+        Raises
+        ------
+        ValueError
+            If the iterable does not yield as many chunks as in the first walk.
+        """
+        waiting: list[Rows] = []
+        held = n_chunks = 0
+        for numbered in self.chunks:
+            n_chunks += 1
+            rows = self.read(numbered)
+            while held + rows.n_rows >= self.size:
+                head, rows = rows.split(self.size - held)
+                yield joined([*waiting, head])
+                waiting, held = [], 0
+            if rows.n_rows:
+                waiting.append(rows)
+                held += rows.n_rows
+        if n_chunks != self.n_chunks:
+            raise ValueError(
+                f"X yielded {self.n_chunks} chunks in the first walk and {n_chunks} in a later "
+                "one. Its __iter__ must start again and yield the same chunks."
+            )
+        if waiting:
+            yield joined(waiting)
+
+
+def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
+    """Check a chunk, and say what it holds.
+
+    Raises
+    ------
+    ValueError
+        Naming the chunk, and the row where one is at fault.
+    """
+    number, (X, y, weight) = numbered
+    names = _get_feature_names(X)
+    if y is None:
+        raise ValueError(f"chunk {number} of X has no targets y.")
+    n = X.shape[0]
+    if n == 0:
+        nothing = np.empty(0)
+        return _Chunk(number, 0, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
+    try:
+        X, y = check_X_y(
+            X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype=DTYPES
+        )
+        _, _, weights = row_weights(weight, X, np.zeros((n, 1)))
+    except ValueError as error:
+        if "is zero for every row" in str(error):
+            weights = np.empty(0)
+        else:
+            raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
+    return _Chunk(
+        number=number,
+        n_rows=n,
+        n_kept=n if weights is None else len(weights),
+        n_features=X.shape[1],
+        n_outputs=1 if y.ndim == 1 else y.shape[1],
+        weight=float(n if weights is None else weights.sum(dtype=np.float64)),
+        dtype=X.dtype,
+        labels=_labels(y, numeric),
+        names=names,
+    )
+
+
+def _labels(y: NDArray, numeric: bool) -> NDArray:
+    """Values of y that tell what y is: its labels, or any row of numbers."""
+    if numeric or (y.ndim == 1 and y.dtype.kind == "f" and not np.array_equal(y, np.floor(y))):
+        return y[:1]
+    return np.unique(y)[:_MOST_LABELS] if y.ndim == 1 else np.eye(y.shape[1], dtype=y.dtype)
+
+
+def _all_labels(chunks: list[_Chunk]) -> NDArray:
+    """The values of all chunks together."""
+    if chunks[0].labels.ndim == 2:
+        return chunks[0].labels
+    return np.unique(np.concatenate([chunk.labels for chunk in chunks]))
+
+
+def _first_bad(X: Any, y: Any) -> str:
+    """Where a chunk first holds what is not finite, in words."""
+    for name, values in (("X", X), ("y", y)):
+        entries = getattr(values, "data", None) if hasattr(values, "tocsr") else values
+        try:
+            finite = np.isfinite(np.asarray(entries, dtype=np.float64))
+        except (TypeError, ValueError):
+            continue
+        if hasattr(values, "tocsr"):
+            bad = np.flatnonzero(~finite)
+            rows = np.searchsorted(values.tocsr().indptr, bad, side="right") - 1
+        else:
+            rows = np.flatnonzero(~finite.reshape(len(finite), -1).all(axis=1))
+        if rows.size:
+            return f" (row {rows[0]} of the chunk, in {name})"
+    return ""
+
+
+def _read(numbered: tuple[int, Any], encode: Encoder, dtype: Any) -> Rows:
+    """Rows of a chunk that was looked at before."""
+    _, (X, y, weight) = numbered
+    y = np.asarray(y)
+    sparse = hasattr(X, "tocsr")
+    X = X.tocsr().astype(dtype, copy=False) if sparse else np.asarray(X, dtype=dtype)
+    Y = encode(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, dtype)
+    kept, Y, weights = row_weights(weight, X, Y)
+    return as_rows(kept, Y, weights)

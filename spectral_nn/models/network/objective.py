@@ -1,0 +1,313 @@
+"""The loss of a network and its gradient: sums over rows, of a table here or of chunks elsewhere.
+
+The losses and the penalty are those of scikit-learn 1.9's multi-layer perceptrons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from spectral_nn.additive import Additive, tree_sum
+from spectral_nn.arrays import Array, get_namespace, to_numpy
+from spectral_nn.execute.runner import Runner, SerialRunner
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import Network, Shape, flatten
+from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, take
+from spectral_nn.moments.rows import CHUNK_ROWS, Rows
+from spectral_nn.moments.table import Table
+
+__all__ = [
+    "LossSums",
+    "Objective",
+    "WalkedObjective",
+    "loss_sums",
+    "mean_loss",
+    "objective_of",
+    "row_losses",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class LossSums(Additive):
+    """Sums over rows.
+
+    Attributes
+    ----------
+    loss : of weighted losses.
+    weight : of weights.
+    gradient : (p,) of `loss`, or 0 where it was not asked for.
+    """
+
+    loss: float
+    weight: float
+    gradient: Any
+
+
+class Smooth(Protocol):
+    """A function of the parameters with a gradient."""
+
+    def __call__(self, vector: Array) -> tuple[float, Array]:
+        """Return value and gradient (p,) at the parameters (p,)."""
+
+    def value(self, vector: Array) -> float:
+        """Return the value alone."""
+
+
+class Objective:
+    """Loss of a network on given rows and its gradient, as functions of its parameters.
+
+    With weights w_i that add up to s, and layers W_l,
+
+        ``f = 1/s Σ_i w_i loss(y_i, p_i) + alpha / (2 s) Σ_l |W_l|²``
+
+    where the loss is half the squared error averaged over the outputs (output "identity"), minus
+    the log likelihood of each output on its own ("logistic") or of the class ("softmax"), with
+    probabilities clipped to a rounding error away from 0 and 1. These are the losses of
+    scikit-learn 1.9. The gradient is the gradient of this function; scikit-learn's, with several
+    outputs and squared errors, is larger by the number of outputs in all but the penalty
+    (scikit-learn issue 8349).
+
+    Parameters
+    ----------
+    X : array (n, d), or a SciPy sparse array of NumPy numbers
+    Y : array (n, q)
+        Targets; for classes 0 and 1, one column a class unless there are only two.
+    template : Network
+        Gives shapes, functions, library and precision; its parameters do not matter.  A `Shape`
+        leaves library and precision to Y.
+    alpha : float
+        Penalty.
+    sample_weight : array (n,), optional
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Notes
+    -----
+    Rows pass in blocks of at most 4096 with a work space of about 2 MB, which stays in the cache,
+    each as (units, rows): nothing of n rows is allocated. In single precision, sums over blocks
+    are double. An evaluation costs 3 n multiply-adds a weight (2 n for the first layer's), one
+    call of the activation and one of its derivative a unit and row. A loss that is not finite is
+    returned as it is, without a warning. An objective must not be called from two threads at a
+    time.
+
+    Blocks are summed by chunks of 16,384 rows, and then these: `WalkedObjective` makes the same
+    additions in the same order.
+    """
+
+    def __init__(
+        self,
+        X: Array,
+        Y: Array,
+        template: Network | Shape,
+        alpha: float = 0.0,
+        sample_weight: Array | None = None,
+    ) -> None:
+        sizes = template.sizes
+        n_rows = X.shape[0]
+        if X.ndim != 2 or X.shape[1] != sizes[0] or tuple(Y.shape) != (n_rows, sizes[-1]):
+            raise ValueError(
+                f"X has shape {tuple(X.shape)} and Y {tuple(Y.shape)}; a network of sizes {sizes} "
+                f"needs (n, {sizes[0]}) and (n, {sizes[-1]})"
+            )
+        if sample_weight is not None and tuple(sample_weight.shape) != (n_rows,):
+            raise ValueError(
+                f"sample_weight has shape {tuple(sample_weight.shape)}; give one number a row: "
+                f"({n_rows},)"
+            )
+        if isinstance(template, Network):
+            self._shape, like = template.shape, template.coefs[0]
+        else:
+            self._shape, like = template, Y
+        self._alpha = alpha
+        self._passes = _passes(self._shape, like)
+        self._X = X.tocsr() if sparse.issparse(X) else X
+        self._targets = Y
+        self._weight = _unequal(sample_weight)
+        self._chunks: list[list[Block]] | None = None
+
+    def __call__(self, vector: Array) -> tuple[float, Array]:
+        """Return value and gradient (p,) at the parameters `vector` (p,), laid out as `flatten`.
+
+        The gradient is an array of NumPy's float64 where the vector is one of NumPy, of the
+        data's library and precision otherwise.
+        """
+        sums = self.sums(vector)
+        return _penalised(sums, vector, self._shape, self._alpha)
+
+    def value(self, vector: Array) -> float:
+        """Return the value alone, at about half the cost."""
+        sums = self.sums(vector, with_gradient=False)
+        return _penalised(sums, vector, self._shape, self._alpha)[0]
+
+    def on_rows(self, vector: Array, rows: slice | Array) -> tuple[float, Array]:
+        """Return value and gradient for some rows only, as if there were no others.
+
+        Parameters
+        ----------
+        vector : array (p,)
+        rows : slice or integer array (m,)
+            Should be few, such as a batch: they pass as one block, and work space is kept for each
+            number of rows met.
+
+        Returns
+        -------
+        value : float
+        gradient : array (p,)
+        """
+        with np.errstate(all="ignore"):
+            sums = self._sums_of(vector, [self._block(rows)], with_gradient=True)
+            return _penalised(sums, vector, self._shape, self._alpha)
+
+    def sums(self, vector: Array, *, with_gradient: bool = True) -> LossSums:
+        """Return sums over all rows, without penalty."""
+        if self._chunks is None:
+            edges = [*range(0, self._X.shape[0], self._rows_a_chunk), self._X.shape[0]]
+            self._chunks = [self._blocks(*pair) for pair in pairwise(edges)]
+        with np.errstate(all="ignore"):
+            return tree_sum(self._sums_of(vector, blocks, with_gradient) for blocks in self._chunks)
+
+    @property
+    def _rows_a_chunk(self) -> int:
+        return max(CHUNK_ROWS, self._passes.rows_a_block)
+
+    def _sums_of(self, vector: Array, blocks: Sequence[Block], with_gradient: bool) -> LossSums:
+        passes = self._passes
+        passes.load(vector)
+        loss = weight = 0.0
+        for block in blocks:
+            weight += block.weight_sum
+            loss += passes.add(block, with_gradient=with_gradient)
+        return LossSums(loss, weight, passes.sums() if with_gradient else 0.0)
+
+    def _blocks(self, begin: int, end: int) -> list[Block]:
+        """Nearly equal blocks of a chunk."""
+        n_blocks = max(1, math.ceil((end - begin) / self._passes.rows_a_block))
+        edges = [begin + (end - begin) * block // n_blocks for block in range(n_blocks + 1)]
+        return [self._block(slice(*pair)) for pair in pairwise(edges)]
+
+    def _block(self, rows: slice | Array) -> Block:
+        X, targets = take(self._X, rows), take(self._targets, rows)
+        if self._weight is None:
+            return Block(X, targets.T, None, float(X.shape[0]))
+        weight = take(self._weight, rows)
+        return Block(X, targets.T, weight, float(get_namespace(weight).sum(weight)))
+
+
+class WalkedObjective:
+    """The same function of rows in chunks, each evaluation a walk by a runner.
+
+    Parameters
+    ----------
+    chunks : parts that the runner can load, each a `Rows`; walked in every evaluation.
+    run : who computes.
+    shape : of the network; vectors are NumPy's.
+    alpha : penalty.
+    """
+
+    def __init__(self, chunks: Iterable[Any], run: Runner, shape: Shape, alpha: float) -> None:
+        self._chunks, self._run = chunks, run
+        self._shape, self._alpha = shape, alpha
+
+    def __call__(self, vector: Array) -> tuple[float, Array]:
+        """Return value and gradient (p,) at the parameters `vector` (p,)."""
+        return self._evaluate(vector, with_gradient=True)
+
+    def value(self, vector: Array) -> float:
+        """Return the value alone."""
+        return self._evaluate(vector, with_gradient=False)[0]
+
+    def _evaluate(self, vector: Array, *, with_gradient: bool) -> tuple[float, Array]:
+        statistic = partial(
+            loss_sums, vector=vector, shape=self._shape, with_gradient=with_gradient
+        )
+        sums = self._run.total(statistic, self._chunks)
+        with np.errstate(all="ignore"):
+            return _penalised(sums, vector, self._shape, self._alpha)
+
+
+def objective_of(rows: Table, run: Runner, template: Network, alpha: float) -> Smooth:
+    """Objective of a table, walked by the runner unless this thread may as well look at its rows.
+
+    Parameters
+    ----------
+    rows : table.
+    run : who computes.
+    template : gives the shape; the precision is that of the table.
+    alpha : penalty.
+    """
+    alone = type(run) is SerialRunner or rows.n_rows <= CHUNK_ROWS
+    if isinstance(rows, Rows) and alone:
+        return Objective(rows.X, rows.Y, template.shape, alpha, rows.weight)
+    return WalkedObjective(rows.chunks(), run, template.shape, alpha)
+
+
+def loss_sums(rows: Rows, vector: Array, shape: Shape, with_gradient: bool) -> LossSums:
+    """Loss and gradient of a chunk, as sums.
+
+    Parameters
+    ----------
+    rows : table.
+    vector : (p,) parameters.
+    shape : of the network.
+    with_gradient : whether the gradient is wanted.
+
+    Notes
+    -----
+    3 n multiply-adds a weight, as `Objective`.
+    """
+    objective = Objective(rows.X, rows.Y, shape, sample_weight=rows.weight)
+    return objective.sums(vector, with_gradient=with_gradient)
+
+
+def mean_loss(network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> float:
+    """Return the average loss of a network over rows, without a penalty; see `Objective`."""
+    return Objective(X, Y, network, sample_weight=sample_weight).value(flatten(network))
+
+
+def row_losses(network: Network, X: Array, Y: Array) -> np.ndarray:
+    """Return the loss of each row, (n,) on the host; their average is `mean_loss`."""
+    found, Y = to_numpy(network.predict(X)), to_numpy(Y)
+    if network.output == "identity":
+        return 0.5 * np.mean((found - Y) ** 2, axis=1)
+    tiny = np.finfo(found.dtype).eps
+    found = np.clip(found, tiny, 1 - tiny)
+    likelihood = Y * np.log(found)
+    if network.output == "logistic":
+        likelihood += (1 - Y) * np.log(1 - found)
+    return -np.sum(likelihood, axis=1)
+
+
+def _passes(shape: Shape, like: Array) -> HostPasses | LibraryPasses:
+    kind = HostPasses if isinstance(like, np.ndarray) else LibraryPasses
+    return kind(shape.sizes, ACTIVATIONS[shape.activation], shape.output, like)
+
+
+def _penalised(sums: LossSums, vector: Array, shape: Shape, alpha: float) -> tuple[float, Array]:
+    """Mean loss with its penalty, and the gradient, which takes the place of its sums."""
+    loss, gradient, weights = sums.loss, sums.gradient, vector[: shape.n_weights]
+    if alpha:
+        loss += alpha / 2 * float(get_namespace(weights).sum(weights * weights))
+    if isinstance(gradient, float):
+        return loss / sums.weight, gradient
+    if alpha:
+        gradient[: shape.n_weights] += alpha * weights
+    gradient /= sums.weight
+    return loss / sums.weight, gradient
+
+
+def _unequal(weight: Array | None) -> Array | None:
+    """Weights, or None where all of them are one."""
+    if weight is None or bool(get_namespace(weight).all(weight == 1)):
+        return None
+    return weight

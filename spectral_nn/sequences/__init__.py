@@ -1,0 +1,30 @@
+"""Sequences of unequal length: in memory, in streams, in files and on clusters; and how to cut.
+
+One *sample* is one sequence and time is the first axis of a sequence.  Wherever sequences are,
+a fit asks the same of them (`Source`): parts that stand for something made of windows of them.
+"""
+
+from spectral_nn.sequences.container import Sequences, is_list_of_sequences, whole_sequences
+from spectral_nn.sequences.cuts import Blocks, Cut, Place, Window, blocks
+from spectral_nn.sequences.lazy import LazySequences
+from spectral_nn.sequences.partitions import Partitions, Several, is_partitioned, over_windows
+from spectral_nn.sequences.source import Source
+from spectral_nn.sequences.streams import SequenceStream
+
+__all__ = [
+    "Blocks",
+    "Cut",
+    "LazySequences",
+    "Partitions",
+    "Place",
+    "SequenceStream",
+    "Sequences",
+    "Several",
+    "Source",
+    "Window",
+    "blocks",
+    "is_list_of_sequences",
+    "is_partitioned",
+    "over_windows",
+    "whole_sequences",
+]

@@ -1,0 +1,139 @@
+"""Dask: sums in a tree where the data are, and what is left when workers and clusters go."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from functools import partial
+
+import joblib
+import numpy as np
+import pytest
+
+from spectral_nn.additive import tree_sum
+from spectral_nn.execute.runner import SerialRunner, runner
+
+dask = pytest.importorskip("dask", reason="dask is not installed")
+distributed = pytest.importorskip("distributed", reason="dask is not installed")
+
+from spectral_nn.execute.cluster import ClusterError, DaskRunner  # noqa: E402
+
+
+def column_sums(x, seconds=0.0):
+    time.sleep(seconds)
+    return x.sum(axis=0)
+
+
+def as_list(x):
+    return [x]
+
+
+def process(_):
+    return os.getpid()
+
+
+def made(i):
+    return np.full((500, 3), float(i))
+
+
+def twice(x):
+    return 2 * x
+
+
+def fail(x):
+    raise ValueError(f"no {x.shape}")
+
+
+@pytest.fixture(params=["threads", "cluster"])
+def run(request):
+    """A runner without a client, and one with."""
+    if request.param == "threads":
+        return DaskRunner()
+    return DaskRunner(request.getfixturevalue("client"))
+
+
+@pytest.fixture
+def parts(rng):
+    return [rng.standard_normal((200, 4)) for _ in range(21)]
+
+
+def test_sums_are_those_of_one_thread_bit_for_bit(run, parts):
+    expected = SerialRunner().total(column_sums, parts)
+    np.testing.assert_array_equal(run.total(column_sums, parts), expected)
+    np.testing.assert_array_equal(run.total(column_sums, run.place(parts)), expected)
+    np.testing.assert_array_equal(run.total(column_sums, iter(parts)), expected)
+    assert run.total(as_list, list(range(100))) == list(range(100))
+
+
+def test_waves_of_what_is_walked_keep_the_tree(rng):
+    values = rng.standard_normal(300).tolist()
+    assert DaskRunner().total(twice, iter(values)) == tree_sum(2 * x for x in values)
+
+
+def test_delayed_parts_are_computed_where_they_are(run):
+    lazy = [dask.delayed(made)(i) for i in range(10)]
+    derived = run.derive(twice, lazy)
+    for given in (derived, run.place(derived)):
+        np.testing.assert_array_equal(run.total(column_sums, given), np.full(3, 45 * 1000.0))
+    assert [x[0, 0] for x in run.map(twice, lazy)] == [2.0 * i for i in range(10)]
+
+
+def test_work_is_done_by_the_workers(client, parts):
+    pids = set(DaskRunner(client).map(process, parts))
+    assert pids <= set(client.run(os.getpid).values())
+    assert os.getpid() not in pids
+
+
+def test_joblibs_configuration_opens_the_cluster(client, parts):
+    with client.as_current(), joblib.parallel_config(backend="dask"):
+        with runner() as run:
+            assert isinstance(run, DaskRunner)
+            assert os.getpid() not in set(run.map(process, parts))
+        with runner(n_jobs=1) as run:
+            assert isinstance(run, SerialRunner)
+
+
+def test_a_statistics_own_error_is_the_users_to_see(run, parts):
+    with pytest.raises(ValueError, match=r"no \(200, 4\)"):
+        run.total(fail, parts)
+
+
+@pytest.fixture
+def own_client():
+    """A cluster of its own, to break."""
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+    )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
+def test_a_killed_worker_changes_nothing(own_client, parts, sent):
+    """Dask makes again what it made, and what was sent from here is sent again."""
+    run = DaskRunner(own_client)
+    given = parts if sent else [dask.delayed(made)(i) for i in range(21)]
+    expected = run.total(column_sums, given)
+    placed = run.place(given)
+    run.total(column_sums, placed)
+    victim = next(iter(own_client.run(os.getpid).values()))
+    killer = threading.Timer(0.3, os.kill, (victim, signal.SIGKILL))
+    killer.start()
+    found = run.total(partial(column_sums, seconds=0.1), placed)
+    killer.join()
+    np.testing.assert_array_equal(found, expected)
+    assert victim not in own_client.run(os.getpid).values()
+
+
+def test_a_cluster_that_is_gone_is_said_to_be(own_client, parts):
+    run = DaskRunner(own_client)
+    placed = run.place(parts)
+    own_client.close()
+    with pytest.raises(ClusterError, match=r"its client is clos.*repeat the fit"):
+        run.total(column_sums, placed)
+
+
+def test_workers_that_die_again_and_again_end_the_fit(own_client, parts):
+    with pytest.raises(ClusterError, match="the dask cluster failed"):
+        DaskRunner(own_client).total(partial(os._exit), [1])
