@@ -19,7 +19,7 @@ from bench.harness import Report, main, timed
 from bench.scale_data import PlantedSequences, local_cluster
 from bench.scale_model import Costs, n_tasks, simulate_pass
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.execute.cluster import DaskRunner
+from spectral_nn.execute.cluster import ClusterRunner
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -133,7 +133,7 @@ def _cluster_costs(client: Any) -> dict[str, float]:
     from dask.delayed import delayed
     from distributed import wait
 
-    run = DaskRunner(client)
+    run = ClusterRunner(client)
     seconds = []
     for count in TASKS:
         parts = client.persist([delayed(float, pure=False)(i) for i in range(count)])
@@ -177,7 +177,7 @@ def _passes(client: Any, n_tokens: int, n_workers: int) -> list[dict[str, Any]]:
     points = []
     for n_parts in (n_tokens // PART_TOKENS, N_PARTS):
         parts = _placed(client, n_parts, n_tokens // n_parts)
-        one_pass = partial(DaskRunner(client).total, partial(expected, parameters), parts)
+        one_pass = partial(ClusterRunner(client).total, partial(expected, parameters), parts)
         points.append(
             {
                 "workers": n_workers,

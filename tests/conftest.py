@@ -1,5 +1,6 @@
 """Fixtures for every test: array namespaces and seeded randomness."""
 
+import contextlib
 import importlib
 import logging
 import os
@@ -29,9 +30,9 @@ def rng():
     return np.random.default_rng(20140801)
 
 
-@pytest.fixture(scope="session")
-def client():
-    """Client of a dask cluster of two worker processes on this machine, shared by all tests."""
+@contextlib.contextmanager
+def local_client():
+    """Client of a dask cluster of two worker processes on this machine."""
     distributed = pytest.importorskip("distributed", reason="dask is not installed")
     cluster = distributed.LocalCluster(
         n_workers=2,
@@ -40,4 +41,18 @@ def client():
         silence_logs=logging.CRITICAL,
     )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def client():
+    """A cluster that all tests share."""
+    with local_client() as client:
+        yield client
+
+
+@pytest.fixture
+def breakable_client():
+    """A cluster of one test's own, to break."""
+    with local_client() as client:
         yield client

@@ -147,24 +147,13 @@ def _dask_parts(X: Any, y: Any, sample_weight: Any) -> list[Any]:
         If y or the weights are cut otherwise and their lengths are not known.
     """
     if X.ndim == 2 and hasattr(X, "rechunk"):
-        X = X.rechunk({0: _rows_a_block(X.chunks[0]), 1: -1})
+        X = X.rechunk({1: -1})
     blocks = _blocks_of(X)
     columns = [
         _beside(X, blocks, other, name)
         for name, other in (("y", y), ("sample_weight", sample_weight))
     ]
     return [_delayed_tuple(*parts) for parts in zip(blocks, *columns, strict=True)]
-
-
-def _rows_a_block(rows: tuple[int, ...]) -> Any:
-    """Rows of a block, near to what they are: 16,384 times a power of two, if lengths are known.
-
-    Sums over such blocks are those over the same rows in memory, to the last bit; only neighbours
-    exchange rows for it.
-    """
-    if np.isnan(rows).any():
-        return rows
-    return CHUNK_ROWS << max(0, round(np.log2(max(max(rows), 1) / CHUNK_ROWS)))
 
 
 def recut(parts: list[Any], sizes: list[int]) -> tuple[list[Any], list[int]]:
@@ -177,24 +166,27 @@ def recut(parts: list[Any], sizes: list[int]) -> tuple[list[Any], list[int]]:
 
     Returns
     -------
-    parts, sizes : 16,384 rows times a power of two in each but the last; neighbours exchange rows.
+    parts, sizes : 16,384 rows times a power of two in each but the last, near to what they were:
+        sums over them are those over the same rows in memory, to the last bit.  Only neighbours
+        exchange rows for it.
     """
-    size = _rows_a_block(tuple(sizes))
+    size = CHUNK_ROWS << max(0, round(np.log2(max(sizes) / CHUNK_ROWS)))
     ends = np.cumsum(sizes)
     if all(n == size for n in sizes[:-1]) and sizes[-1] <= size:
         return parts, sizes
     made, n = [], int(ends[-1])
     for begin in range(0, n, size):
         first, last = np.searchsorted(ends, [begin, min(begin + size, n) - 1], side="right")
-        skipped = begin - (int(ends[first]) - sizes[first])
-        made.append(_delayed(partial(_window, skipped, size), parts[first : last + 1]))
+        starts = ends[first : last + 1] - sizes[first : last + 1]
+        cuts = [(max(begin - int(s), 0), begin + size - int(s)) for s in starts]
+        made.append(_delayed(partial(_window, cuts), parts[first : last + 1]))
     return made, [min(size, n - begin) for begin in range(0, n, size)]
 
 
-def _window(skipped: int, size: int, tables: list[Rows]) -> Rows:
-    """So many rows of tables on top of each other."""
-    _, kept = joined(tables).split(skipped)
-    return kept.split(min(size, kept.n_rows))[0]
+def _window(cuts: list[tuple[int, int]], tables: list[Rows]) -> Rows:
+    """Some rows of each table, on top of each other."""
+    pieces = zip(tables, cuts, strict=True)
+    return joined([rows.split(end)[0].split(begin)[1] for rows, (begin, end) in pieces])
 
 
 def _beside(X: Any, blocks: list[Any], other: Any, name: str) -> list[Any]:

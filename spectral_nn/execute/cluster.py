@@ -1,63 +1,77 @@
-"""Statistics on a dask cluster, or with dask's own threads: the data stay where they are."""
+"""Statistics where the data are: dask's own threads, or the workers of its cluster."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
-from functools import partial, reduce
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from spectral_nn.additive import tree_sum
-from spectral_nn.execute.parts import Derived, derived, evaluate
+from spectral_nn.execute.memory import keep_freed_memory
+from spectral_nn.execute.parts import Derived, derived, evaluate, load
+from spectral_nn.execute.transfer import size
+from spectral_nn.stored import is_dask
 
-__all__ = ["ClusterError", "DaskRunner"]
+__all__ = ["ClusterError", "ClusterRunner", "DaskRunner", "open_dask"]
 
 T = TypeVar("T")
 
-_BRANCHES = 8  # partial sums that meet in one task; a power of two keeps the binary tree
-_WAVE = 64  # parts sent at once of what is walked and never kept; a power of two, too
-_ATTEMPTS = 3  # at data sent from here, which are lost with the worker that held them
+# All three are powers of two, so that partial sums are branches of one binary tree.
+_BRANCHES = 8  # partial sums that meet in one task
+_FEW = 32  # parts whose sums come back one by one: quicker than a task that adds them
+_WAVE = 64  # parts sent at once of what is walked and never kept
+
+_SMALL = 1 << 23  # bytes of parts that are bundled, as one task costs more than they do
+_ATTEMPTS = 3
 
 
 class ClusterError(RuntimeError):
     """The cluster went away, or lost its workers again and again, during a computation."""
 
 
-class DaskRunner:
-    """Every statistic is a graph: one task a part, then a tree of sums; only its root comes back.
+def open_dask(client: Any = None, device: str | None = None) -> DaskRunner:
+    """Open a runner on a client's cluster, or on dask's threads here.
 
     Parameters
     ----------
     client : distributed.Client, optional
-        None for dask's default: the current client if there is one, else threads here.
+        None for the current one, if there is one.
     device : str, optional
-        Where each worker computes, such as "cuda".
+        Where each worker computes statistics, such as "cuda".
+    """
+    client = _current_client() if client is None else client
+    return DaskRunner(device) if client is None else ClusterRunner(client, device)
 
-    Notes
-    -----
-    A part is a `dask.delayed.Delayed` (or a future); anything else is sent to the cluster, once in
-    `place`.  Dask computes again what a lost worker held; data that were sent are sent again.
-    The tree adds neighbours, so that the order of the parts is that of the sum.
+
+class DaskRunner:
+    """Every statistic is a graph: one task a part, and a tree of sums; only its root comes back.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where statistics are computed, such as "cuda".
     """
 
     bulk = 1
 
-    def __init__(self, client: Any = None, device: str | None = None) -> None:
-        self._client = client if client is not None else _current_client()
+    def __init__(self, device: str | None = None) -> None:
         self._device = device
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Compute ``function(item)`` of all items at once, on the workers' processors."""
+        """Compute ``function(item)`` of all items at once; of what is walked, a wave at a time."""
+        import dask
+
         call = _node(partial(evaluate, function))
         for wave in _waves(items):
-            yield from self._computed(partial(_applied, call, self._sent(wave)))
+            yield from dask.compute(*(_apply(call, part) for part in wave))
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
         """Add up in a tree; of what is walked, a wave at a time."""
         call = _node(self._there(partial(evaluate, statistic)))
         return tree_sum(
-            self._computed(partial(_rooted, call, self._sent(wave)))[0] for wave in _waves(chunks)
+            _tree([_apply(call, part) for part in wave]).compute() for wave in _waves(chunks)
         )
 
     def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
@@ -66,63 +80,157 @@ class DaskRunner:
             return derived(function, parts)
         call = _node(function)
         return [
-            _apply(call, part)
-            if _is_remote(part)
-            else part.derived(call)
-            if isinstance(part, _Sent)
-            else Derived(function, part)
+            _apply(call, part) if _is_remote(part) else Derived(function, part) for part in parts
+        ]
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts as they are: dask makes them again in every pass."""
+        return parts
+
+    def _there(self, function: Callable[[Any], T]) -> Callable[[Any], T]:
+        """The function on the device."""
+        if self._device is None:
+            return function
+        from spectral_nn.execute.device import OnDevice
+
+        return OnDevice(function, self._device)
+
+
+class ClusterRunner(DaskRunner):
+    """The same on a cluster, whose workers hold the parts between passes.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    device : str, optional
+        Where each worker computes, such as "cuda".
+
+    Notes
+    -----
+    A part is a `dask.delayed.Delayed` or a future; anything else is sent to the cluster, once in
+    `place`.  Dask computes again what a lost worker held; data that were sent are sent again.
+    A task costs about two milliseconds: many small parts are bundled, neighbours together, and
+    sums of up to 32 come back one by one, while those of more meet on the workers.
+    """
+
+    def __init__(self, client: Any, device: str | None = None) -> None:
+        super().__init__(device)
+        self._client = client
+        self._held: Any = None
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Compute ``function(item)`` of all items at once; of what is walked, a wave at a time."""
+        call = partial(_on_worker, partial(evaluate, function))
+        for wave in _waves(items):
+            yield from self._results(call, wave, lambda futures: futures)
+
+    def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+        """Add up in a tree; of what is walked, a wave at a time."""
+        call = partial(_on_worker, self._there(partial(evaluate, statistic)))
+        if isinstance(chunks, _Bundled):
+            bundles = chunks.bundles
+            return tree_sum(self._results(partial(_summed_of, call), bundles, self._sums))
+        return tree_sum(tree_sum(self._results(call, wave, self._sums)) for wave in _waves(chunks))
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """Tasks of tasks; of what was sent, it is what the copies there are seen through."""
+        if not isinstance(parts, list):
+            return derived(function, parts)
+        call = _node(function)
+        return [
+            _seen_through(function, part, call) if _is_remote(part) else Derived(function, part)
             for part in parts
         ]
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Start computing dask's parts, and keep them in the cluster's memory; send all others."""
-        if self._client is None or not isinstance(parts, list):
+        if not isinstance(parts, list):
             return parts
-        remote = [part for part in parts if _is_remote(part)]
-        kept = iter(self._guarded(lambda: self._client.persist(remote)) if remote else ())
-        return [
-            next(kept)
-            if _is_remote(part)
-            else part
-            if isinstance(part, _Sent)
-            else _Sent(self._client, part)
-            for part in parts
-        ]
+        if any(map(_is_remote, parts)):
+            futures = self._guarded(lambda: self._computed([self._there_is(p) for p in parts]))
+            group = self._group(self._results(size, futures, lambda sizes: sizes))
+            return futures if group == 1 else self._neighbours(futures, group)
+        group = self._group(list(map(size, parts)))
+        if group == 1:
+            return [self._sent(part) for part in parts]
+        bundles = [self._sent(parts[i : i + group]) for i in range(0, len(parts), group)]
+        return _Bundled(bundles, group, len(parts))
 
-    def _sent(self, parts: Iterable[Any]) -> Callable[[], list[Any]]:
-        """Tasks of parts; called again, what was sent from here is sent again."""
-        handles = [
-            part if _is_remote(part) or isinstance(part, _Sent) else _Sent(self._client, part)
-            for part in parts
-        ]
-        asked = False
+    def _group(self, sizes: list[int]) -> int:
+        """How many neighbours to bundle: every thread keeps a bundle; large parts stay alone."""
+        if max(sizes) > _SMALL:
+            return 1
+        n_threads = sum(self._guarded(self._client.nthreads).values())
+        group = 1
+        while group * n_threads < len(sizes):
+            group *= 2
+        return group
 
-        def tasks() -> list[Any]:
-            nonlocal asked
-            if asked:
+    def _neighbours(self, futures: list[Any], group: int) -> _Bundled:
+        """Bundles of what is on the cluster, each on one worker."""
+        threads = self._guarded(self._client.nthreads)
+        homes = [name for name, n in threads.items() for _ in range(n)]
+        bundles = [
+            self._client.submit(
+                _listed,
+                futures[i : i + group],
+                pure=False,
+                workers=[homes[i // group % len(homes)]],
+                allow_other_workers=True,
+            )
+            for i in range(0, len(futures), group)
+        ]
+        return _Bundled(bundles, group, len(futures))
+
+    def _there_is(self, part: Any) -> Any:
+        """A part that is on the cluster, or sent."""
+        return part if _is_remote(part) else self._sent(part)
+
+    def _sent(self, part: Any) -> _Sent:
+        return self._guarded(lambda: _Sent(self._client, part))
+
+    def _results(
+        self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
+    ) -> list[Any]:
+        """Results, or their partial sums, in order; what was sent and is lost is sent again."""
+        handles = [self._there_is(part) for part in parts]
+        for attempt in range(_ATTEMPTS):
+            if attempt:
                 for handle in handles:
                     if isinstance(handle, _Sent):
                         handle.send()
-            asked = True
-            return [handle.task if isinstance(handle, _Sent) else handle for handle in handles]
-
-        return tasks
-
-    def _computed(self, graph: Callable[[], list[Any]]) -> list[Any]:
-        """Results of tasks, in order."""
-        if self._client is None:
-            import dask
-
-            return list(dask.compute(*graph()))
-        for attempt in range(_ATTEMPTS):
             try:
-                return self._guarded(
-                    lambda: self._client.gather(self._client.compute(graph(), retries=_ATTEMPTS))
-                )
+                return self._guarded(lambda: self._gathered(call, handles, sums))
             except ClusterError:
                 if attempt == _ATTEMPTS - 1 or self._client.status != "running":
                     raise
         raise AssertionError("unreachable")
+
+    def _gathered(
+        self, call: Callable[[Any], Any], handles: list[Any], sums: Callable[[list[Any]], list[Any]]
+    ) -> list[Any]:
+        """Results, or their partial sums."""
+        futures = self._client.map(call, self._computed(handles), pure=False, retries=_ATTEMPTS)
+        found = sums(futures)
+        # Those of the call before are let go only now: the client sends messages at most every
+        # 10 ms, and one that says so would hold up the one that asks for these.
+        self._held = (futures, found)
+        return self._client.gather(found)
+
+    def _sums(self, futures: list[Any]) -> list[Any]:
+        """Partial sums of many, or all of few."""
+        while len(futures) > _FEW:
+            futures = [
+                self._client.submit(tree_sum, futures[i : i + _BRANCHES], pure=False)
+                for i in range(0, len(futures), _BRANCHES)
+            ]
+        return futures
+
+    def _computed(self, handles: list[Any]) -> list[Any]:
+        """Futures of parts."""
+        tasks = [handle.task() if isinstance(handle, _Sent) else handle for handle in handles]
+        started = iter(self._client.compute([task for task in tasks if is_dask(task)]))
+        return [next(started) if is_dask(task) else task for task in tasks]
 
     def _guarded(self, action: Callable[[], T]) -> T:
         """Do something with the client; ClusterError where the cluster is at fault."""
@@ -132,6 +240,8 @@ class DaskRunner:
 
         lost = (CancelledError, KilledWorker, CommClosedError, ClosedClientError, OSError)
         try:
+            if self._client.status == "closed":
+                raise ClosedClientError("the client is closed")
             return action()
         except lost as error:
             raise ClusterError(
@@ -140,45 +250,52 @@ class DaskRunner:
                 "again and repeat the fit."
             ) from error
 
-    def _there(self, function: Callable[[Any], T]) -> Callable[[Any], T]:
-        """The function on each worker's device."""
-        if self._device is None:
-            return function
-        from spectral_nn.execute.device import OnDevice
 
-        return OnDevice(function, self._device)
+class _Bundled(list):
+    """Parts that lie on the workers in bundles of neighbours."""
+
+    def __init__(self, bundles: list[Any], group: int, n: int) -> None:
+        members = [partial(_member, i=i) for i in range(group)]
+        super().__init__(_seen_through(members[i % group], bundles[i // group]) for i in range(n))
+        self.bundles = bundles
 
 
 class _Sent:
-    """A part in memory here, its copy in the cluster, and what functions there make of it."""
+    """A part in memory here, and its copy in the cluster.
 
-    def __init__(self, client: Any, part: Any, calls: tuple[Any, ...] = ()) -> None:
-        self._client, self._part, self._calls = client, part, calls
-        self.send()
+    Attributes
+    ----------
+    part : what is here, maybe derived.
+    """
+
+    def __init__(self, client: Any, part: Any, base: _Sent | None = None) -> None:
+        self.client, self.part, self._base = client, part, base
+        if base is None:
+            self.send()
 
     def send(self) -> None:
         """Send it, again if need be."""
-        if self._client is not None:
-            self._copy = self._client.scatter([self._part], hash=False)[0]
+        if self._base is not None:
+            self._base.send()
         else:
-            self._copy = _node(self._part)
+            self._copy = self.client.scatter([self.part], hash=False)[0]
 
-    @property
     def task(self) -> Any:
-        """Task, or future, of the copy."""
-        return reduce(lambda part, call: _apply(call, part), self._calls, self._copy)
+        """Future of the copy, or task of what is derived from it."""
+        if self._base is None:
+            return self._copy
+        return _apply(_node(self.part.function), self._base.task())
 
-    def derived(self, call: Any) -> _Sent:
-        """The same copy, seen through one more function."""
-        other = copy(self)
-        other._calls = (*self._calls, call)
-        return other
+
+def _seen_through(function: Callable[[Any], Any], part: Any, call: Any = None) -> Any:
+    """A part on the cluster, seen through a function (and its node in graphs, if there is one)."""
+    if isinstance(part, _Sent):
+        return _Sent(part.client, Derived(function, part.part), part)
+    return _apply(_node(function) if call is None else call, part)
 
 
 def _current_client() -> Any:
     """The client in force, without a start of one."""
-    import sys
-
     if "distributed" not in sys.modules:
         return None
     from distributed import get_client
@@ -190,8 +307,8 @@ def _current_client() -> Any:
 
 
 def _is_remote(part: Any) -> bool:
-    """Whether a part is dask's already."""
-    return hasattr(part, "__dask_graph__") or type(part).__name__ == "Future"
+    """Whether a part is dask's already, or on its way there."""
+    return is_dask(part) or isinstance(part, _Sent) or type(part).__name__ == "Future"
 
 
 def _waves(parts: Iterable[Any]) -> Iterator[list[Any]]:
@@ -222,25 +339,29 @@ def _called(function: Callable[[Any], T], part: Any) -> T:
     return function(part)
 
 
-def _applied(call: Any, parts: Callable[[], list[Any]]) -> list[Any]:
-    """Tasks of all parts."""
-    return [_apply(call, part) for part in parts()]
-
-
-def _rooted(call: Any, parts: Callable[[], list[Any]]) -> list[Any]:
-    """The root of a tree over them."""
-    return [_tree(_applied(call, parts))]
-
-
 def _tree(tasks: list[Any]) -> Any:
     """Sum of tasks, neighbours first."""
     from dask import delayed
 
     while len(tasks) > 1:
         groups = [tasks[i : i + _BRANCHES] for i in range(0, len(tasks), _BRANCHES)]
-        tasks = [delayed(_summed, pure=False)(group) for group in groups]
+        tasks = [delayed(tree_sum, pure=False)(group) for group in groups]
     return tasks[0]
 
 
-def _summed(parts: list[Any]) -> Any:
-    return tree_sum(parts)
+def _on_worker(call: Callable[[Any], T], part: Any) -> T:
+    keep_freed_memory()
+    return call(part)
+
+
+def _listed(parts: list[Any]) -> list[Any]:
+    return [load(part) for part in parts]
+
+
+def _member(bundle: list[Any], *, i: int) -> Any:
+    return load(bundle[i])
+
+
+def _summed_of(call: Callable[[Any], T], bundle: list[Any]) -> T:
+    """Sum over a bundle."""
+    return tree_sum(map(call, bundle))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
@@ -18,11 +20,13 @@ from typing import Any, Protocol, TypeVar
 from spectral_nn.additive import tree_sum
 from spectral_nn.execute.parts import Derived, derived, evaluate
 
-__all__ = ["JoblibRunner", "Runner", "SerialRunner", "runner", "total"]
+__all__ = ["JoblibRunner", "Runner", "SerialRunner", "ThreadRunner", "runner", "total"]
 
 T = TypeVar("T")
 
-_TASKS_PER_WORKER = 8  # sent at once: enough to keep workers busy, and memory bounded
+_MAPPING = {"LokyBackend", "MultiprocessingBackend"}  # send mapped arrays by the name of the file
+_TASKS_PER_WORKER = 8  # sent to processes at once: enough to keep them busy, and memory bounded
+_TASKS_PER_THREAD = 2  # ahead of the one that is waited for
 
 
 class Runner(Protocol):
@@ -76,11 +80,32 @@ class SerialRunner:
         return parts
 
 
-class JoblibRunner(SerialRunner):
-    """Joblib workers: threads by default, or what the user's `joblib.parallel_config` says.
+class ThreadRunner(SerialRunner):
+    """Threads of this process: the kernels let go of Python's lock, and nothing is copied."""
 
-    The kernels let go of Python's lock, so threads keep all cores busy and share the data.
-    Processes, if the user wants them, get large arrays as files mapped into memory, written once.
+    def __init__(self, pool: ThreadPoolExecutor, n_workers: int) -> None:
+        self._pool = pool
+        self._ahead = _TASKS_PER_THREAD * n_workers
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Keep some items ahead of the one that is waited for."""
+        ahead: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                ahead.append(self._pool.submit(evaluate, function, item))
+                if len(ahead) > self._ahead:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for task in ahead:
+                task.cancel()
+
+
+class JoblibRunner(SerialRunner):
+    """Workers of joblib's backends: processes, or what the user has registered.
+
+    Processes get large arrays as files mapped into memory, written once.
     """
 
     def __init__(self, parallel: Any, n_workers: int, share: Callable[[Any], Any] | None) -> None:
@@ -97,7 +122,7 @@ class JoblibRunner(SerialRunner):
             yield from self._parallel(delayed(evaluate)(function, item) for item in wave)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
-        """Parts as they are for threads; chunks as files mapped into memory for processes."""
+        """Chunks as files mapped into memory."""
         if self._share is None or not isinstance(parts, list):
             return parts
         return [part if isinstance(part, Derived) else self._share(part) for part in parts]
@@ -118,7 +143,7 @@ def runner(
     Yields
     ------
     Runner
-        A `SerialRunner` for one worker; a `JoblibRunner`; a
+        A `SerialRunner` for one worker; a `ThreadRunner`, or a `JoblibRunner` for other backends; a
         `spectral_nn.execute.cluster.DaskRunner` for dask's parts and under
         ``parallel_config(backend="dask")``; a `spectral_nn.execute.device.DeviceRunner` for a GPU.
 
@@ -136,26 +161,25 @@ def runner(
     """
     import joblib
 
-    n_workers = joblib.effective_n_jobs(n_jobs)
     backend, _ = joblib.parallel.get_active_backend()
     client = getattr(backend, "client", None) if n_jobs != 1 else None
     on_device = device not in (None, "cpu")
     if remote or client is not None:
-        from spectral_nn.execute.cluster import DaskRunner
+        from spectral_nn.execute.cluster import open_dask
 
-        yield DaskRunner(client, device if on_device else None)
+        yield open_dask(client, device if on_device else None)
     elif on_device:
         from spectral_nn.execute.device import open_device
 
         yield open_device(str(device))
-    elif n_workers == 1:
+    elif (n_workers := joblib.effective_n_jobs(n_jobs)) == 1:
         yield SerialRunner()
     else:
         with ExitStack() as stack:
             yield _joblib_runner(n_jobs, n_workers, stack)
 
 
-def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> JoblibRunner:
+def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> Runner:
     """Workers of the backend in force, and what has to be undone after them."""
     import joblib
     from threadpoolctl import threadpool_limits
@@ -164,6 +188,8 @@ def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> Jobl
     if getattr(parallel._backend, "supports_sharedmem", False):
         # Threads of threads would wait for each other; processes are limited by joblib itself.
         stack.enter_context(threadpool_limits(max(1, joblib.cpu_count() // n_workers)))
+        return ThreadRunner(stack.enter_context(ThreadPoolExecutor(n_workers)), n_workers)
+    if type(parallel._backend).__name__ not in _MAPPING:
         return JoblibRunner(parallel, n_workers, None)
     folder = tempfile.mkdtemp(prefix="spectral_nn_")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)

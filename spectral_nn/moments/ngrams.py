@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
 from spectral_nn.sequences import Cut, Sequences, Window
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
-_CHUNK = 2**20
+_CHUNK = 2**17  # tokens counted at once: 8 MB of work space
 _MOST_WINDOWS = 2**23  # distinct windows kept: 128 MiB
 
 
@@ -250,6 +251,41 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
         first[:n_symbols],
         int(begins.sum()),
         int(own.sum()),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolCounts(Additive):
+    """What there is of single symbols.
+
+    Attributes
+    ----------
+    symbols, first : (d,) int64, how often each occurs, and begins a sequence.
+    n_sequences, n_rows : sequences and positions, missing ones included.
+    """
+
+    symbols: NDArray[np.int64]
+    first: NDArray[np.int64]
+    n_sequences: int
+    n_rows: int
+
+
+def count_symbols(chunk: NgramChunk, n_symbols: int) -> SymbolCounts:
+    """Count the symbols of a chunk; O(n).
+
+    Parameters
+    ----------
+    chunk : codes, of blocks that follow each other.
+    n_symbols : d.
+    """
+    base = n_symbols + 1
+    values, begins = to_numpy(chunk.values) % base, to_numpy(chunk.begins)
+    own = values[int(chunk.start[0]) : int(chunk.stop[-1])]
+    return SymbolCounts(
+        np.bincount(own, minlength=base)[:n_symbols],
+        np.bincount(values[to_numpy(chunk.start)[begins]], minlength=base)[:n_symbols],
+        int(begins.sum()),
+        own.size,
     )
 
 

@@ -35,7 +35,7 @@ class SequenceStream:
         self,
         iterable: Iterable[Any],
         encode: Callable[[Any, Place], Any] | None = None,
-        chunk_tokens: int = 2**20,
+        chunk_tokens: int = 2**18,
     ) -> None:
         self.iterable = iterable
         self.encode = encode

@@ -1,5 +1,8 @@
 """Networks from a laptop to a cluster: the same fit whoever computes and wherever the rows are."""
 
+import os
+import signal
+
 import array_api_strict
 import dask
 import dask.array as da
@@ -8,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import zarr
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
@@ -15,6 +19,7 @@ from spectral_estimators import MLPClassifier, MLPRegressor, TensorFeatures
 from spectral_estimators import _tables as tables
 from spectral_nn.arrays import to_numpy
 from spectral_nn.datasets import planted_network, sample_network
+from spectral_nn.execute.cluster import ClusterError
 
 N = 40_000  # three chunks of 16,384 rows, the last one shorter
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -191,6 +196,20 @@ class TestPredictions:
             getattr(fitted, method)(Chunks(X, y, 1000))
 
 
+class Deadly:
+    """Rows on disk whose reading ends a process that is not this one."""
+
+    shape, dtype = (N, 6), np.dtype(np.float64)
+
+    def __init__(self):
+        self.parent = os.getpid()
+
+    def __getitem__(self, rows):
+        if os.getpid() != self.parent:
+            os._exit(1)
+        return np.zeros((rows.stop - rows.start, 6))
+
+
 class TestFaults:
     MODEL = MLPRegressor((2,), init="random", max_iter=5, random_state=0)
 
@@ -308,3 +327,38 @@ class TestFaults:
             MLPRegressor((2,), device="cuda").fit(*data)
         with pytest.raises(ValueError, match="device"):
             MLPRegressor((2,), device="abacus").fit(*data)
+
+    def test_a_killed_process_leaves_the_estimator_unfitted(self, data):
+        with joblib.parallel_config("loky", n_jobs=2):
+            self.refused(Deadly(), data[1], match="terminated", error=TerminatedWorkerError)
+            again = clone(self.MODEL).fit(*data)  # and the next fit has workers again
+        assert_array_equal(again.coefs_[0], clone(self.MODEL).fit(*data).coefs_[0])
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
+    def test_a_worker_killed_in_the_middle_of_a_fit(self, data, breakable_client, sent):
+        X, y = data
+        expected = parameters(clone(self.MODEL).fit(X, y))
+        victim = next(iter(breakable_client.run(os.getpid).values()))
+        steps = []
+
+        def kill(stage, step, loss):
+            steps.append(step)
+            if len(steps) == 2:
+                os.kill(victim, signal.SIGKILL)
+
+        model = clone(self.MODEL).set_params(verbose=kill)
+        with breakable_client.as_current(), joblib.parallel_config(backend="dask"):
+            if sent:
+                model.fit(X, y)
+            else:
+                model.fit([dask.delayed(chunk) for chunk in Chunks(X, y, 9000)])
+        assert len(steps) > 2
+        assert victim not in breakable_client.run(os.getpid).values()
+        assert_bits(model, expected)
+
+    def test_a_cluster_that_is_gone(self, data, breakable_client):
+        with breakable_client.as_current(), joblib.parallel_config(backend="dask"):
+            breakable_client.close()
+            self.refused(*data, match="the dask cluster failed", error=ClusterError)

@@ -1,6 +1,5 @@
 """Dask: sums in a tree where the data are, and what is left when workers and clusters go."""
 
-import logging
 import os
 import signal
 import threading
@@ -17,7 +16,13 @@ from spectral_nn.execute.runner import SerialRunner, runner
 dask = pytest.importorskip("dask", reason="dask is not installed")
 distributed = pytest.importorskip("distributed", reason="dask is not installed")
 
-from spectral_nn.execute.cluster import ClusterError, DaskRunner  # noqa: E402
+# What is killed while it starts again complains on its way out.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+from spectral_nn.execute.cluster import ClusterError, ClusterRunner, DaskRunner  # noqa: E402
 
 
 def column_sums(x, seconds=0.0):
@@ -50,7 +55,7 @@ def run(request):
     """A runner without a client, and one with."""
     if request.param == "threads":
         return DaskRunner()
-    return DaskRunner(request.getfixturevalue("client"))
+    return ClusterRunner(request.getfixturevalue("client"))
 
 
 @pytest.fixture
@@ -71,6 +76,22 @@ def test_waves_of_what_is_walked_keep_the_tree(rng):
     assert DaskRunner().total(twice, iter(values)) == tree_sum(2 * x for x in values)
 
 
+def test_small_neighbours_are_bundled_and_change_nothing(client, parts):
+    """As many tasks as threads; single parts are still to be had; large ones stay alone."""
+    run = ClusterRunner(client)
+    expected = SerialRunner().total(column_sums, parts)
+    lazy = [dask.delayed(np.asarray)(part) for part in parts]
+    for placed in (run.place(parts), run.place(lazy)):
+        assert len(placed.bundles) == 2
+        assert len(placed) == len(parts)
+        np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+        doubled = run.derive(twice, placed)
+        np.testing.assert_array_equal(run.total(column_sums, doubled), 2 * expected)
+        np.testing.assert_array_equal(next(iter(run.map(twice, placed[5:6]))), 2 * parts[5])
+    large = run.place([np.zeros((2**20, 2))] * 3)
+    assert not hasattr(large, "bundles")
+
+
 def test_delayed_parts_are_computed_where_they_are(run):
     lazy = [dask.delayed(made)(i) for i in range(10)]
     derived = run.derive(twice, lazy)
@@ -80,7 +101,7 @@ def test_delayed_parts_are_computed_where_they_are(run):
 
 
 def test_work_is_done_by_the_workers(client, parts):
-    pids = set(DaskRunner(client).map(process, parts))
+    pids = set(ClusterRunner(client).map(process, parts))
     assert pids <= set(client.run(os.getpid).values())
     assert os.getpid() not in pids
 
@@ -88,7 +109,7 @@ def test_work_is_done_by_the_workers(client, parts):
 def test_joblibs_configuration_opens_the_cluster(client, parts):
     with client.as_current(), joblib.parallel_config(backend="dask"):
         with runner() as run:
-            assert isinstance(run, DaskRunner)
+            assert isinstance(run, ClusterRunner)
             assert os.getpid() not in set(run.map(process, parts))
         with runner(n_jobs=1) as run:
             assert isinstance(run, SerialRunner)
@@ -99,41 +120,31 @@ def test_a_statistics_own_error_is_the_users_to_see(run, parts):
         run.total(fail, parts)
 
 
-@pytest.fixture
-def own_client():
-    """A cluster of its own, to break."""
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        yield client
-
-
 @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
-def test_a_killed_worker_changes_nothing(own_client, parts, sent):
+def test_a_killed_worker_changes_nothing(breakable_client, parts, sent):
     """Dask makes again what it made, and what was sent from here is sent again."""
-    run = DaskRunner(own_client)
+    run = ClusterRunner(breakable_client)
     given = parts if sent else [dask.delayed(made)(i) for i in range(21)]
     expected = run.total(column_sums, given)
     placed = run.place(given)
     run.total(column_sums, placed)
-    victim = next(iter(own_client.run(os.getpid).values()))
+    victim = next(iter(breakable_client.run(os.getpid).values()))
     killer = threading.Timer(0.3, os.kill, (victim, signal.SIGKILL))
     killer.start()
     found = run.total(partial(column_sums, seconds=0.1), placed)
     killer.join()
     np.testing.assert_array_equal(found, expected)
-    assert victim not in own_client.run(os.getpid).values()
+    assert victim not in breakable_client.run(os.getpid).values()
 
 
-def test_a_cluster_that_is_gone_is_said_to_be(own_client, parts):
-    run = DaskRunner(own_client)
+def test_a_cluster_that_is_gone_is_said_to_be(breakable_client, parts):
+    run = ClusterRunner(breakable_client)
     placed = run.place(parts)
-    own_client.close()
+    breakable_client.close()
     with pytest.raises(ClusterError, match=r"its client is clos.*repeat the fit"):
         run.total(column_sums, placed)
 
 
-def test_workers_that_die_again_and_again_end_the_fit(own_client, parts):
+def test_workers_that_die_again_and_again_end_the_fit(breakable_client, parts):
     with pytest.raises(ClusterError, match="the dask cluster failed"):
-        DaskRunner(own_client).total(partial(os._exit), [1])
+        ClusterRunner(breakable_client).total(partial(os._exit), [1])

@@ -18,7 +18,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.execute.parts import Derived, Walk, derived, load
-from spectral_nn.execute.runner import JoblibRunner, SerialRunner, runner, total
+from spectral_nn.execute.runner import JoblibRunner, SerialRunner, ThreadRunner, runner, total
 
 PROCESSES = {"backend": "loky", "n_jobs": 2}
 
@@ -97,7 +97,7 @@ def test_workers_give_the_same_sum_bit_for_bit(rng, backend):
     expected = total(SerialRunner(), tenth, chunks)
     assert expected != total(SerialRunner(), tenth, sorted(chunks))  # order matters here
     with joblib.parallel_config(backend), runner(2) as run:
-        assert isinstance(run, JoblibRunner)
+        assert type(run) is (ThreadRunner if backend == "threading" else JoblibRunner)
         assert total(run, tenth, iter(chunks)) == expected
         assert total(run, as_list, range(50)) == list(range(50))
         pids = {pid for pid, _ in run.map(process_and_thread, range(8))}
@@ -135,6 +135,21 @@ def test_processes_get_large_arrays_as_files_that_go_away():
     assert not any(os.path.exists(file) for file in files)
     with runner(2) as run:
         assert run.place(arrays) is arrays
+
+
+def test_threads_stay_a_few_items_ahead():
+    drawn = []
+
+    def items():
+        for i in range(50):
+            drawn.append(i)
+            yield i
+
+    with runner(2) as run:
+        results = run.map(tenth, items())
+        next(results)
+        assert len(drawn) < 10
+        results.close()
 
 
 def test_an_error_in_a_worker_raises_here():

@@ -26,6 +26,7 @@ import numpy as np
 from spectral_nn.execute.runner import Runner, SerialRunner, total
 from spectral_nn.models.hmm.composite import MOST_WINDOWS, window_batches
 from spectral_nn.models.hmm.engine import LaneEngine
+from spectral_nn.models.hmm.excerpts import Share
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -34,6 +35,7 @@ from spectral_nn.models.hmm.statistics import HMMStatistics
 from spectral_nn.moments.ngrams import (
     NgramCounts,
     count_ngrams,
+    count_symbols,
     ngram_chunk,
     ngram_cut,
     window_order,
@@ -43,7 +45,7 @@ from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
 from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
-from spectral_nn.sequences import Source, over_windows
+from spectral_nn.sequences import Cut, Source, over_windows
 
 __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 
@@ -52,13 +54,14 @@ _LEAST_WINDOWS = 2**12
 _COMPOSITE_TOL = 1e-5  # nats a window
 _ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
 _PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
-_RACE_ROWS = 2**19  # what the race looks at, of larger data
+_RACE_ROWS = 2**19  # what starts are made from and raced on, of larger data
+_STRETCH = 64  # symbols that are counted together, where not all are
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
 _STAGES = {"composite": "windows", "likelihood": "race"}  # what listeners are told
 
 
-def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
+def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) -> NgramCounts:
     """N-gram counts of coded data.
 
     Parameters
@@ -66,6 +69,8 @@ def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
     source : int32 codes.
     n_symbols : d.
     run : who computes.
+    most : positions to count the windows of, about: of larger data short stretches are chosen,
+        by a hash of where they are.  Single symbols are counted everywhere.  None for all.
 
     Returns
     -------
@@ -78,13 +83,27 @@ def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
 
     Notes
     -----
-    One pass; O(n log n) time by sorting, O(n) for small alphabets; at most 2^23 distinct windows
-    (128 MiB) are kept.
+    One pass, or two with `most`; O(n log n) time by sorting, O(n) for small alphabets; at most
+    2^23 distinct windows (128 MiB) are kept.
     """
     order = window_order(n_symbols)
-    statistic = partial(over_windows, partial(count_ngrams, order=order, n_symbols=n_symbols))
-    chunks = source.parts(run, ngram_cut(order), ngram_chunk)
-    return total(run, statistic, list(chunks) if source.remote else chunks)
+    ngrams = partial(count_ngrams, order=order, n_symbols=n_symbols)
+    if most is None:
+        return _counted(source, ngrams, ngram_cut(order), run)
+    seen = _counted(source, partial(count_symbols, n_symbols=n_symbols), ngram_cut(1), run)
+    if seen.n_rows <= most:
+        return _counted(source, ngrams, ngram_cut(order), run)
+    chosen = replace(ngram_cut(order), length=_STRETCH, chosen=Share(most / seen.n_rows, seed=0))
+    few = _counted(source, ngrams, chosen, run)
+    share = few.n_rows / seen.n_rows
+    return replace(few, share=share, **{name: getattr(seen, name) for name in vars(seen)})
+
+
+def _counted(source: Source, statistic: Callable[..., Any], cut: Cut, run: Runner) -> Any:
+    """Total of a statistic of n-gram chunks."""
+    parts = source.parts(run, cut, ngram_chunk)
+    statistic = partial(over_windows, statistic)
+    return total(run, statistic, list(parts) if source.remote else parts)
 
 
 def fit_hmm(
@@ -126,7 +145,7 @@ def fit_hmm(
     race looks at is gathered here, wherever the data are; all other sums are made where they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
-    counts = count(source, options.n_symbols, run)
+    counts = count(source, options.n_symbols, run, _RACE_ROWS if options.n_iter else None)
     _check_amount(counts, options)
     tell("distinct windows", counts.codes.size, float("nan"))
     problem = _Problem(source, counts, options, int(rng.integers(2**31)))
