@@ -104,7 +104,8 @@ def run(n_rows: int = 1_000_000, n_tokens: int = 1_000_000) -> Report:
             "workers": f"{N_WORKERS}, one thread each, on {N_WORKERS} cores",
             "rows": "d=60, k=10, float64",
             "tokens": "sequences of 1,000, K=30, d=50; one random start, float32",
-            "dask": f"local cluster, {N_WORKERS} processes, chunks of {CHUNK:,} rows, or {N_PIECES} of the tokens, in their memory",
+            "dask": f"local cluster, {N_WORKERS} processes; in their memory, chunks of {CHUNK:,} "
+            f"rows, or {N_PIECES} of the tokens",
             "rounds": "5, of the largest 1; the fastest counts, after one that does not",
             "seed": 0,
         },

@@ -1,5 +1,8 @@
 """Every declaration of `tests.array_api_support`, run with the arrays it speaks of."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import array_api_strict
@@ -73,3 +76,18 @@ def test_a_declaration_holds(declared, there):
 def test_the_page_is_that_of_the_declarations():
     written = Path(__file__).parents[2] / "docs" / "array_api.md"
     assert written.read_text() == page(), "run python -m tests.array_api_support"
+
+
+def test_an_import_loads_none_of_the_libraries():
+    heavy = "{'cupy', 'dask', 'distributed', 'torch'}"
+    script = f"import sys, spectral_estimators; print(sorted({heavy} & set(sys.modules)))"
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join([str(root), str(root / "estimators")])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    assert done.stdout == "[]\n"

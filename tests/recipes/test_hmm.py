@@ -83,6 +83,30 @@ def test_counts_of_a_stream_are_those_in_memory(small):
     assert (whole.n_rows, whole.n_tokens, whole.n_sequences) == (3000, 3000, 5)
 
 
+def test_windows_of_a_sample_do_not_depend_on_how_the_data_come(sticky):
+    """Symbols are counted everywhere, windows in stretches chosen by where they are."""
+    _, data = sticky
+    whole = count(data, 20, SerialRunner())
+    few = count(data, 20, SerialRunner(), most=6000)
+    assert_array_equal(few.symbols, whole.symbols)
+    assert_array_equal(few.first, whole.first)
+    assert (few.n_rows, few.n_sequences) == (whole.n_rows, whole.n_sequences)
+    assert few.counts.sum() / whole.counts.sum() == pytest.approx(few.share, rel=0.01)
+    assert few.share == pytest.approx(0.2, abs=0.04)
+    places = np.searchsorted(whole.codes, few.codes)
+    assert_array_equal(whole.codes[places], few.codes)
+    assert (few.counts <= whole.counts[places]).all()
+    # trigrams of the sample are those of the data, up to chance
+    long, short = (x.shortened(3) for x in (whole, few))
+    common = long.counts > 200
+    share = short.counts[np.searchsorted(short.codes, long.codes[common])] / short.counts.sum()
+    assert_allclose(share, long.counts[common] / long.counts.sum(), rtol=0.35)
+    again = count(SequenceStream(list(data), chunk_tokens=777), 20, SerialRunner(), most=6000)
+    for name in ("codes", "counts", "symbols", "first", "n_rows", "share"):
+        assert_array_equal(getattr(again, name), getattr(few, name))
+    assert count(data, 20, SerialRunner(), most=30_000).share == 1
+
+
 def test_fits_of_counts_do_not_depend_on_the_order_of_parts(small):
     _, data = small
     parts = [count(data[rows], 6, SerialRunner()) for rows in ([0, 2], [3], [1, 4])]
