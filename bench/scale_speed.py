@@ -5,16 +5,14 @@ in memory, or on the cluster's workers. Every worker has one thread.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from bench.harness import Report, main, race
 from bench.scale_data import PlantedRows, PlantedSequences, kept_on, local_cluster
@@ -36,28 +34,44 @@ class Workload:
     ----------
     name : str
     model : the estimator.
-    here, there : its data, in memory and on the cluster.
+    data : planted rows or tokens.
     claimed : whether a speed-up is claimed, or only told.
     rounds : timed fits of each way.
     """
 
     name: str
     model: Any
-    here: tuple[Any, ...]
-    there: tuple[Any, ...]
+    data: Any
     claimed: bool = True
-    rounds: int = 5
+    rounds: int = 3
 
-    def entrants(self) -> dict[str, Callable[[], Any]]:
-        """One worker, two threads, two processes of a cluster; and one whose BLAS has two."""
-        ways: dict[str, Callable[[], Any]] = {
-            "one worker": partial(fit, self.model, 1, self.here),
-            "n_jobs=2": partial(fit, self.model, N_WORKERS, self.here),
-            "dask": partial(fit, self.model, None, self.there),
-        }
-        if not isinstance(self.model, CategoricalHMM):  # whose E-steps use no BLAS
-            ways["one worker, BLAS on two threads"] = partial(fit_free, self.model, self.here)
-        return ways
+
+def workloads(n_rows: int, n_tokens: int) -> Iterator[Workload]:
+    """Passes over moments, steps of EM on some tokens, and on ten times as many."""
+    rows = PlantedRows(n_rows, 60, 10, CHUNK)
+    size = f"{n_rows:.0e} rows"
+    features = TensorFeatures(10, random_state=0)
+    start = MLPRegressor((10,), max_iter=0, random_state=0)
+    yield Workload(f"moments of {size} (TensorFeatures)", features, rows)
+    yield Workload(f"moments of {size} (MLPRegressor)", start, rows)
+    em = CategoricalHMM(30, init="random", n_init=1, n_iter=100, tol=-np.inf, random_state=0)
+    few = clone(em).set_params(n_iter=20)
+    for model, n in ((em, n_tokens), (few, 10 * n_tokens)):
+        tokens = PlantedSequences(n, 30, 50, piece_tokens=n // N_PIECES)
+        name = f"{model.n_iter} steps of EM on {n:.0e} tokens, K=30"
+        claimed = model is em
+        yield Workload(name, model, tokens, claimed, 3 if claimed else 1)
+
+
+def in_memory(data: Any) -> tuple[Any, ...]:
+    """What a user of one machine has."""
+    return data.together() if isinstance(data, PlantedRows) else (list(data),)
+
+
+def on_cluster(data: Any, client: Any) -> tuple[Any, ...]:
+    """What a user of a cluster has: drawn there, and in the memory of its workers."""
+    made = data.on_cluster()
+    return tuple(kept_on(client, *(made if isinstance(made, tuple) else (made,))))
 
 
 def fit(model: Any, n_jobs: int | None, data: tuple[Any, ...]) -> Any:
@@ -65,39 +79,8 @@ def fit(model: Any, n_jobs: int | None, data: tuple[Any, ...]) -> Any:
     return clone(model).set_params(n_jobs=n_jobs).fit(*data)
 
 
-def fit_free(model: Any, data: tuple[Any, ...]) -> Any:
-    """A fit by one worker whose products of matrices take both cores."""
-    with threadpool_limits(N_WORKERS):
-        return fit(model, 1, data)
-
-
-def row_workloads(client: Any, n_rows: int) -> Iterator[Workload]:
-    """Passes over moments, and steps of L-BFGS; the cluster draws its rows itself."""
-    rows = PlantedRows(n_rows, 60, 10, CHUNK)
-    data = rows.together(), tuple(kept_on(client, *rows.on_cluster()))
-    size = f"{n_rows:.0e} rows"
-    features = TensorFeatures(10, random_state=0)
-    start = MLPRegressor((10,), max_iter=0, random_state=0)
-    steps = MLPRegressor((10,), init="random", max_iter=50, tol=0.0, random_state=0)
-    yield Workload(f"moments of {size} (TensorFeatures)", features, *data)
-    yield Workload(f"moments of {size} (MLPRegressor)", start, *data)
-    yield Workload(f"50 steps of L-BFGS on {size}", steps, *data, claimed=False)
-
-
-def token_workloads(client: Any, n_tokens: int) -> Iterator[Workload]:
-    """Steps of EM on some tokens, and on ten times as many; the cluster draws them itself."""
-    em = CategoricalHMM(30, init="random", n_init=1, n_iter=100, tol=-np.inf, random_state=0)
-    few = clone(em).set_params(n_iter=20)
-    for model, size in ((em, n_tokens), (few, 10 * n_tokens)):
-        tokens = PlantedSequences(size, 30, 50, piece_tokens=size // N_PIECES)
-        data = (list(tokens),), tuple(kept_on(client, tokens.on_cluster()))
-        name = f"{model.n_iter} steps of EM on {size:.0e} tokens, K=30"
-        claimed = model is em
-        yield Workload(name, model, *data, claimed=claimed, rounds=5 if claimed else 1)
-
-
 def run(n_rows: int = 1_000_000, n_tokens: int = 1_000_000) -> Report:
-    """Time every workload in every way, in turn, and report ratios of the fastest rounds."""
+    """Time every workload in every way, and report ratios of the fastest rounds."""
     report = Report(
         "scale_speed",
         {
@@ -105,33 +88,40 @@ def run(n_rows: int = 1_000_000, n_tokens: int = 1_000_000) -> Report:
             "rows": "d=60, k=10, float64",
             "tokens": "sequences of 1,000, K=30, d=50; one random start, float32",
             "dask": f"local cluster, {N_WORKERS} processes; in their memory, chunks of {CHUNK:,} "
-            f"rows, or {N_PIECES} of the tokens",
-            "rounds": "5, of the largest 1; the fastest counts, after one that does not",
+            f"rows, or {N_PIECES} of the tokens; started after threads were timed",
+            "rounds": "3, of the largest 1; the fastest counts, after one that does not",
             "seed": 0,
         },
     )
     warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is fixed
+    ones: dict[str, tuple[float, Any]] = {}
+    for load in workloads(n_rows, n_tokens):
+        data = in_memory(load.data)
+        ways = {"one worker": partial(fit, load.model, 1, data)}
+        ways["n_jobs=2"] = partial(fit, load.model, N_WORKERS, data)
+        times = race(ways, load.rounds)
+        report.details[load.name] = times
+        one = times["one worker"]["min"]
+        ones[load.name] = one, parameters(ways["one worker"]()) if load.claimed else None
+        report.add(f"{load.name}: one worker", one, unit="s")
+        _tell(report, load, "n_jobs=2", one / times["n_jobs=2"]["min"], THREADS)
     with local_cluster(N_WORKERS) as client:
-        for load in chain(row_workloads(client, n_rows), token_workloads(client, n_tokens)):
-            _tell(report, load)
+        for load in workloads(n_rows, n_tokens):
+            call = partial(fit, load.model, None, on_cluster(load.data, client))
+            times = race({"dask": call}, load.rounds)
+            report.details[load.name] |= times
+            one, expected = ones[load.name]
+            _tell(report, load, "dask", one / times["dask"]["min"], CLUSTER)
+            if expected is not None:
+                apart = difference(parameters(call()), expected)
+                report.details[f"{load.name}: largest difference, dask"] = apart
     return report
 
 
-def _tell(report: Report, load: Workload) -> None:
-    """Time a workload, and append its rows."""
-    entrants = load.entrants()
-    times = race(entrants, load.rounds)
-    seconds = {way: time["min"] for way, time in times.items()}
-    one = seconds.pop("one worker")
-    report.details[load.name] = times
-    report.add(f"{load.name}: one worker", one, unit="s")
-    bounds = {"n_jobs=2": THREADS, "dask": CLUSTER} if load.claimed else {}
-    for way, time in seconds.items():
-        claim = f"{load.name}: {way}"
-        report.add(claim, one / time, unit="x", higher_is_better=True, **bounds.get(way, {}))
-    report.details[f"{load.name}: largest difference, dask"] = difference(
-        parameters(entrants["dask"]()), parameters(entrants["one worker"]())
-    )
+def _tell(report: Report, load: Workload, way: str, ratio: float, bounds: dict[str, float]) -> None:
+    """Append the row of a way."""
+    bounds = bounds if load.claimed else {}
+    report.add(f"{load.name}: {way}", ratio, unit="x", higher_is_better=True, **bounds)
 
 
 if __name__ == "__main__":
