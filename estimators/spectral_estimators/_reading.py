@@ -400,7 +400,7 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
 def _labels(y: NDArray, numeric: bool) -> NDArray:
     """Values of y that tell what y is: its labels, or any row of numbers."""
     if numeric or (y.ndim == 1 and y.dtype.kind == "f" and not np.array_equal(y, np.floor(y))):
-        return y[:1]
+        return y[:1].copy()  # a view would keep the chunk
     return np.unique(y)[:_MOST_LABELS] if y.ndim == 1 else np.eye(y.shape[1], dtype=y.dtype)
 
 
