@@ -23,6 +23,7 @@ __all__ = [
     "from_numpy",
     "get_namespace",
     "is_foreign",
+    "numpy_dtype",
     "require_one_device",
     "to_numpy",
     "where_it_lives",
@@ -219,6 +220,11 @@ def is_foreign(x: Any) -> bool:
     if isinstance(x, np.ndarray) or hasattr(x, "__dask_graph__"):
         return False
     return array_api_compat.is_array_api_obj(x)
+
+
+def numpy_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return NumPy's dtype of the name that another library's has."""
+    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
 
 
 def where_it_lives(x: Array) -> str:

@@ -13,15 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
-from spectral_estimators._network_input import check_rows, layer_sizes, read_table
+from spectral_estimators._network_input import check_rows, layer_sizes
 from spectral_estimators._network_report import ComponentsReport
 from spectral_estimators._progress import listener
 from spectral_estimators._reading import (
     Encoder,
     Given,
     as_array,
-    check_columns,
-    check_foreign,
+    read_inputs,
     read_rows,
     told_columns,
 )
@@ -33,7 +32,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_chunked, is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array, is_foreign, require_one_device
+from spectral_nn.arrays import Array
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.recipes.network.fit import fit_table, start_table
@@ -332,13 +331,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         """Outputs (n, q) for rows in memory; ``output`` in the place of the fitted one."""
         check_is_fitted(self)
         network = self._network(output or self.out_activation_)
-        if is_foreign(X):
-            require_one_device(coefs_=network.coefs[0], X=X)
-            X = check_foreign(X)
-            check_columns(self, X.shape[1])
-        else:
-            X = read_table(self, X)
-        return network.predict(X)
+        return network.predict(read_inputs(self, X, coefs_=network.coefs[0]))
 
     def _assign(
         self,

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from sklearn.utils import check_X_y
 from sklearn.utils.validation import _get_feature_names
 
-from spectral_estimators._network_input import DTYPES, read_xy, row_weights
+from spectral_estimators._network_input import DTYPES, read_table, read_xy, row_weights
 from spectral_estimators._tables import is_chunked, is_lazy, is_remote, raw_parts, recut
 from spectral_nn.arrays import (
     from_numpy,
     get_namespace,
     is_foreign,
+    numpy_dtype,
     require_one_device,
     to_numpy,
 )
@@ -30,8 +31,7 @@ __all__ = [
     "Given",
     "as_array",
     "by_chunks",
-    "check_columns",
-    "check_foreign",
+    "read_inputs",
     "read_rows",
     "told_columns",
 ]
@@ -163,7 +163,7 @@ def _read_foreign(
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     encode, settings = targets(labels)
-    dtype = np.dtype(str(table.dtype).rpartition(".")[2])
+    dtype = numpy_dtype(table.dtype)
     Y = encode(labels, dtype)
     weights = to_numpy(sample_weight) if is_foreign(sample_weight) else sample_weight
     index, Y, weights = row_weights(weights, np.arange(len(Y)).astype(dtype), Y)
@@ -200,6 +200,28 @@ def check_foreign(X: Any) -> Any:
     return X
 
 
+def read_inputs(estimator: Any, X: Any, **fitted: Any) -> Any:
+    """Rows in memory for a fitted estimator, of any library.
+
+    Parameters
+    ----------
+    estimator : asks.
+    X : array or sparse matrix (n, d)
+    **fitted : a fitted array, by its name, that has to be where X is.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    if not is_foreign(X):
+        return read_table(estimator, X)
+    require_one_device(**fitted, X=X)
+    table = check_foreign(X)
+    check_columns(estimator, table.shape[1])
+    return table
+
+
 def check_columns(estimator: Any, n_features: int) -> None:
     """Check that X has the columns of an earlier fit.
 
@@ -220,7 +242,6 @@ class _Chunk:
     """What one look at a chunk tells."""
 
     number: int
-    n_rows: int
     n_kept: int
     n_features: int
     n_outputs: int
@@ -373,7 +394,7 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
     n = X.shape[0]
     if n == 0:
         nothing = np.empty(0)
-        return _Chunk(number, 0, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
+        return _Chunk(number, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
     try:
         X, y = check_X_y(
             X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype=DTYPES
@@ -386,7 +407,6 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
             raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
     return _Chunk(
         number=number,
-        n_rows=n,
         n_kept=n if weights is None else len(weights),
         n_features=X.shape[1],
         n_outputs=1 if y.ndim == 1 else y.shape[1],

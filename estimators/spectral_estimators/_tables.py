@@ -108,22 +108,17 @@ def _lazy_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> list[Any]:
     """Slices of an array on disk, not much smaller than what it is stored in."""
     n = _length(X, "X")
     for name, other in (("y", y), ("sample_weight", sample_weight)):
-        if other is not None and not np.isscalar(other) and _length(other, name) != n:
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has {n} rows, "
-                f"{name} has {_length(other, name)}."
-            )
+        if other is not None and not np.isscalar(other):
+            _check_same_rows(n, _length(other, name), name)
     arrays = tuple(portable(array) for array in (X, y, sample_weight))
     own = (getattr(X, "chunks", None) or (1,))[0]  # rows that have to be read together
     step = CHUNK_ROWS * bulk
     while step < 2 * own:
         step *= 2
-    return [
-        Derived(partial(_sliced, begin, min(begin + step, n)), arrays)
-        if not isinstance(X, np.memmap)
-        else tuple(_cut(part, begin, min(begin + step, n)) for part in arrays)
-        for begin in range(0, n, step)
-    ]
+    cuts = [partial(_sliced, begin, min(begin + step, n)) for begin in range(0, n, step)]
+    if isinstance(X, np.memmap):  # slices are views, which are sent to processes by their file
+        return [cut(arrays) for cut in cuts]
+    return [Derived(cut, arrays) for cut in cuts]
 
 
 def _sliced(begin: int, end: int, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -153,7 +148,7 @@ def _dask_parts(X: Any, y: Any, sample_weight: Any) -> list[Any]:
         _beside(X, blocks, other, name)
         for name, other in (("y", y), ("sample_weight", sample_weight))
     ]
-    return [_delayed_tuple(*parts) for parts in zip(blocks, *columns, strict=True)]
+    return [_delayed(_tupled, *parts) for parts in zip(blocks, *columns, strict=True)]
 
 
 def recut(parts: list[Any], sizes: list[int]) -> tuple[list[Any], list[int]]:
@@ -193,15 +188,11 @@ def _beside(X: Any, blocks: list[Any], other: Any, name: str) -> list[Any]:
     """Parts of y or of the weights that belong to the blocks of X."""
     if other is None or np.isscalar(other):
         return [other] * len(blocks)
-    rows = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
+    rows: Any = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
     known = not np.isnan(rows).any()
     if is_dask(other):
         if known and hasattr(other, "rechunk") and other.chunks[0] != rows:
-            if sum(other.chunks[0]) != sum(rows):
-                raise ValueError(
-                    "Found input variables with inconsistent numbers of samples: X has "
-                    f"{sum(rows)} rows, {name} has {sum(other.chunks[0])}."
-                )
+            _check_same_rows(sum(rows), sum(other.chunks[0]), name)
             other = other.rechunk({0: rows})
         if other.ndim == 2 and hasattr(other, "rechunk"):
             other = other.rechunk({1: -1})
@@ -218,11 +209,7 @@ def _beside(X: Any, blocks: list[Any], other: Any, name: str) -> list[Any]:
             f"give {name} as a dask collection with the same blocks, or call "
             "X.compute_chunk_sizes() first."
         )
-    if len(other) != sum(rows):
-        raise ValueError(
-            "Found input variables with inconsistent numbers of samples: X has "
-            f"{sum(rows)} rows, {name} has {len(other)}."
-        )
+    _check_same_rows(sum(rows), len(other), name)
     return np.split(np.asarray(other), np.cumsum(rows)[:-1])
 
 
@@ -230,16 +217,10 @@ def _blocks_of(X: Any) -> list[Any]:
     return list(np.ravel(np.asarray(X.to_delayed(), dtype=object)))
 
 
-def _delayed(function: Any, part: Any) -> Any:
+def _delayed(function: Any, *parts: Any) -> Any:
     from dask import delayed
 
-    return delayed(function, pure=False)(part)
-
-
-def _delayed_tuple(X: Any, y: Any, weight: Any) -> Any:
-    from dask import delayed
-
-    return delayed(_tupled, pure=False)(X, y, weight)
+    return delayed(function, pure=False)(*parts)
 
 
 def _tupled(*parts: Any) -> tuple[Any, ...]:
@@ -248,7 +229,22 @@ def _tupled(*parts: Any) -> tuple[Any, ...]:
 
 def _zipped(X: list[Any], y: list[Any], sample_weight: Any) -> list[Any]:
     weights = [None] * len(X) if sample_weight is None else sample_weight
-    return [_delayed_tuple(*parts) for parts in zip(X, y, weights, strict=True)]
+    return [_delayed(_tupled, *parts) for parts in zip(X, y, weights, strict=True)]
+
+
+def _check_same_rows(n: int, n_others: int, name: str) -> None:
+    """Check that there is a target, or a weight, for every row of X.
+
+    Raises
+    ------
+    ValueError
+        Naming the one that is longer or shorter.
+    """
+    if n_others != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n} rows, {name} "
+            f"has {n_others}."
+        )
 
 
 def _check_as_many(X: Any, y: Any) -> None:

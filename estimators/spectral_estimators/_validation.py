@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from spectral_nn.execute.parts import load
 from spectral_nn.execute.runner import Runner
 from spectral_nn.models.hmm.coding import encode, largest_symbol
 from spectral_nn.sequences import (
@@ -168,7 +169,7 @@ def surveyed(source: Source, missing: float | None, run: Runner) -> tuple[Source
         If nothing was observed, or the largest symbol is out of all proportion to the data.
     """
     parts = source.look(run, partial(_largest, missing=missing))
-    looked = run.map(_itself, list(parts) if source.remote else parts)
+    looked = run.map(load, list(parts) if source.remote else parts)
     found = [(-1, 0) if one is None else one for one in looked]
     rows = [n_rows for _, n_rows in found]
     if isinstance(source, Partitions):
@@ -186,10 +187,6 @@ def surveyed(source: Source, missing: float | None, run: Runner) -> tuple[Source
 
 def _largest(values: Any, place: Place, missing: float | None) -> tuple[int, int]:
     return largest_symbol(values, missing, place), int(values.shape[0])
-
-
-def _itself(part: Any) -> Any:
-    return part
 
 
 def chained(

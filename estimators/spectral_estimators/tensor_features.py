@@ -17,14 +17,12 @@ from spectral_estimators._network_input import (
     columns,
     fit_classes,
     one_hot,
-    read_table,
 )
 from spectral_estimators._reading import (
     Encoder,
     Given,
     by_chunks,
-    check_columns,
-    check_foreign,
+    read_inputs,
     read_rows,
     told_columns,
 )
@@ -36,7 +34,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array, from_numpy, is_foreign, require_one_device
+from spectral_nn.arrays import Array, from_numpy
 from spectral_nn.recipes.network.features import absorb, directions, directions_of_stream
 from spectral_nn.recipes.network.options import INPUT_MODELS
 
@@ -276,12 +274,7 @@ class TensorFeatures(
 
     def _project(self, X: Any) -> Array:
         """Projections of rows in memory."""
-        if is_foreign(X):
-            require_one_device(components_=self.components_, X=X)
-            table = check_foreign(X)
-            check_columns(self, table.shape[1])
-        else:
-            table = read_table(self, X)
+        table = read_inputs(self, X, components_=self.components_)
         # the mean is projected on its own, so that sparse rows stay sparse
         return table @ self.components_.T - self.mean_ @ self.components_.T
 

@@ -75,12 +75,13 @@ class DaskRunner:
         )
 
     def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
-        """Tasks of tasks; what is here is derived where it is sent."""
+        """Tasks of tasks; what was sent is seen through; what is here is derived where it goes."""
         if not isinstance(parts, list):
             return derived(function, parts)
         call = _node(function)
         return [
-            _apply(call, part) if _is_remote(part) else Derived(function, part) for part in parts
+            _seen_through(function, part, call) if _is_remote(part) else Derived(function, part)
+            for part in parts
         ]
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
@@ -109,7 +110,7 @@ class ClusterRunner(DaskRunner):
     -----
     A part is a `dask.delayed.Delayed` or a future; anything else is sent to the cluster, once in
     `place`.  Dask computes again what a lost worker held; data that were sent are sent again.
-    A task costs about two milliseconds: many small parts are bundled, neighbours together, and
+    A task costs about a millisecond: many small parts are bundled, neighbours together, and
     sums of up to 32 come back one by one, while those of more meet on the workers.
     """
 
@@ -131,16 +132,6 @@ class ClusterRunner(DaskRunner):
             bundles = chunks.bundles
             return tree_sum(self._results(partial(_summed_of, call), bundles, self._sums))
         return tree_sum(tree_sum(self._results(call, wave, self._sums)) for wave in _waves(chunks))
-
-    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
-        """Tasks of tasks; of what was sent, it is what the copies there are seen through."""
-        if not isinstance(parts, list):
-            return derived(function, parts)
-        call = _node(function)
-        return [
-            _seen_through(function, part, call) if _is_remote(part) else Derived(function, part)
-            for part in parts
-        ]
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Start computing dask's parts, and keep them in the cluster's memory; send all others."""

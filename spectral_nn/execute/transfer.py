@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from spectral_nn.arrays import Array, get_namespace, to_numpy
+from spectral_nn.arrays import Array, get_namespace, numpy_dtype, to_numpy
 from spectral_nn.sequences import Sequences
 
 __all__ = ["mapped", "move", "precisions", "size", "to_host", "widened"]
@@ -56,7 +56,7 @@ def _arrays_of(part: Any) -> list[Any]:
 
 def size(part: Any) -> int:
     """Bytes of all arrays of numbers of a part, of sparse ones as dense ones."""
-    kinds = [(x.shape, _numpy_dtype(x.dtype)) for x in _arrays_of(part)]
+    kinds = [(x.shape, numpy_dtype(x.dtype)) for x in _arrays_of(part)]
     return sum(prod(shape) * dtype.itemsize for shape, dtype in kinds if dtype.kind in _NUMBERS)
 
 
@@ -100,12 +100,7 @@ def to_host(statistic: Any, like: list[np.dtype[Any]]) -> Any:
 
 def precisions(statistic: Any) -> list[np.dtype[Any]]:
     """NumPy's dtypes of all arrays of a statistic, in the order of the fields."""
-    return [_numpy_dtype(x.dtype) for x in _arrays_of(statistic)]
-
-
-def _numpy_dtype(dtype: Any) -> np.dtype[Any]:
-    """NumPy's dtype of the name that another library's has."""
-    return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+    return [numpy_dtype(x.dtype) for x in _arrays_of(statistic)]
 
 
 def _is_array(x: Any) -> bool:

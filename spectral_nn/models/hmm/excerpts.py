@@ -7,11 +7,12 @@ depend on how the data come: in memory, in a stream, in a file, or in the partit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.execute.parts import load
 from spectral_nn.execute.runner import Runner
 from spectral_nn.sequences import Blocks, Cut, Several, Source, Window
 
@@ -89,16 +90,12 @@ def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
     most = cut.chosen.n_rows if isinstance(cut.chosen, Beginning) else None
     found: list[Excerpt] = []
     rows = 0
-    for made in run.map(_itself, source.parts(run, cut, _compact)):
+    for made in run.map(load, source.parts(run, cut, _compact)):
         found += made.chunks if isinstance(made, Several) else [made]
         rows = sum(one.n_rows for one in found) if most is not None else 0
         if most is not None and rows >= most:
             break
     return _joined(found)
-
-
-def _itself(part: Any) -> Any:
-    return part
 
 
 def _compact(values: NDArray[np.int32], window: Window) -> Excerpt:
