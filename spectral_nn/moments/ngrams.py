@@ -122,9 +122,27 @@ class NgramCounts:
 
     def windows(self) -> NDArray[np.int32]:
         """(U, order) symbols of the distinct windows, `n_symbols` where missing."""
-        base = self.n_symbols + 1
-        powers = base ** np.arange(self.order - 1, -1, -1)
-        return (self.codes[:, None] // powers % base).astype(np.int32)
+        order, d = self.order, self.n_symbols
+        return np.column_stack([symbol_at(j, self.codes, order, d) for j in range(order)])
+
+
+def symbol_at(
+    position: int, codes: NDArray[np.int64], order: int, n_symbols: int
+) -> NDArray[np.int32]:
+    """Symbol of each of some windows at one position.
+
+    Parameters
+    ----------
+    position : from 0 to ``order - 1``.
+    codes : (U,) windows, as in `NgramCounts`.
+    order, n_symbols : of the counts.
+
+    Returns
+    -------
+    (U,) symbols, `n_symbols` where missing.
+    """
+    base = n_symbols + 1
+    return (codes // base ** (order - 1 - position) % base).astype(np.int32)
 
 
 def window_order(n_symbols: int) -> int:

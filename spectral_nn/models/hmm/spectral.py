@@ -85,7 +85,7 @@ def whitened_moments(
     left, right = whiten_cross(
         u[:, :n_components], s[:n_components], vt[:n_components], floor=_FLOOR
     )
-    return WhitenedMoments(s, views.observable_operators(left, right, counts.n_symbols))
+    return WhitenedMoments(s, views.observable_operators(left, right))
 
 
 def decompose(
