@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -138,7 +139,7 @@ class ClusterRunner(DaskRunner):
         if not isinstance(parts, list):
             return parts
         if any(map(_is_remote, parts)):
-            futures = self._guarded(lambda: self._computed([self._there_is(p) for p in parts]))
+            futures = self._guarded(lambda: self._kept([self._there_is(p) for p in parts]))
             group = self._group(self._results(size, futures, lambda sizes: sizes))
             return futures if group == 1 else self._neighbours(futures, group)
         group = self._group(list(map(size, parts)))
@@ -184,12 +185,13 @@ class ClusterRunner(DaskRunner):
         self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums, in order; what was sent and is lost is sent again."""
-        handles = [self._there_is(part) for part in parts]
+        handles = [_seen(self._there_is(part)) for part in parts]
         for attempt in range(_ATTEMPTS):
             if attempt:
-                for handle in handles:
-                    if isinstance(handle, _Sent):
-                        handle.send()
+                bases = {id(handle.base): handle.base for handle in handles}
+                for base in bases.values():
+                    if isinstance(base, _Sent):
+                        base.send()
             try:
                 return self._guarded(lambda: self._gathered(call, handles, sums))
             except ClusterError:
@@ -198,10 +200,10 @@ class ClusterRunner(DaskRunner):
         raise AssertionError("unreachable")
 
     def _gathered(
-        self, call: Callable[[Any], Any], handles: list[Any], sums: Callable[[list[Any]], list[Any]]
+        self, call: Callable[[Any], Any], views: list[_View], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums."""
-        futures = self._client.map(call, self._computed(handles), pure=False, retries=_ATTEMPTS)
+        futures = self._mapped(call, views)
         found = sums(futures)
         # Those of the call before are let go only now: the client sends messages at most every
         # 10 ms, and one that says so would hold up the one that asks for these.
@@ -217,9 +219,24 @@ class ClusterRunner(DaskRunner):
             ]
         return futures
 
-    def _computed(self, handles: list[Any]) -> list[Any]:
-        """Futures of parts."""
-        tasks = [handle.task() if isinstance(handle, _Sent) else handle for handle in handles]
+    def _mapped(self, call: Callable[[Any], Any], views: list[_View]) -> list[Any]:
+        """Futures of a function of all parts: one task for each."""
+        bases = self._computed([view.base for view in views])
+        how = {"pure": False, "retries": _ATTEMPTS}
+        if len({tuple(map(id, view.functions)) for view in views}) == 1:  # sent once
+            return self._client.map(partial(_called, call, views[0].functions), bases, **how)
+        calls = [partial(_called, call, view.functions) for view in views]
+        return self._client.map(_applied, calls, bases, **how)
+
+    def _kept(self, parts: list[Any]) -> list[Any]:
+        """Futures of parts as they are seen."""
+        if any(isinstance(part, _View) for part in parts):
+            return self._mapped(load, list(map(_seen, parts)))
+        return self._computed(parts)
+
+    def _computed(self, bases: list[Any]) -> list[Any]:
+        """Futures of parts that nothing is derived from here."""
+        tasks = [base.copy if isinstance(base, _Sent) else base for base in bases]
         started = iter(self._client.compute([task for task in tasks if is_dask(task)]))
         return [next(started) if is_dask(task) else task for task in tasks]
 
@@ -256,33 +273,42 @@ class _Sent:
 
     Attributes
     ----------
-    part : what is here, maybe derived.
+    copy : future.
     """
 
-    def __init__(self, client: Any, part: Any, base: _Sent | None = None) -> None:
-        self.client, self.part, self._base = client, part, base
-        if base is None:
-            self.send()
+    def __init__(self, client: Any, part: Any) -> None:
+        self._client, self._part = client, part
+        self.send()
 
     def send(self) -> None:
         """Send it, again if need be."""
-        if self._base is not None:
-            self._base.send()
-        else:
-            self._copy = self.client.scatter([self.part], hash=False)[0]
+        self.copy = self._client.scatter([self._part], hash=False)[0]
 
-    def task(self) -> Any:
-        """Future of the copy, or task of what is derived from it."""
-        if self._base is None:
-            return self._copy
-        return _apply(_node(self.part.function), self._base.task())
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A part on the cluster, seen through functions that are called where it is.
+
+    Attributes
+    ----------
+    base : a future, something sent, or what dask has yet to compute.
+    functions : the one to call first comes first.
+    """
+
+    base: Any
+    functions: tuple[Callable[[Any], Any], ...] = ()
+
+
+def _seen(part: Any) -> _View:
+    return part if isinstance(part, _View) else _View(part)
 
 
 def _seen_through(function: Callable[[Any], Any], part: Any, call: Any = None) -> Any:
     """A part on the cluster, seen through a function (and its node in graphs, if there is one)."""
-    if isinstance(part, _Sent):
-        return _Sent(part.client, Derived(function, part.part), part)
-    return _apply(_node(function) if call is None else call, part)
+    if is_dask(part):
+        return _apply(_node(function) if call is None else call, part)
+    view = _seen(part)
+    return _View(view.base, (*view.functions, function))
 
 
 def _current_client() -> Any:
@@ -299,7 +325,7 @@ def _current_client() -> Any:
 
 def _is_remote(part: Any) -> bool:
     """Whether a part is dask's already, or on its way there."""
-    return is_dask(part) or isinstance(part, _Sent) or type(part).__name__ == "Future"
+    return is_dask(part) or isinstance(part, (_Sent, _View)) or type(part).__name__ == "Future"
 
 
 def _waves(parts: Iterable[Any]) -> Iterator[list[Any]]:
@@ -323,11 +349,16 @@ def _apply(call: Any, part: Any) -> Any:
     """Task ``call(part)``."""
     from dask import delayed
 
-    return delayed(_called, pure=False)(call, part)
+    return delayed(_applied, pure=False)(call, part)
 
 
-def _called(function: Callable[[Any], T], part: Any) -> T:
+def _applied(function: Callable[[Any], T], part: Any) -> T:
     return function(part)
+
+
+def _called(call: Callable[[Any], T], functions: tuple[Callable[[Any], Any], ...], part: Any) -> T:
+    """Call a function with a part that is seen through others."""
+    return call(reduce(lambda seen, function: Derived(function, seen), functions, part))
 
 
 def _tree(tasks: list[Any]) -> Any:

@@ -24,13 +24,12 @@ from spectral_nn.moments.rows import (
     ColumnMoments,
     Frame,
     InputMoments,
-    Rows,
     column_moments,
     drawn,
     input_moments,
     with_fixed_signs,
 )
-from spectral_nn.moments.table import Table
+from spectral_nn.moments.table import Table, placed
 
 __all__ = [
     "Look",
@@ -109,15 +108,15 @@ class Null(NamedTuple):
 
     Attributes
     ----------
-    rows : at most 20,000 of the table.
+    rows : at most 20,000 of the table, where statistics of them are computed.
     share : what their moments' noise is to be multiplied by to be that of all rows' residuals.
     """
 
-    rows: Rows
+    rows: Table
     share: float
 
 
-def null_rows(rows: Table, seen: Look, rng: np.random.Generator) -> Null:
+def null_rows(rows: Table, seen: Look, rng: np.random.Generator, run: Runner) -> Null:
     """Take all signal from some rows, and leave the noise of their moments as it is."""
     n = rows.n_rows
     index = np.sort(drawn(n, max(_NULL_ROWS, 4 * rows.n_features), rng))
@@ -127,7 +126,7 @@ def null_rows(rows: Table, seen: Look, rng: np.random.Generator) -> Null:
     part = part._replace(Y=mean + (part.Y - mean) * from_numpy(sign, like=part.Y))
     # What a linear function explains is no noise of the residuals' moments.
     left = np.sqrt(np.clip(1 - np.sum(seen.beta**2, axis=0), 1e-12, 1).max())
-    return Null(part, float(left) * np.sqrt(index.size / n))
+    return Null(placed(part, run), float(left) * np.sqrt(index.size / n))
 
 
 def subspace(

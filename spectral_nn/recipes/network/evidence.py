@@ -167,7 +167,7 @@ def gather(
         raise ValueError(
             "X has no column that varies: there is nothing to learn from. Check the data."
         )
-    null = null_rows(rows, seen, rng)
+    null = null_rows(rows, seen, rng, run)
     d = seen.frame.n_dimensions
     most = min(d, MOST_DIMENSIONS)
     if n_units is None:

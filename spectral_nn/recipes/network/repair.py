@@ -66,7 +66,7 @@ def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run
     """How far the residuals' moments stand above noise; 1 where they hardly do.  O(n d^2)."""
     residual = rows.mapped(partial(residual_rows, network=network))
     seen = look(residual, run)
-    return signal_to_noise(residual, seen, null_rows(residual, seen, rng), run) / _SIGNAL
+    return signal_to_noise(residual, seen, null_rows(residual, seen, rng, run), run) / _SIGNAL
 
 
 def residual_rows(rows: Rows, network: Network) -> Rows:
@@ -192,7 +192,7 @@ def _units_of_residuals(
     residual = rows.mapped(partial(residual_rows, network=network))
     seen = look(residual, run)
     n_units = min(_NEW_UNITS, seen.frame.n_dimensions)
-    frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng), n_units, run)
+    frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng, run), n_units, run)
     moments = network_moments(residual, frame, seen.columns.n_effective, run)
     factors = shared_cp(moments.tensors, n_units, rng=rng)
     sign, scale, bias = read_units(list(factors.weights), factors.variances, network.activation)

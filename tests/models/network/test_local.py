@@ -24,7 +24,7 @@ def ones(X, Y):
 
 def gaussian(rows, K, run=RUN):
     seen = look(rows, run)
-    null = null_rows(rows, seen, np.random.default_rng(0))
+    null = null_rows(rows, seen, np.random.default_rng(0), run)
     frame, *_ = subspace(rows, seen, null, K, run)
     return network_moments(rows, frame, seen.columns.n_effective, run)
 

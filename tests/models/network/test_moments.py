@@ -49,7 +49,7 @@ def planted(seed, d, k, n, **options):
 def seen_through(rows, K, run=RUN, seed=0):
     """Frame of K dimensions, singular values, and the level that noise alone reaches."""
     seen = look(rows, run)
-    return subspace(rows, seen, null_rows(rows, seen, np.random.default_rng(seed)), K, run)
+    return subspace(rows, seen, null_rows(rows, seen, np.random.default_rng(seed), run), K, run)
 
 
 def tensors(rows, K, run=RUN):
@@ -349,7 +349,7 @@ def test_signs_take_the_signal():
     rows, _ = planted(0, 12, 3, 20_000)
     rows = rows._replace(weight=np.random.default_rng(0).uniform(0.5, 2, 20_000))
     seen = look(rows, RUN)
-    null = null_rows(rows, seen, np.random.default_rng(0))
+    null = null_rows(rows, seen, np.random.default_rng(0), RUN)
     assert_array_equal(null.rows.X, rows.X)
     assert_array_equal(null.rows.weight, rows.weight)
     assert_allclose(np.abs(seen.frame.outputs(null.rows.Y)), np.abs(seen.frame.outputs(rows.Y)))
@@ -358,7 +358,7 @@ def test_signs_take_the_signal():
     _, values, level = seen_through(null.rows, 3)
     assert (values > 1.05 * level).sum() <= 2
     many = ones(np.random.default_rng(0).standard_normal((80_000, 3)), np.ones(80_000))
-    few = null_rows(many, look(many, RUN), np.random.default_rng(0))
+    few = null_rows(many, look(many, RUN), np.random.default_rng(0), RUN)
     assert len(few.rows.X) == 20_000
     assert few.share == pytest.approx(0.5)
 
