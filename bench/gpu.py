@@ -23,13 +23,14 @@ from spectral_nn.models.hmm.expectation_on import expect_on
 from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.network.moments import solve_moments
+from spectral_nn.moments.frame import Frame, column_moments, input_moments
 from spectral_nn.moments.polynomial import (
     high_moments,
     low_moments,
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import Frame, Rows, column_moments, input_moments
+from spectral_nn.moments.rows import Rows
 from spectral_nn.sequences import Sequences
 
 MOST = 60 * 10**9  # bytes of device memory to use

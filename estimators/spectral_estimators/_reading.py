@@ -21,8 +21,8 @@ from spectral_nn.arrays import (
     to_numpy,
 )
 from spectral_nn.execute.parts import load
-from spectral_nn.moments.rows import CHUNK_ROWS, Rows
-from spectral_nn.moments.table import ChunkedRows, Table, joined
+from spectral_nn.moments.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.moments.table import ChunkedRows, Table
 from spectral_nn.recipes.network.fit import as_rows
 from spectral_nn.stored import is_dask
 

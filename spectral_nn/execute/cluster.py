@@ -80,10 +80,13 @@ class DaskRunner:
         if not isinstance(parts, list):
             return derived(function, parts)
         call = _node(function)
-        return [
-            _seen_through(function, part, call) if _is_remote(part) else Derived(function, part)
-            for part in parts
-        ]
+
+        def put_before(part: Any) -> Any:
+            if is_dask(part):
+                return _apply(call, part)
+            return _seen(part).through(function) if _is_remote(part) else Derived(function, part)
+
+        return list(map(put_before, parts))
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Parts as they are: dask makes them again in every pass."""
@@ -185,15 +188,13 @@ class ClusterRunner(DaskRunner):
         self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums, in order; what was sent and is lost is sent again."""
-        handles = [_seen(self._there_is(part)) for part in parts]
+        views = [_seen(self._there_is(part)) for part in parts]
         for attempt in range(_ATTEMPTS):
             if attempt:
-                bases = {id(handle.base): handle.base for handle in handles}
-                for base in bases.values():
-                    if isinstance(base, _Sent):
-                        base.send()
+                for sent in {view.base for view in views if isinstance(view.base, _Sent)}:
+                    sent.send()
             try:
-                return self._guarded(lambda: self._gathered(call, handles, sums))
+                return self._guarded(lambda: self._gathered(call, views, sums))
             except ClusterError:
                 if attempt == _ATTEMPTS - 1 or self._client.status != "running":
                     raise
@@ -264,7 +265,7 @@ class _Bundled(list):
 
     def __init__(self, bundles: list[Any], group: int, n: int) -> None:
         members = [partial(_member, i=i) for i in range(group)]
-        super().__init__(_seen_through(members[i % group], bundles[i // group]) for i in range(n))
+        super().__init__(_View(bundles[i // group], (members[i % group],)) for i in range(n))
         self.bundles = bundles
 
 
@@ -298,17 +299,13 @@ class _View:
     base: Any
     functions: tuple[Callable[[Any], Any], ...] = ()
 
+    def through(self, function: Callable[[Any], Any]) -> _View:
+        """The same, seen through one more function."""
+        return _View(self.base, (*self.functions, function))
+
 
 def _seen(part: Any) -> _View:
     return part if isinstance(part, _View) else _View(part)
-
-
-def _seen_through(function: Callable[[Any], Any], part: Any, call: Any = None) -> Any:
-    """A part on the cluster, seen through a function (and its node in graphs, if there is one)."""
-    if is_dask(part):
-        return _apply(_node(function) if call is None else call, part)
-    view = _seen(part)
-    return _View(view.base, (*view.functions, function))
 
 
 def _current_client() -> Any:

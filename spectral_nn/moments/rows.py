@@ -1,44 +1,26 @@
-"""Tables of rows: inputs, outputs and weights, cut into chunks, and the frame they are seen in."""
+"""Tables of rows: inputs, outputs and weights, and how they are cut into chunks and blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import reduce, wraps
 from operator import add
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from scipy import sparse
 
-from spectral_nn.additive import Additive, tree_sum
-from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, to_numpy
+from spectral_nn.additive import tree_sum
+from spectral_nn.arrays import Array, from_numpy, get_namespace
 
-__all__ = [
-    "ColumnMoments",
-    "Frame",
-    "InputMoments",
-    "Rows",
-    "by_blocks",
-    "column_moments",
-    "dense",
-    "drawn",
-    "evenly",
-    "input_moments",
-    "with_fixed_signs",
-]
+__all__ = ["Rows", "by_blocks", "dense", "drawn", "evenly", "joined", "row_by_row"]
 
 T = TypeVar("T")
 
 BLOCK_ROWS = 4096  # a block's pairs of ten features fit the second-level cache
 CHUNK_ROWS = 4 * BLOCK_ROWS  # what a worker is sent: some milliseconds of work at the least
 _BULK = 4  # chunks at once of arrays of other libraries, which may be on a device
-CLIP = 4.0  # standard deviations
-_FAR = 10.0  # deviations at which fourth powers are cut off
-_MOST_OUTPUTS = 10
-_CONSTANT = {4: 1e-6, 8: 1e-10}  # deviation beside size, by bytes, of a column that varies
-_REAL = 0.5  # of a direction's variance that has to be there without clipping
 _FEW_OF = 50  # times the rows to be drawn: beyond, no list of all rows is made
-_NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
 
 
 class Rows(NamedTuple):
@@ -116,6 +98,18 @@ class Rows(NamedTuple):
         return function(self)
 
 
+def joined(tables: list[Rows]) -> Rows:
+    """Tables on top of each other."""
+    if len(tables) == 1:
+        return tables[0]
+    xp = get_namespace(tables[0].Y)
+    Y = xp.concat([rows.Y for rows in tables])
+    weight = xp.concat([rows.weight for rows in tables])
+    if hasattr(tables[0].X, "toarray"):
+        return Rows(sparse.vstack([rows.X for rows in tables], format="csr"), Y, weight)
+    return Rows(xp.concat([rows.X for rows in tables]), Y, weight)
+
+
 def evenly(n: int, n_rows: int) -> np.ndarray:
     """Indices of at most so many of n rows, evenly spread, in order."""
     return np.linspace(0, n - 1, min(n, n_rows)).astype(np.intp)
@@ -129,6 +123,18 @@ def drawn(n: int, n_rows: int, rng: np.random.Generator) -> np.ndarray:
     if n > _FEW_OF * n_rows:
         return rng.choice(n, n_rows, replace=False)
     return rng.permutation(n)[:n_rows]
+
+
+def row_by_row(function: Callable[[Any], Array], X: Any) -> Array:
+    """Values (n, q) of a function of rows (n, d), which do not hang on how many come at once.
+
+    BLAS rounds the last rows of a product otherwise than those before, so NumPy's rows are taken by
+    chunks of 16,384, in which data that come in chunks are cut as well.
+    """
+    if X.shape[0] <= CHUNK_ROWS or not isinstance(X, np.ndarray):
+        return function(X)
+    n = X.shape[0]
+    return np.concatenate([function(X[i : i + CHUNK_ROWS]) for i in range(0, n, CHUNK_ROWS)])
 
 
 def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:
@@ -156,238 +162,6 @@ def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:
         )
 
     return summed
-
-
-@dataclass(frozen=True, eq=False)
-class ColumnMoments:
-    """Weight, means and centred sums of squares of the columns of X and Y; ``a + b`` merges.
-
-    Attributes
-    ----------
-    n_rows : int
-    weight, squared_weight : sum of weights, and of their squares.
-    mean, scatter : (d + q,), the columns of X, then those of Y.
-    """
-
-    n_rows: int
-    weight: float
-    squared_weight: float
-    mean: np.ndarray
-    scatter: np.ndarray
-
-    def __add__(self, other: ColumnMoments) -> ColumnMoments:
-        weight = self.weight + other.weight
-        share = other.weight / weight if weight > 0 else 0.0
-        step = other.mean - self.mean
-        return ColumnMoments(
-            self.n_rows + other.n_rows,
-            weight,
-            self.squared_weight + other.squared_weight,
-            self.mean + share * step,
-            self.scatter + other.scatter + self.weight * share * step**2,
-        )
-
-    @property
-    def n_effective(self) -> float:
-        """Rows of equal weight that would carry as much."""
-        return self.weight**2 / self.squared_weight if self.squared_weight > 0 else 0.0
-
-    @property
-    def deviation(self) -> np.ndarray:
-        """Standard deviations (d + q,)."""
-        return np.sqrt(self.scatter / self.weight)
-
-
-@by_blocks
-def column_moments(rows: Rows) -> ColumnMoments:
-    """Moments of each column of a chunk.
-
-    Notes
-    -----
-    O(n (d + q)).
-    """
-    X, xp = dense(rows)
-    both = xp.concat([X, rows.Y], axis=1)
-    weight = xp.sum(rows.weight)
-    mean = (rows.weight @ both) / xp.where(weight > 0, weight, xp.ones_like(weight))
-    scatter = rows.weight @ (both - mean) ** 2
-    squared = xp.sum(rows.weight**2)
-    return ColumnMoments(
-        both.shape[0], float(weight), float(squared), to_numpy(mean), to_numpy(scatter)
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class InputMoments(Additive):
-    """Second moments of standardised, clipped columns.
-
-    Attributes
-    ----------
-    weight : sum of weights.
-    first : (d,), sum of x.
-    second : (d, d), sum of x x^T.
-    unclipped : (d, d), the same before clipping, which hides that columns depend on each other.
-    fourth : (d,), sum of the fourth powers before clipping (at 10 deviations).
-    cross : (d, q), sum of x y^T.
-    outputs : (q, q), sum of y y^T.
-    """
-
-    weight: Array
-    first: Array
-    second: Array
-    unclipped: Array
-    fourth: Array
-    cross: Array
-    outputs: Array
-
-
-@by_blocks
-def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
-    """Moments of a chunk, standardised by the columns' moments.
-
-    Notes
-    -----
-    O(n d^2).
-    """
-    frame = Frame.standard(columns, rows.X.shape[1])
-    X, xp = dense(rows)
-    free = frame.standardise(X)
-    x = clip(free, -CLIP, CLIP)
-    y = frame.outputs(rows.Y)
-    weighted = x * rows.weight[:, None]
-    squares = clip(free * free, high=_FAR * _FAR)  # powers other than 2 are slow
-    return InputMoments(
-        xp.sum(rows.weight),
-        xp.sum(weighted, axis=0),
-        weighted.T @ x,
-        (free * rows.weight[:, None]).T @ free,
-        rows.weight @ (squares * squares),
-        weighted.T @ y,
-        (y * rows.weight[:, None]).T @ y,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    r"""The affine map under which inputs have mean 0 and covariance I, and outputs variance 1.
-
-    .. math:: z = W^T \big(\mathrm{clip}((x - \mu) / \sigma) - m\big)
-
-    Attributes
-    ----------
-    kept : (d0,) indices of the columns that vary.
-    mean, deviation : (d0,)
-    centre : (d0,) mean after clipping.
-    whitener : (d0, d')
-    y_mean : (q,)
-    y_map : (q, S) standardisation of the outputs, or of their leading principal components.
-    """
-
-    kept: np.ndarray
-    mean: np.ndarray
-    deviation: np.ndarray
-    centre: np.ndarray
-    whitener: np.ndarray
-    y_mean: np.ndarray
-    y_map: np.ndarray
-
-    @classmethod
-    def standard(cls, columns: ColumnMoments, n_features: int) -> Frame:
-        """Standardise each column and no more."""
-        mean, deviation = columns.mean, columns.deviation
-        least = _CONSTANT[mean.dtype.itemsize] * np.abs(mean)
-        varies = deviation > np.maximum(least, np.finfo(mean.dtype).tiny)
-        kept = np.flatnonzero(varies[:n_features])
-        y_deviation = np.where(varies, deviation, 1.0)[n_features:]
-        return cls(
-            kept,
-            mean[kept],
-            deviation[kept],
-            np.zeros(kept.size),
-            np.eye(kept.size),
-            mean[n_features:],
-            np.diag(1 / y_deviation),
-        )
-
-    def whitened(self, moments: InputMoments) -> Frame:
-        """The frame in which these moments are those of white inputs and outputs."""
-        weight = float(moments.weight)
-        centre = to_numpy(moments.first) / weight
-        covariance = to_numpy(moments.second) / weight - np.outer(centre, centre)
-        values, vectors = np.linalg.eigh(covariance)
-        vectors = with_fixed_signs(vectors)
-        some = values > _NEGLIGIBLE * np.trace(covariance) / max(values.size, 1)
-        # What varies by clipping alone is a linear function of other columns, cut off.
-        free = np.sum(vectors * (to_numpy(moments.unclipped) @ vectors), axis=0) / weight
-        some &= free > _REAL * values
-        whitener = vectors[:, some] / np.sqrt(values[some])
-        y_map = self.y_map
-        if y_map.shape[1] > _MOST_OUTPUTS:
-            y_values, y_vectors = np.linalg.eigh(to_numpy(moments.outputs) / weight)
-            leading = np.argsort(y_values)[::-1][:_MOST_OUTPUTS]
-            leading = leading[y_values[leading] > min(_NEGLIGIBLE, 0.5 * y_values.max())]
-            if leading.size:
-                y_map = y_map @ (y_vectors[:, leading] / np.sqrt(y_values[leading]))
-            else:  # no output varies
-                y_map = y_map[:, :1]
-        return replace(self, centre=centre, whitener=whitener, y_map=y_map)
-
-    def projected(self, basis: np.ndarray) -> Frame:
-        """The frame that keeps only the span of orthonormal columns, (d', K)."""
-        return replace(self, whitener=self.whitener @ basis)
-
-    @property
-    def n_dimensions(self) -> int:
-        """Dimensions of z."""
-        return self.whitener.shape[1]
-
-    def standardise(self, X: Array) -> Array:
-        """``(x - mean) / deviation`` of the kept columns."""
-        xp = get_namespace(X)
-        if self.kept.size < X.shape[1]:
-            X = xp.take(X, from_numpy(self.kept, like=X), axis=1)
-        return (X - from_numpy(self.mean, like=X)) / from_numpy(self.deviation, like=X)
-
-    def centred(self, X: Array) -> Array:
-        """Standardised, clipped and centred columns (n, d0) of X (n, d)."""
-        x = clip(self.standardise(X), -CLIP, CLIP)
-        return x - from_numpy(self.centre, like=x)
-
-    def inputs(self, X: Array) -> Array:
-        """Z (n, d') of X (n, d)."""
-        return self.centred(X) @ from_numpy(self.whitener, like=X)
-
-    def outputs(self, Y: Array) -> Array:
-        """Standardised outputs (n, S) of Y (n, q)."""
-        return (Y - from_numpy(self.y_mean, like=Y)) @ from_numpy(self.y_map, like=Y)
-
-    def pull_back(self, directions: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-        """Write ``directions.T @ z`` as ``W.T @ x + offset``.
-
-        Parameters
-        ----------
-        directions : (d', k)
-        n_features : d.
-
-        Returns
-        -------
-        W : (d, k), zero in the columns that do not vary.
-        offset : (k,)
-        """
-        inner = self.whitener @ directions
-        W = np.zeros((n_features, directions.shape[1]))
-        W[self.kept] = inner / self.deviation[:, None]
-        return W, -(self.mean @ W[self.kept] + self.centre @ inner)
-
-
-def with_fixed_signs(vectors: np.ndarray) -> np.ndarray:
-    """Columns whose signs do not hang on rounding: along one generic direction all are positive.
-
-    Signs of eigenvectors are anybody's choice, and what is searched for in their coordinates would
-    begin elsewhere after each other choice.
-    """
-    generic = np.cos(np.arange(1, vectors.shape[0] + 1))
-    return vectors * np.where(generic @ vectors < 0, -1.0, 1.0)
 
 
 def dense(rows: Rows) -> tuple[Array, Any]:

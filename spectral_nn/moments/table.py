@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import Array, get_namespace
-from spectral_nn.moments.rows import Rows, evenly
+from spectral_nn.arrays import Array
+from spectral_nn.moments.rows import Rows, evenly, joined
 
-__all__ = ["ChunkedRows", "Table", "joined", "placed"]
+__all__ = ["ChunkedRows", "Table", "placed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,17 +108,3 @@ def _taken(rows: Rows, index: NDArray) -> Rows:
 
 def _itself(rows: Rows) -> Rows:
     return rows
-
-
-def joined(tables: list[Rows]) -> Rows:
-    """Tables on top of each other."""
-    if len(tables) == 1:
-        return tables[0]
-    xp = get_namespace(tables[0].Y)
-    Y = xp.concat([rows.Y for rows in tables])
-    weight = xp.concat([rows.weight for rows in tables])
-    if hasattr(tables[0].X, "toarray"):
-        from scipy import sparse
-
-        return Rows(sparse.vstack([rows.X for rows in tables], format="csr"), Y, weight)
-    return Rows(xp.concat([rows.X for rows in tables]), Y, weight)

@@ -22,7 +22,8 @@ from spectral_nn.execute.runner import SerialRunner, total
 from spectral_nn.models.hmm.expectation import expect_lanes
 from spectral_nn.models.hmm.expectation_on import expect_on
 from spectral_nn.models.hmm.lanes import lane_batches
-from spectral_nn.moments.rows import Frame, Rows, column_moments, input_moments
+from spectral_nn.moments.frame import Frame, column_moments, input_moments
+from spectral_nn.moments.rows import Rows
 from spectral_nn.sequences import Sequences
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import SerialRunner, total
+from spectral_nn.moments.frame import Frame, column_moments, input_moments
 from spectral_nn.moments.polynomial import (
     high_moments,
     linear_moments,
@@ -22,7 +23,7 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import Frame, Rows, column_moments, input_moments
+from spectral_nn.moments.rows import Rows
 
 N, D, K, S = 50, 4, 3, 2
 FIELDS = {

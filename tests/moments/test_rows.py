@@ -14,14 +14,9 @@ from scipy import sparse
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import SerialRunner, total
-from spectral_nn.moments import rows as rows_module
-from spectral_nn.moments.rows import (
-    CLIP,
-    Frame,
-    Rows,
-    column_moments,
-    input_moments,
-)
+from spectral_nn.moments import frame as frame_module
+from spectral_nn.moments.frame import CLIP, Frame, column_moments, input_moments
+from spectral_nn.moments.rows import Rows
 
 
 def table(rng, n=60, d=4, q=2, dtype=np.float64):
@@ -162,7 +157,7 @@ def test_the_frame_makes_inputs_white_and_outputs_standard(rng, q):
 
 
 def test_many_outputs_become_their_leading_components(rng, monkeypatch):
-    monkeypatch.setattr(rows_module, "_MOST_OUTPUTS", 4)
+    monkeypatch.setattr(frame_module, "_MOST_OUTPUTS", 4)
     rows = table(rng, n=500)
     hidden = rng.standard_normal((500, 4)) * [8.0, 5.0, 3.0, 2.0]
     loadings = np.linalg.qr(rng.standard_normal((10, 4)))[0]
@@ -184,7 +179,7 @@ def test_many_outputs_become_their_leading_components(rng, monkeypatch):
 
 
 def test_outputs_of_lower_rank_give_fewer_components(rng, monkeypatch):
-    monkeypatch.setattr(rows_module, "_MOST_OUTPUTS", 4)
+    monkeypatch.setattr(frame_module, "_MOST_OUTPUTS", 4)
     rows = table(rng, n=300)
     rows = rows._replace(Y=rng.standard_normal((300, 2)) @ rng.standard_normal((2, 7)))
     frame, _, _ = seen(rows)

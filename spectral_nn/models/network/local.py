@@ -16,6 +16,7 @@ import numpy as np
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
+from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import (
     LowMoments,
     low_features,
@@ -23,7 +24,7 @@ from spectral_nn.moments.polynomial import (
     monomial_index,
     monomials,
 )
-from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.table import Table
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]

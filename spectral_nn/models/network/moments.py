@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.execute.runner import Runner, total
+from spectral_nn.moments.frame import (
+    ColumnMoments,
+    Frame,
+    InputMoments,
+    column_moments,
+    input_moments,
+    with_fixed_signs,
+)
 from spectral_nn.moments.polynomial import (
     LowMoments,
     high_moments,
@@ -20,15 +28,7 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import (
-    ColumnMoments,
-    Frame,
-    InputMoments,
-    column_moments,
-    drawn,
-    input_moments,
-    with_fixed_signs,
-)
+from spectral_nn.moments.rows import drawn
 from spectral_nn.moments.table import Table, placed
 
 __all__ = [

@@ -12,8 +12,9 @@ from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
+from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
-from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.table import Table
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]

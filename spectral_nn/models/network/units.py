@@ -14,7 +14,8 @@ from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
-from spectral_nn.moments.rows import Frame, Rows, by_blocks, dense
+from spectral_nn.moments.frame import Frame
+from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.table import Table
 
 __all__ = [

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import Runner
 from spectral_nn.models.network.moments import Look, look, null_rows, subspace
-from spectral_nn.moments.rows import Frame, dense
+from spectral_nn.moments.frame import Frame
+from spectral_nn.moments.rows import dense
 from spectral_nn.moments.table import Table
 from spectral_nn.results import RecoveryWarning
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
-from spectral_nn.moments.rows import ColumnMoments, Frame, Rows, column_moments
+from spectral_nn.moments.frame import ColumnMoments, Frame, column_moments
+from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.network.evidence import Evidence, gather
 from spectral_nn.recipes.network.starts import figures_of, find_directions, warn_of_doubt

@@ -26,7 +26,7 @@ from spectral_nn.models.network.units import (
     hidden_moments,
     weakest_units,
 )
-from spectral_nn.moments.rows import Rows
+from spectral_nn.moments.rows import Rows, row_by_row
 from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep
 from spectral_nn.refine.lbfgs import lbfgs
@@ -71,7 +71,7 @@ def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run
 
 def residual_rows(rows: Rows, network: Network) -> Rows:
     """The rows with what a network leaves over in the place of their outputs."""
-    return rows._replace(Y=rows.Y - network.on(rows.Y).predict(rows.X))
+    return rows._replace(Y=rows.Y - row_by_row(network.on(rows.Y).predict, rows.X))
 
 
 def repair(

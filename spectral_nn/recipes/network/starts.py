@@ -20,7 +20,7 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
-from spectral_nn.moments.rows import Rows, dense
+from spectral_nn.moments.rows import Rows, dense, row_by_row
 from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.evidence import Evidence, gather
@@ -274,7 +274,7 @@ def _fit_classes(rows: Table, network: Network, alpha: float, run: Runner) -> Ne
 
 def _hidden_rows(rows: Rows, network: Network) -> Rows:
     """The rows with the hidden units' values in the place of their inputs."""
-    return rows._replace(X=network.on(rows.Y).hidden(rows.X))
+    return rows._replace(X=row_by_row(network.on(rows.Y).hidden, rows.X))
 
 
 def _report(starts: list[Start]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from spectral_nn.models.network.moments import (
     solve_moments,
     subspace,
 )
-from spectral_nn.moments import rows as rows_module
+from spectral_nn.moments import frame as frame_module
 from spectral_nn.moments.polynomial import LowMoments
 from spectral_nn.moments.rows import Rows
 
@@ -92,7 +92,7 @@ def test_a_look_by_hand(rng):
 @pytest.mark.parametrize("q", [1, 6])
 def test_regression_on_whitened_inputs_for_many_outputs(rng, q, monkeypatch):
     """Beta is seen through the principal components of the outputs, if there are many."""
-    monkeypatch.setattr(rows_module, "_MOST_OUTPUTS", 4)
+    monkeypatch.setattr(frame_module, "_MOST_OUTPUTS", 4)
     rows = table(rng, n=300, q=q)
     seen = look(rows, RUN)
     Z, Y = seen.frame.inputs(rows.X), seen.frame.outputs(rows.Y)
@@ -189,7 +189,7 @@ def test_fourth_moments_are_left_out_of_many_dimensions(rng):
 @pytest.mark.parametrize("q", [1, 6])
 def test_any_chunks_give_the_same(monkeypatch, q):
     rng = np.random.default_rng(5)
-    monkeypatch.setattr(rows_module, "_MOST_OUTPUTS", 4)
+    monkeypatch.setattr(frame_module, "_MOST_OUTPUTS", 4)
     rows = table(rng, n=400, q=q)
     expected, values = tensors(rows, 3)
     chunks = Rows.chunks

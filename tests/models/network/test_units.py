@@ -19,7 +19,8 @@ from spectral_nn.models.network.units import (
     read_units_on_data,
     weakest_units,
 )
-from spectral_nn.moments.rows import Frame, Rows
+from spectral_nn.moments.frame import Frame
+from spectral_nn.moments.rows import Rows
 
 RUN = SerialRunner()
 
