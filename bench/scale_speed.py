@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from bench.harness import Report, main, race
+from bench.harness import Report, main, timed
 from bench.scale_data import PlantedRows, PlantedSequences, kept_on, local_cluster
 from bench.scale_same import difference, parameters
 from spectral_estimators import CategoricalHMM, MLPRegressor, TensorFeatures
@@ -24,11 +24,6 @@ N_PIECES = 8  # of the tokens
 CHUNK = 1 << 17  # rows of a chunk: 16,384 times a power of two, as the README recommends
 THREADS = {"must": 1.6, "reach": 1.9}  # times as fast as one worker
 CLUSTER = {"must": 1.4, "reach": 1.8}
-QUIET = {  # what the README recommends where the workers share their cores with all else
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "10s",
-}
 
 
 @dataclass(frozen=True)
@@ -93,48 +88,46 @@ def run(n_rows: int = 1_000_000, n_tokens: int = 1_000_000) -> Report:
             "rows": "d=60, k=10, float64",
             "tokens": "sequences of 1,000, K=30, d=50; one random start, float32",
             "dask": f"local cluster, {N_WORKERS} processes; in their memory, chunks of {CHUNK:,} "
-            f"rows, or {N_PIECES} of the tokens; started after threads were timed",
-            "dask, quiet": QUIET,
-            "rounds": "3, of the largest 1; the fastest counts, after one that does not",
+            f"rows, or {N_PIECES} of the tokens; a new one in every round, gone while others run",
+            "rounds": "3 of all ways in turn, of the largest workload 1; the fastest counts, after "
+            "one that does not",
             "seed": 0,
         },
     )
     warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is fixed
-    ones: dict[str, tuple[float, Any]] = {}
     for load in workloads(n_rows, n_tokens):
-        data = in_memory(load.data)
-        ways = {"one worker": partial(fit, load.model, 1, data)}
-        ways["n_jobs=2"] = partial(fit, load.model, N_WORKERS, data)
-        times = race(ways, load.rounds)
-        report.details[load.name] = times
-        one = times["one worker"]["min"]
-        ones[load.name] = one, parameters(ways["one worker"]()) if load.claimed else None
-        report.add(f"{load.name}: one worker", one, unit="s")
-        _tell(report, load, "n_jobs=2", one / times["n_jobs=2"]["min"], THREADS)
-    for way, settings in (("dask", {}), ("dask, quiet", QUIET)):
-        with local_cluster(N_WORKERS, settings) as client:
-            for load in workloads(n_rows, n_tokens):
-                _time_cluster(report, load, way, client, *ones[load.name])
+        seconds, apart = _rounds(load)
+        report.details[load.name] = seconds
+        report.details[f"{load.name}: largest difference, dask"] = apart
+        best = {way: min(times) for way, times in seconds.items()}
+        report.add(f"{load.name}: one worker", best["one worker"], unit="s")
+        for way, bounds in (("n_jobs=2", THREADS), ("dask", CLUSTER)):
+            report.add(
+                f"{load.name}: {way}",
+                best["one worker"] / best[way],
+                unit="x",
+                higher_is_better=True,
+                **(bounds if load.claimed else {}),
+            )
     return report
 
 
-def _time_cluster(
-    report: Report, load: Workload, way: str, client: Any, one: float, expected: Any
-) -> None:
-    """Time a workload on a cluster against one worker, and compare the parameters."""
-    call = partial(fit, load.model, None, on_cluster(load.data, client))
-    times = race({way: call}, load.rounds)
-    report.details[load.name] |= times
-    _tell(report, load, way, one / times[way]["min"], CLUSTER)
-    if expected is not None:
-        apart = difference(parameters(call()), expected)
-        report.details[f"{load.name}: largest difference, {way}"] = apart
-
-
-def _tell(report: Report, load: Workload, way: str, ratio: float, bounds: dict[str, float]) -> None:
-    """Append the row of a way."""
-    bounds = bounds if load.claimed else {}
-    report.add(f"{load.name}: {way}", ratio, unit="x", higher_is_better=True, **bounds)
+def _rounds(load: Workload) -> tuple[dict[str, list[float]], float]:
+    """Seconds of every way in every round, and the largest difference of what they found."""
+    data = in_memory(load.data)
+    here = {"one worker": partial(fit, load.model, 1, data)}
+    here["n_jobs=2"] = partial(fit, load.model, N_WORKERS, data)
+    seconds: dict[str, list[float]] = {way: [] for way in (*here, "dask")}
+    expected, _ = (parameters(call()) for call in here.values())
+    for _ in range(load.rounds):
+        for way, call in here.items():
+            seconds[way].append(timed(call)[1])
+        # An idle cluster takes a sixth of a core for its own upkeep: none is there meanwhile.
+        with local_cluster(N_WORKERS) as client:
+            there = partial(fit, load.model, None, on_cluster(load.data, client))
+            found = parameters(there())
+            seconds["dask"].append(timed(there)[1])
+    return seconds, difference(found, expected)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,14 @@ def twice(x):
     return 2 * x
 
 
+def shifted(x, by):
+    return x + by
+
+
+def as_it_is(x):
+    return x
+
+
 def fail(x):
     raise ValueError(f"no {x.shape}")
 
@@ -98,6 +106,23 @@ def test_delayed_parts_are_computed_where_they_are(run):
     for given in (derived, run.place(derived)):
         np.testing.assert_array_equal(run.total(column_sums, given), np.full(3, 45 * 1000.0))
     assert [x[0, 0] for x in run.map(twice, lazy)] == [2.0 * i for i in range(10)]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["made there", "sent"])
+def test_functions_before_parts_are_called_in_their_order(run, there):
+    """Common to all parts, or each with its own; placed again, they are called once and kept."""
+    parts = [dask.delayed(made)(i) if there else made(i) for i in range(10)]
+    placed = run.place(parts)
+    seen = run.derive(twice, run.derive(partial(shifted, by=1.0), placed))
+    expected = [2 * (made(i) + 1) for i in range(10)]
+    own = [run.derive(partial(shifted, by=float(i)), [part])[0] for i, part in enumerate(seen)]
+    for given in (seen, run.place(seen)):
+        np.testing.assert_array_equal(list(run.map(twice, given)), [2 * x for x in expected])
+        np.testing.assert_array_equal(
+            run.total(column_sums, given), sum(x.sum(axis=0) for x in expected)
+        )
+    moved = list(run.map(as_it_is, own))
+    np.testing.assert_array_equal(moved, [x + i for i, x in enumerate(expected)])
 
 
 def test_work_is_done_by_the_workers(client, parts):
