@@ -1,7 +1,7 @@
 """What the benchmarks of scale share: planted data in memory, in pieces, on a cluster; clusters."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -126,11 +126,13 @@ class PlantedSequences:
 
 
 @contextmanager
-def local_cluster(n_workers: int = 2) -> Iterator[Any]:
+def local_cluster(n_workers: int = 2, settings: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """A dask cluster of processes on this machine, one thread each; yields its client."""
+    import dask
     from distributed import Client, LocalCluster
 
     with (
+        dask.config.set(settings or {}),
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(
             n_workers=n_workers,
