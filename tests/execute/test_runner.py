@@ -178,11 +178,13 @@ def test_interrupting_a_fit_leaves_no_processes():
         import time, joblib
         from spectral_nn.execute.runner import runner, total
 
+        def work(_):
+            print("working", flush=True)
+            time.sleep(60)
+
         if __name__ == "__main__":
             with joblib.parallel_config("loky", n_jobs=2), runner() as run:
-                list(run.map(time.sleep, [0.0] * 4))
-                print("ready", flush=True)
-                list(run.map(time.sleep, [60.0] * 4))
+                list(run.map(work, range(4)))
         """)
     process = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -191,7 +193,7 @@ def test_interrupting_a_fit_leaves_no_processes():
         start_new_session=True,
         text=True,
     )
-    assert process.stdout.readline() == "ready\n"
+    assert [process.stdout.readline() for _ in range(2)] == ["working\n"] * 2
     family = psutil.Process(process.pid).children(recursive=True)
     assert family
     process.send_signal(signal.SIGINT)
