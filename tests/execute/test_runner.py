@@ -175,8 +175,10 @@ def test_a_killed_worker_raises_here():
 def test_interrupting_a_fit_leaves_no_processes():
     """Ctrl-C reaches the parent alone, as from an IDE: its workers have to go with it."""
     script = textwrap.dedent("""
-        import time, joblib
+        import signal, time, joblib
         from spectral_nn.execute.runner import runner, total
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background
 
         def work(_):
             print("working", flush=True)
