@@ -46,7 +46,7 @@ class Workload:
     model : the estimator.
     data : planted rows or tokens.
     claimed : whether a speed-up is claimed, or only told.
-    rounds : timed fits of each way.
+    rounds : of all ways in turn.
     """
 
     name: str

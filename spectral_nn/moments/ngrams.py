@@ -9,6 +9,7 @@ of the windows are exactly the trigrams.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,27 +123,28 @@ class NgramCounts:
 
     def windows(self) -> NDArray[np.int32]:
         """(U, order) symbols of the distinct windows, `n_symbols` where missing."""
-        order, d = self.order, self.n_symbols
-        return np.column_stack([symbol_at(j, self.codes, order, d) for j in range(order)])
+        return symbols_at(range(self.order), self.codes, self.order, self.n_symbols)
 
 
-def symbol_at(
-    position: int, codes: NDArray[np.int64], order: int, n_symbols: int
+def symbols_at(
+    positions: Iterable[int], codes: NDArray[np.int64], order: int, n_symbols: int
 ) -> NDArray[np.int32]:
-    """Symbol of each of some windows at one position.
+    """Symbols of some windows at some positions.
 
     Parameters
     ----------
-    position : from 0 to ``order - 1``.
+    positions : L of them, from 0 to ``order - 1``.
     codes : (U,) windows, as in `NgramCounts`.
     order, n_symbols : of the counts.
 
     Returns
     -------
-    (U,) symbols, `n_symbols` where missing.
+    (U, L) symbols, `n_symbols` where missing.
     """
     base = n_symbols + 1
-    return (codes // base ** (order - 1 - position) % base).astype(np.int32)
+    return np.column_stack(
+        [(codes // base ** (order - 1 - j) % base).astype(np.int32) for j in positions]
+    )
 
 
 def window_order(n_symbols: int) -> int:

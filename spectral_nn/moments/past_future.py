@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from spectral_nn.additive import tree_sum
-from spectral_nn.moments.ngrams import NgramCounts, symbol_at
+from spectral_nn.moments.ngrams import NgramCounts, symbols_at
 
 __all__ = ["Features", "PastFuture", "Side", "past_future"]
 
@@ -132,7 +132,7 @@ class PastFuture:
     def _features(self, side: Side, rows: slice) -> sparse.csr_matrix:
         """Scaled one-hot features of some windows on one side; a missing symbol has none."""
         d, lags = self.n_symbols, len(side.positions)
-        symbols = _symbols(self.codes[rows], side.positions, self.order, d)
+        symbols = symbols_at(side.positions, self.codes[rows], self.order, d)
         columns = symbols + d * np.arange(lags)
         present = symbols < d
         if side.pairs.size:
@@ -164,13 +164,13 @@ def past_future(counts: NgramCounts) -> PastFuture:
     """
     order, d = counts.order, counts.n_symbols
     half = order // 2
-    middle = symbol_at(half, counts.codes, order, d)
+    middle = symbols_at([half], counts.codes, order, d)[:, 0]
     kept = np.argsort(middle, kind="stable")[: np.count_nonzero(middle < d)]  # missing ones last
     codes, weight = counts.codes[kept], counts.counts[kept]
     weight = weight / max(weight.sum(), 1)
     n = max(counts.n_tokens, 1)
     past, future = (
-        _side(positions, _symbols(codes, positions, order, d), weight, d, n)
+        _side(positions, symbols_at(positions, codes, order, d), weight, d, n)
         for positions in (range(half - 1, -1, -1), range(half + 1, order))
     )
     return PastFuture(order, d, codes, middle[kept], weight, past, future)
@@ -201,13 +201,6 @@ def _side(
     sizes[n_lags:] = min(1.0, 0.5 * np.sqrt(n_lags / max(frequent.size, 1)))
     scale = sizes / np.sqrt(np.concatenate([*frequency, mass[frequent]]) + 5 / n)
     return Side(positions, codes[frequent[ascending]], ascending, scale)
-
-
-def _symbols(
-    codes: NDArray[np.int64], positions: range, order: int, n_symbols: int
-) -> NDArray[np.int32]:
-    """(U, L) symbols of windows at some positions."""
-    return np.column_stack([symbol_at(j, codes, order, n_symbols) for j in positions])
 
 
 def _pair(symbols: NDArray[np.int32], n_symbols: int) -> NDArray[np.int64]:
