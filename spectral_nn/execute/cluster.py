@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.execute.memory import keep_freed_memory
 from spectral_nn.execute.parts import Derived, derived, evaluate, load
+from spectral_nn.execute.placed import Bundled, Sent, View, at_home, called, is_remote, listed, seen
 from spectral_nn.execute.transfer import size
 from spectral_nn.stored import is_dask
 
@@ -84,7 +84,7 @@ class DaskRunner:
         def put_before(part: Any) -> Any:
             if is_dask(part):
                 return _apply(call, part)
-            return _seen(part).through(function) if _is_remote(part) else Derived(function, part)
+            return seen(part).through(function) if is_remote(part) else Derived(function, part)
 
         return list(map(put_before, parts))
 
@@ -115,13 +115,18 @@ class ClusterRunner(DaskRunner):
     A part is a `dask.delayed.Delayed` or a future; anything else is sent to the cluster, once in
     `place`.  Dask computes again what a lost worker held; data that were sent are sent again.
     A task costs about a millisecond: many small parts are bundled, neighbours together, and
-    sums of up to 32 come back one by one, while those of more meet on the workers.
+    sums of up to 32 come back one by one, while those of more meet on the workers.  Small parts
+    are summed in less time than it takes dask to ask for that in tasks (10 to 15 ms on one
+    machine): where every thread has one bundle, workers are called outside of its scheduling
+    (3 ms; the dashboard shows nothing).  Should that ever fail, the fit goes on with tasks.
     """
 
     def __init__(self, client: Any, device: str | None = None) -> None:
         super().__init__(device)
         self._client = client
         self._held: Any = None
+        self._homes: dict[tuple[str, ...], dict[str, dict[int, str]]] = {}
+        self._goes_directly = True
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Compute ``function(item)`` of all items at once; of what is walked, a wave at a time."""
@@ -132,16 +137,23 @@ class ClusterRunner(DaskRunner):
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
         """Add up in a tree; of what is walked, a wave at a time."""
         call = partial(_on_worker, self._there(partial(evaluate, statistic)))
-        if isinstance(chunks, _Bundled):
-            bundles = chunks.bundles
-            return tree_sum(self._results(partial(_summed_of, call), bundles, self._sums))
+        if isinstance(chunks, Bundled):
+            summed, bundles = chunks.summed(call), chunks.bundles
+            sums = self._directly(summed, bundles)
+            return tree_sum(sums or self._results(summed, bundles, self._sums))
         return tree_sum(tree_sum(self._results(call, wave, self._sums)) for wave in _waves(chunks))
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """See bundles through a function; anything else as without a cluster."""
+        if isinstance(parts, Bundled):
+            return parts.through(function)
+        return super().derive(function, parts)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Start computing dask's parts, and keep them in the cluster's memory; send all others."""
         if not isinstance(parts, list):
             return parts
-        if any(map(_is_remote, parts)):
+        if any(map(is_remote, parts)):
             futures = self._guarded(lambda: self._kept([self._there_is(p) for p in parts]))
             group = self._group(self._results(size, futures, lambda sizes: sizes))
             return futures if group == 1 else self._neighbours(futures, group)
@@ -149,7 +161,7 @@ class ClusterRunner(DaskRunner):
         if group == 1:
             return [self._sent(part) for part in parts]
         bundles = [self._sent(parts[i : i + group]) for i in range(0, len(parts), group)]
-        return _Bundled(bundles, group, len(parts))
+        return Bundled(bundles, group, len(parts))
 
     def _group(self, sizes: list[int]) -> int:
         """How many neighbours to bundle: every thread keeps a bundle; large parts stay alone."""
@@ -161,13 +173,13 @@ class ClusterRunner(DaskRunner):
             group *= 2
         return group
 
-    def _neighbours(self, futures: list[Any], group: int) -> _Bundled:
+    def _neighbours(self, futures: list[Any], group: int) -> Bundled:
         """Bundles of what is on the cluster, each on one worker."""
         threads = self._guarded(self._client.nthreads)
         homes = [name for name, n in threads.items() for _ in range(n)]
         bundles = [
             self._client.submit(
-                _listed,
+                listed,
                 futures[i : i + group],
                 pure=False,
                 workers=[homes[i // group % len(homes)]],
@@ -175,23 +187,55 @@ class ClusterRunner(DaskRunner):
             )
             for i in range(0, len(futures), group)
         ]
-        return _Bundled(bundles, group, len(futures))
+        return Bundled(bundles, group, len(futures))
 
     def _there_is(self, part: Any) -> Any:
         """A part that is on the cluster, or sent."""
-        return part if _is_remote(part) else self._sent(part)
+        return part if is_remote(part) else self._sent(part)
 
-    def _sent(self, part: Any) -> _Sent:
-        return self._guarded(lambda: _Sent(self._client, part))
+    def _sent(self, part: Any) -> Sent:
+        return self._guarded(lambda: Sent(self._client, part))
+
+    def _directly(self, call: Callable[[Any], T], bundles: list[Any]) -> list[T] | None:
+        """Results of few bundles without tasks; None where threads have several, or one failed."""
+        if not self._goes_directly or len(bundles) > _FEW:
+            return None
+        try:
+            homes = self._homes_of(self._computed(bundles))
+            if not homes:
+                return None
+            answers = self._client.run(at_home, call, homes, workers=list(homes))
+        except Exception:  # whatever it was, tasks get over it or tell it better
+            self._goes_directly = False
+            return None
+        found = {i: result for answer in answers.values() for i, result in answer.items()}
+        self._goes_directly = not any(isinstance(result, Exception) for result in found.values())
+        return [found[i] for i in range(len(bundles))] if self._goes_directly else None
+
+    def _homes_of(self, futures: list[Any]) -> dict[str, dict[int, str]]:
+        """Keys of bundles by their worker, then by number; none where threads have several."""
+        from distributed import wait
+
+        names = tuple(future.key for future in futures)
+        if names not in self._homes:
+            with self._client.as_current():
+                wait(futures)
+            owners, threads = self._client.who_has(futures), self._client.nthreads()
+            homes: dict[str, dict[int, str]] = {}
+            for i, name in enumerate(names):
+                homes.setdefault(owners[name][0], {})[i] = name
+            fit = all(len(keys) <= threads[home] for home, keys in homes.items())
+            self._homes[names] = homes if fit else {}
+        return self._homes[names]
 
     def _results(
         self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums, in order; what was sent and is lost is sent again."""
-        views = [_seen(self._there_is(part)) for part in parts]
+        views = [seen(self._there_is(part)) for part in parts]
         for attempt in range(_ATTEMPTS):
             if attempt:
-                for sent in {view.base for view in views if isinstance(view.base, _Sent)}:
+                for sent in {view.base for view in views if isinstance(view.base, Sent)}:
                     sent.send()
             try:
                 return self._guarded(lambda: self._gathered(call, views, sums))
@@ -201,7 +245,7 @@ class ClusterRunner(DaskRunner):
         raise AssertionError("unreachable")
 
     def _gathered(
-        self, call: Callable[[Any], Any], views: list[_View], sums: Callable[[list[Any]], list[Any]]
+        self, call: Callable[[Any], Any], views: list[View], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums."""
         futures = self._mapped(call, views)
@@ -220,24 +264,24 @@ class ClusterRunner(DaskRunner):
             ]
         return futures
 
-    def _mapped(self, call: Callable[[Any], Any], views: list[_View]) -> list[Any]:
+    def _mapped(self, call: Callable[[Any], Any], views: list[View]) -> list[Any]:
         """Futures of a function of all parts: one task for each."""
         bases = self._computed([view.base for view in views])
         how = {"pure": False, "retries": _ATTEMPTS}
         if len({tuple(map(id, view.functions)) for view in views}) == 1:  # sent once
-            return self._client.map(partial(_called, call, views[0].functions), bases, **how)
-        calls = [partial(_called, call, view.functions) for view in views]
+            return self._client.map(partial(called, call, views[0].functions), bases, **how)
+        calls = [partial(called, call, view.functions) for view in views]
         return self._client.map(_applied, calls, bases, **how)
 
     def _kept(self, parts: list[Any]) -> list[Any]:
         """Futures of parts as they are seen."""
-        if any(isinstance(part, _View) for part in parts):
-            return self._mapped(load, list(map(_seen, parts)))
+        if any(isinstance(part, View) for part in parts):
+            return self._mapped(load, list(map(seen, parts)))
         return self._computed(parts)
 
     def _computed(self, bases: list[Any]) -> list[Any]:
         """Futures of parts that nothing is derived from here."""
-        tasks = [base.copy if isinstance(base, _Sent) else base for base in bases]
+        tasks = [base.copy if isinstance(base, Sent) else base for base in bases]
         started = iter(self._client.compute([task for task in tasks if is_dask(task)]))
         return [next(started) if is_dask(task) else task for task in tasks]
 
@@ -260,54 +304,6 @@ class ClusterRunner(DaskRunner):
             ) from error
 
 
-class _Bundled(list):
-    """Parts that lie on the workers in bundles of neighbours."""
-
-    def __init__(self, bundles: list[Any], group: int, n: int) -> None:
-        members = [partial(_member, i=i) for i in range(group)]
-        super().__init__(_View(bundles[i // group], (members[i % group],)) for i in range(n))
-        self.bundles = bundles
-
-
-class _Sent:
-    """A part in memory here, and its copy in the cluster.
-
-    Attributes
-    ----------
-    copy : future.
-    """
-
-    def __init__(self, client: Any, part: Any) -> None:
-        self._client, self._part = client, part
-        self.send()
-
-    def send(self) -> None:
-        """Send it, again if need be."""
-        self.copy = self._client.scatter([self._part], hash=False)[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A part on the cluster, seen through functions that are called where it is.
-
-    Attributes
-    ----------
-    base : a future, something sent, or what dask has yet to compute.
-    functions : the one to call first comes first.
-    """
-
-    base: Any
-    functions: tuple[Callable[[Any], Any], ...] = ()
-
-    def through(self, function: Callable[[Any], Any]) -> _View:
-        """The same, seen through one more function."""
-        return _View(self.base, (*self.functions, function))
-
-
-def _seen(part: Any) -> _View:
-    return part if isinstance(part, _View) else _View(part)
-
-
 def _current_client() -> Any:
     """The client in force, without a start of one."""
     if "distributed" not in sys.modules:
@@ -318,11 +314,6 @@ def _current_client() -> Any:
         return get_client()
     except ValueError:
         return None
-
-
-def _is_remote(part: Any) -> bool:
-    """Whether a part is dask's already, or on its way there."""
-    return is_dask(part) or isinstance(part, (_Sent, _View)) or type(part).__name__ == "Future"
 
 
 def _waves(parts: Iterable[Any]) -> Iterator[list[Any]]:
@@ -353,11 +344,6 @@ def _applied(function: Callable[[Any], T], part: Any) -> T:
     return function(part)
 
 
-def _called(call: Callable[[Any], T], functions: tuple[Callable[[Any], Any], ...], part: Any) -> T:
-    """Call a function with a part that is seen through others."""
-    return call(reduce(lambda seen, function: Derived(function, seen), functions, part))
-
-
 def _tree(tasks: list[Any]) -> Any:
     """Sum of tasks, neighbours first."""
     from dask import delayed
@@ -371,16 +357,3 @@ def _tree(tasks: list[Any]) -> Any:
 def _on_worker(call: Callable[[Any], T], part: Any) -> T:
     keep_freed_memory()
     return call(part)
-
-
-def _listed(parts: list[Any]) -> list[Any]:
-    return [load(part) for part in parts]
-
-
-def _member(bundle: list[Any], *, i: int) -> Any:
-    return load(bundle[i])
-
-
-def _summed_of(call: Callable[[Any], T], bundle: list[Any]) -> T:
-    """Sum over a bundle."""
-    return tree_sum(map(call, bundle))

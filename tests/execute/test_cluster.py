@@ -54,6 +54,14 @@ def as_it_is(x):
     return x
 
 
+MEETING = threading.Barrier(2, timeout=10)
+
+
+def met(x):
+    MEETING.wait()
+    return x.sum(axis=0)
+
+
 def fail(x):
     raise ValueError(f"no {x.shape}")
 
@@ -98,6 +106,36 @@ def test_small_neighbours_are_bundled_and_change_nothing(client, parts):
         np.testing.assert_array_equal(next(iter(run.map(twice, placed[5:6]))), 2 * parts[5])
     large = run.place([np.zeros((2**20, 2))] * 3)
     assert not hasattr(large, "bundles")
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
+def test_bundles_are_summed_without_tasks(client, sent, monkeypatch):
+    """However they are seen, where each thread has one; but what fails is left to tasks."""
+    run = ClusterRunner(client)
+    values = [made(i) for i in range(21)]
+    placed = run.place(values if sent else [dask.delayed(made)(i) for i in range(21)])
+    expected = SerialRunner().total(column_sums, values)
+    np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "map", None)
+        doubled = run.total(column_sums, run.derive(twice, placed))
+        np.testing.assert_array_equal(doubled, 2 * expected)
+    with pytest.raises(ValueError, match=r"no \(500, 3\)"):
+        run.total(fail, placed)
+    np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+
+
+def test_threads_of_a_worker_take_a_bundle_each(parts, monkeypatch):
+    """Both are at work at once, or the barrier breaks."""
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+    )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        run = ClusterRunner(client)
+        placed = run.place(parts[:2] * 2)
+        monkeypatch.setattr(client, "map", None)
+        total = run.total(met, placed)
+    np.testing.assert_array_equal(total, 2 * sum(x.sum(axis=0) for x in parts[:2]))
 
 
 def test_delayed_parts_are_computed_where_they_are(run):
