@@ -122,6 +122,8 @@ is worth ten times the workers.
 - One scheduler, which handles tasks one after another, before the first of them is computed.
   Dask is milder, there the two overlap; with thousands of workers it may as well be harsher, for
   every task was timed with two.
+- Parts are large. Those below 8 MiB, on up to 32 threads, are summed without tasks, for about 3 ms
+  a pass.
 - No worker fails. Dask computes again what a lost one held; that costs about a pass.
 - No stragglers, but in the column that says so: there, {slow:.0%} of the workers, others in every
   pass, run at 1/{slowdown:g} of their speed. A thousand workers then always wait for one of them,
