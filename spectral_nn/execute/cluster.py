@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
+from time import monotonic
 from typing import Any, TypeVar
 
 from spectral_nn.additive import tree_sum
@@ -25,6 +26,7 @@ _FEW = 32  # parts whose sums come back one by one: quicker than a task that add
 _WAVE = 64  # parts sent at once of what is walked and never kept
 
 _SMALL = 1 << 23  # bytes of parts that are bundled, as one task costs more than they do
+_SILENCE = 10.0  # seconds without tasks: a scheduler may be set to close when it has none
 _ATTEMPTS = 3
 
 
@@ -118,7 +120,8 @@ class ClusterRunner(DaskRunner):
     sums of up to 32 come back one by one, while those of more meet on the workers.  Small parts
     are summed in less time than it takes dask to ask for that in tasks (10 to 15 ms on one
     machine): where every thread has one bundle, workers are called outside of its scheduling
-    (3 ms; the dashboard shows nothing).  Should that ever fail, the fit goes on with tasks.
+    (3 ms; the dashboard shows one pass in ten seconds).  Should that fail, the fit goes on with
+    tasks.
     """
 
     def __init__(self, client: Any, device: str | None = None) -> None:
@@ -127,6 +130,7 @@ class ClusterRunner(DaskRunner):
         self._held: Any = None
         self._homes: dict[tuple[str, ...], dict[str, dict[int, str]]] = {}
         self._goes_directly = True
+        self._last_tasks = monotonic()
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Compute ``function(item)`` of all items at once; of what is walked, a wave at a time."""
@@ -198,7 +202,8 @@ class ClusterRunner(DaskRunner):
 
     def _directly(self, call: Callable[[Any], T], bundles: list[Any]) -> list[T] | None:
         """Results of few bundles without tasks; None where threads have several, or one failed."""
-        if not self._goes_directly or len(bundles) > _FEW:
+        silence = monotonic() - self._last_tasks
+        if not self._goes_directly or len(bundles) > _FEW or silence > _SILENCE:
             return None
         try:
             homes = self._homes_of(self._computed(bundles))
@@ -248,6 +253,7 @@ class ClusterRunner(DaskRunner):
         self, call: Callable[[Any], Any], views: list[View], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums."""
+        self._last_tasks = monotonic()
         futures = self._mapped(call, views)
         found = sums(futures)
         # Those of the call before are let go only now: the client sends messages at most every

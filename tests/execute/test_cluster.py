@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
+from spectral_nn.execute import cluster  # noqa: E402
 from spectral_nn.execute.cluster import ClusterError, ClusterRunner, DaskRunner  # noqa: E402
 
 
@@ -125,12 +126,27 @@ def test_bundles_are_summed_without_tasks(client, sent, monkeypatch):
     np.testing.assert_array_equal(run.total(column_sums, placed), expected)
 
 
+def test_a_scheduler_hears_of_a_fit_now_and_then(client, parts, monkeypatch):
+    """One that is set to close when it is idle does not close on a fit."""
+    run = ClusterRunner(client)
+    placed = run.place(parts)
+    expected = run.total(column_sums, placed)
+    sent = []
+    tasks = client.map
+    monkeypatch.setattr(client, "map", lambda *a, **k: sent.append(a) or tasks(*a, **k))
+    monkeypatch.setattr(cluster, "_SILENCE", 0.2)
+    for _ in range(50):
+        np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+        time.sleep(0.01)
+    assert 1 <= len(sent) < 50
+
+
 def test_threads_of_a_worker_take_a_bundle_each(parts, monkeypatch):
     """Both are at work at once, or the barrier breaks."""
-    cluster = distributed.LocalCluster(
+    local = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+    with local, distributed.Client(local, set_as_default=False) as client:
         run = ClusterRunner(client)
         placed = run.place(parts[:2] * 2)
         monkeypatch.setattr(client, "map", None)
