@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -27,6 +28,7 @@ _WAVE = 64  # parts sent at once of what is walked and never kept
 
 _SMALL = 1 << 23  # bytes of parts that are bundled, as one task costs more than they do
 _SILENCE = 10.0  # seconds without tasks: a scheduler may be set to close when it has none
+_LOOK = 0.2  # seconds between looks whether workers that were asked are still there
 _ATTEMPTS = 3
 
 
@@ -206,16 +208,33 @@ class ClusterRunner(DaskRunner):
         if not self._goes_directly or len(bundles) > _FEW or silence > _SILENCE:
             return None
         try:
-            homes = self._homes_of(self._computed(bundles))
+            futures = self._computed(bundles)
+            homes = self._homes_of(futures)
             if not homes:
                 return None
-            answers = self._client.run(at_home, call, homes, workers=list(homes))
+            answers = self._client.sync(self._answers, call, homes, futures)
         except Exception:  # whatever it was, tasks get over it or tell it better
             self._goes_directly = False
             return None
         found = {i: result for answer in answers.values() for i, result in answer.items()}
         self._goes_directly = not any(isinstance(result, Exception) for result in found.values())
         return [found[i] for i in range(len(bundles))] if self._goes_directly else None
+
+    async def _answers(
+        self, call: Callable[[Any], Any], homes: dict[str, dict[int, str]], futures: list[Any]
+    ) -> dict[str, dict[int, Any]]:
+        """What workers say; ConnectionError where one is lost: dask would try it for 30 s."""
+        call_them = partial(self._client.run, at_home, workers=list(homes), asynchronous=True)
+        asked = asyncio.ensure_future(call_them(call, homes))
+        try:
+            while not (await asyncio.wait({asked}, timeout=_LOOK))[0]:
+                owners = await self._client.who_has(futures, asynchronous=True)
+                for home, keys in homes.items():
+                    if not all(home in owners[key] for key in keys.values()):
+                        raise ConnectionError(f"{home} is lost, with what it held")
+        finally:
+            asked.cancel()
+        return asked.result()
 
     def _homes_of(self, futures: list[Any]) -> dict[str, dict[int, str]]:
         """Keys of bundles by their worker, then by number; none where threads have several."""

@@ -216,6 +216,20 @@ def test_a_killed_worker_changes_nothing(breakable_client, parts, sent):
     assert victim not in breakable_client.run(os.getpid).values()
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.5], ids=["now", "before"])
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
+def test_a_worker_that_was_killed_is_not_waited_for(breakable_client, parts, sent, pause):
+    """Dask tries for half a minute to reach one that is asked directly."""
+    run = ClusterRunner(breakable_client)
+    placed = run.place(parts if sent else [dask.delayed(made)(i) for i in range(21)])
+    expected = run.total(column_sums, placed)
+    os.kill(next(iter(breakable_client.run(os.getpid).values())), signal.SIGKILL)
+    time.sleep(pause)
+    begin = time.monotonic()
+    np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+    assert time.monotonic() - begin < 20
+
+
 def test_a_cluster_that_is_gone_is_said_to_be(breakable_client, parts):
     run = ClusterRunner(breakable_client)
     placed = run.place(parts)
