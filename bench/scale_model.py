@@ -8,7 +8,7 @@ for N tokens in p parts on each of W workers,
 .. math:: T(W) \approx \frac{N c}{W} + s \, n(W) + \lceil \log_8 (p W) \rceil \, 7 (t + m) + f
 
 with c the cost of a token, s that of a task, n(W) the number of tasks, t and m those of sending and
-of adding a statistic, and f that of an empty pass.
+of adding a statistic, and f that of the way there and back.
 """
 
 import math
@@ -34,7 +34,7 @@ class Costs:
     part : of one part in an E-step, beyond its tokens.
     merge : of adding two statistics.
     task : of one task: building its graph, scheduling, starting and reporting it.
-    empty_pass : of a pass without tasks: the way to the cluster and back.
+    empty_pass : of a pass of tasks, besides them: the way to the cluster and back.
     message : of sending a statistic of no size from worker to worker, software and wire.
     bandwidth : bytes a second between two workers.
     size : bytes of a statistic; the parameters are about as large.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -11,9 +10,10 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from spectral_nn.additive import tree_sum
+from spectral_nn.execute.direct import DirectCalls
 from spectral_nn.execute.memory import keep_freed_memory
 from spectral_nn.execute.parts import Derived, derived, evaluate, load
-from spectral_nn.execute.placed import Bundled, Sent, View, at_home, called, is_remote, listed, seen
+from spectral_nn.execute.placed import Bundled, Sent, View, called, is_remote, listed, seen
 from spectral_nn.execute.transfer import size
 from spectral_nn.stored import is_dask
 
@@ -27,8 +27,6 @@ _FEW = 32  # parts whose sums come back one by one: quicker than a task that add
 _WAVE = 64  # parts sent at once of what is walked and never kept
 
 _SMALL = 1 << 23  # bytes of parts that are bundled, as one task costs more than they do
-_SILENCE = 10.0  # seconds without tasks: a scheduler may be set to close when it has none
-_LOOK = 0.2  # seconds between looks whether workers that were asked are still there
 _ATTEMPTS = 3
 
 
@@ -119,20 +117,15 @@ class ClusterRunner(DaskRunner):
     A part is a `dask.delayed.Delayed` or a future; anything else is sent to the cluster, once in
     `place`.  Dask computes again what a lost worker held; data that were sent are sent again.
     A task costs about a millisecond: many small parts are bundled, neighbours together, and
-    sums of up to 32 come back one by one, while those of more meet on the workers.  Small parts
-    are summed in less time than it takes dask to ask for that in tasks (10 to 15 ms on one
-    machine): where every thread has one bundle, workers are called outside of its scheduling
-    (3 ms; the dashboard shows one pass in ten seconds).  Should that fail, the fit goes on with
-    tasks.
+    sums of up to 32 come back one by one, while those of more meet on the workers.  What is
+    bundled is often summed in less time than tasks cost: see `DirectCalls`.
     """
 
     def __init__(self, client: Any, device: str | None = None) -> None:
         super().__init__(device)
         self._client = client
         self._held: Any = None
-        self._homes: dict[tuple[str, ...], dict[str, dict[int, str]]] = {}
-        self._goes_directly = True
-        self._last_tasks = monotonic()
+        self._direct = DirectCalls(client)
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Compute ``function(item)`` of all items at once; of what is walked, a wave at a time."""
@@ -144,9 +137,7 @@ class ClusterRunner(DaskRunner):
         """Add up in a tree; of what is walked, a wave at a time."""
         call = partial(_on_worker, self._there(partial(evaluate, statistic)))
         if isinstance(chunks, Bundled):
-            summed, bundles = chunks.summed(call), chunks.bundles
-            sums = self._directly(summed, bundles)
-            return tree_sum(sums or self._results(summed, bundles, self._sums))
+            return tree_sum(self._bundle_sums(chunks.summed(call), chunks.bundles))
         return tree_sum(tree_sum(self._results(call, wave, self._sums)) for wave in _waves(chunks))
 
     def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
@@ -162,17 +153,17 @@ class ClusterRunner(DaskRunner):
         if any(map(is_remote, parts)):
             futures = self._guarded(lambda: self._kept([self._there_is(p) for p in parts]))
             group = self._group(self._results(size, futures, lambda sizes: sizes))
-            return futures if group == 1 else self._neighbours(futures, group)
+            return self._neighbours(futures, group) if group else futures
         group = self._group(list(map(size, parts)))
-        if group == 1:
+        if not group:
             return [self._sent(part) for part in parts]
         bundles = [self._sent(parts[i : i + group]) for i in range(0, len(parts), group)]
         return Bundled(bundles, group, len(parts))
 
     def _group(self, sizes: list[int]) -> int:
-        """How many neighbours to bundle: every thread keeps a bundle; large parts stay alone."""
+        """How many neighbours to bundle, so that a thread keeps one; 0 for large parts."""
         if max(sizes) > _SMALL:
-            return 1
+            return 0
         n_threads = sum(self._guarded(self._client.nthreads).values())
         group = 1
         while group * n_threads < len(sizes):
@@ -202,55 +193,16 @@ class ClusterRunner(DaskRunner):
     def _sent(self, part: Any) -> Sent:
         return self._guarded(lambda: Sent(self._client, part))
 
-    def _directly(self, call: Callable[[Any], T], bundles: list[Any]) -> list[T] | None:
-        """Results of few bundles without tasks; None where threads have several, or one failed."""
-        silence = monotonic() - self._last_tasks
-        if not self._goes_directly or len(bundles) > _FEW or silence > _SILENCE:
-            return None
-        try:
-            futures = self._computed(bundles)
-            homes = self._homes_of(futures)
-            if not homes:
-                return None
-            answers = self._client.sync(self._answers, call, homes, futures)
-        except Exception:  # whatever it was, tasks get over it or tell it better
-            self._goes_directly = False
-            return None
-        found = {i: result for answer in answers.values() for i, result in answer.items()}
-        self._goes_directly = not any(isinstance(result, Exception) for result in found.values())
-        return [found[i] for i in range(len(bundles))] if self._goes_directly else None
-
-    async def _answers(
-        self, call: Callable[[Any], Any], homes: dict[str, dict[int, str]], futures: list[Any]
-    ) -> dict[str, dict[int, Any]]:
-        """What workers say; ConnectionError where one is lost: dask would try it for 30 s."""
-        call_them = partial(self._client.run, at_home, workers=list(homes), asynchronous=True)
-        asked = asyncio.ensure_future(call_them(call, homes))
-        try:
-            while not (await asyncio.wait({asked}, timeout=_LOOK))[0]:
-                owners = await self._client.who_has(futures, asynchronous=True)
-                for home, keys in homes.items():
-                    if not all(home in owners[key] for key in keys.values()):
-                        raise ConnectionError(f"{home} is lost, with what it held")
-        finally:
-            asked.cancel()
-        return asked.result()
-
-    def _homes_of(self, futures: list[Any]) -> dict[str, dict[int, str]]:
-        """Keys of bundles by their worker, then by number; none where threads have several."""
-        from distributed import wait
-
-        names = tuple(future.key for future in futures)
-        if names not in self._homes:
-            with self._client.as_current():
-                wait(futures)
-            owners, threads = self._client.who_has(futures), self._client.nthreads()
-            homes: dict[str, dict[int, str]] = {}
-            for i, name in enumerate(names):
-                homes.setdefault(owners[name][0], {})[i] = name
-            fit = all(len(keys) <= threads[home] for home, keys in homes.items())
-            self._homes[names] = homes if fit else {}
-        return self._homes[names]
+    def _bundle_sums(self, call: Callable[[Any], T], bundles: list[Any]) -> list[T]:
+        """A result for each bundle, without tasks where they would take longer than the work."""
+        few = len(bundles) <= _FEW
+        if few and (sums := self._direct.results(call, self._computed(bundles))) is not None:
+            return sums
+        begin = monotonic()
+        sums = self._results(call, bundles, self._sums)
+        if few:
+            self._direct.after_tasks(self._computed(bundles), monotonic() - begin)
+        return sums
 
     def _results(
         self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
@@ -272,7 +224,6 @@ class ClusterRunner(DaskRunner):
         self, call: Callable[[Any], Any], views: list[View], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums."""
-        self._last_tasks = monotonic()
         futures = self._mapped(call, views)
         found = sums(futures)
         # Those of the call before are let go only now: the client sends messages at most every

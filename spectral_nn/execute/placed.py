@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import gather, get_running_loop
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -12,7 +11,7 @@ from spectral_nn.additive import tree_sum
 from spectral_nn.execute.parts import Derived, load
 from spectral_nn.stored import is_dask
 
-__all__ = ["Bundled", "Sent", "View", "at_home", "called", "is_remote", "listed", "seen"]
+__all__ = ["Bundled", "Sent", "View", "called", "is_remote", "listed", "seen"]
 
 T = TypeVar("T")
 
@@ -101,33 +100,6 @@ def called(call: Callable[[Any], T], functions: tuple[Callable[[Any], Any], ...]
 def listed(parts: list[Any]) -> list[Any]:
     """A bundle of parts."""
     return [load(part) for part in parts]
-
-
-async def at_home(
-    call: Callable[[Any], Any], keys: dict[str, dict[int, str]], dask_worker: Any
-) -> dict[int, Any]:
-    """Call a function, on a worker, with what it holds.
-
-    Parameters
-    ----------
-    call : what it raises is returned in place of a result.
-    keys : by address of the worker, then by number of the result.
-    dask_worker : the worker; dask gives it.
-
-    Returns
-    -------
-    dict of results by their numbers.
-
-    Notes
-    -----
-    Data are read in the worker's event loop, as dask reads them, and the function is called on
-    the threads that its tasks are called on.
-    """
-    mine = keys[dask_worker.address]
-    data = [dask_worker.data[key] for key in mine.values()]
-    loop = get_running_loop()
-    calls = [loop.run_in_executor(dask_worker.executor, call, one) for one in data]
-    return dict(zip(mine, await gather(*calls, return_exceptions=True), strict=True))
 
 
 def _member(bundle: list[Any], *, i: int) -> Any:

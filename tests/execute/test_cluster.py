@@ -1,5 +1,8 @@
 """Dask: sums in a tree where the data are, and what is left when workers and clusters go."""
 
+import contextlib
+import io
+import logging
 import os
 import signal
 import threading
@@ -22,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
-from spectral_nn.execute import cluster  # noqa: E402
+from spectral_nn.execute import direct  # noqa: E402
 from spectral_nn.execute.cluster import ClusterError, ClusterRunner, DaskRunner  # noqa: E402
 
 
@@ -109,16 +112,26 @@ def test_small_neighbours_are_bundled_and_change_nothing(client, parts):
     assert not hasattr(large, "bundles")
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """However slow the machine, passes count as brief, and no tasks are due."""
+    monkeypatch.setattr(direct, "_BRIEF", 600.0)
+    monkeypatch.setattr(direct, "_SILENCE", 600.0)
+
+
+@pytest.mark.parametrize("n", [2, 21])
 @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
-def test_bundles_are_summed_without_tasks(client, sent, monkeypatch):
-    """However they are seen, where each thread has one; but what fails is left to tasks."""
+def test_bundles_are_summed_without_tasks(client, sent, n, monkeypatch, patient):
+    """After one pass of tasks, however they are seen; but what fails is left to tasks."""
     run = ClusterRunner(client)
-    values = [made(i) for i in range(21)]
-    placed = run.place(values if sent else [dask.delayed(made)(i) for i in range(21)])
+    values = [made(i) for i in range(n)]
+    placed = run.place(values if sent else [dask.delayed(made)(i) for i in range(n)])
     expected = SerialRunner().total(column_sums, values)
     np.testing.assert_array_equal(run.total(column_sums, placed), expected)
+    slowly = partial(column_sums, seconds=1.0 / n)  # long enough to look after the workers
     with monkeypatch.context() as patch:
         patch.setattr(client, "map", None)
+        np.testing.assert_array_equal(run.total(slowly, placed), expected)
         doubled = run.total(column_sums, run.derive(twice, placed))
         np.testing.assert_array_equal(doubled, 2 * expected)
     with pytest.raises(ValueError, match=r"no \(500, 3\)"):
@@ -126,32 +139,76 @@ def test_bundles_are_summed_without_tasks(client, sent, monkeypatch):
     np.testing.assert_array_equal(run.total(column_sums, placed), expected)
 
 
-def test_a_scheduler_hears_of_a_fit_now_and_then(client, parts, monkeypatch):
-    """One that is set to close when it is idle does not close on a fit."""
+def test_long_passes_are_tasks(client, parts, monkeypatch):
     run = ClusterRunner(client)
     placed = run.place(parts)
     expected = run.total(column_sums, placed)
-    sent = []
-    tasks = client.map
-    monkeypatch.setattr(client, "map", lambda *a, **k: sent.append(a) or tasks(*a, **k))
-    monkeypatch.setattr(cluster, "_SILENCE", 0.2)
+    monkeypatch.setattr(direct, "_BRIEF", 0.0)
+    sent = tasks_of(client, monkeypatch)
+    for _ in range(3):
+        np.testing.assert_array_equal(ClusterRunner(client).total(column_sums, placed), expected)
+    assert len(sent) == 3
+
+
+def test_a_cluster_that_adapts_sees_tasks(breakable_client, parts, monkeypatch, patient):
+    """It would take workers without tasks for idle, and let them go."""
+    breakable_client.cluster.adapt(minimum=2, maximum=2)
+    run = ClusterRunner(breakable_client)
+    placed = run.place(parts)
+    sent = tasks_of(breakable_client, monkeypatch)
+    for _ in range(3):
+        run.total(column_sums, placed)
+    assert len(sent) == 3
+
+
+def test_a_scheduler_hears_of_a_fit_now_and_then(client, parts, monkeypatch, patient):
+    """One that is set to close when it is idle does not close on a fit."""
+    run = ClusterRunner(client)
+    placed = run.place(parts)
+    monkeypatch.setattr(direct, "_SILENCE", 0.2)
+    expected = run.total(column_sums, placed)
+    sent = tasks_of(client, monkeypatch)
     for _ in range(50):
         np.testing.assert_array_equal(run.total(column_sums, placed), expected)
         time.sleep(0.01)
     assert 1 <= len(sent) < 50
 
 
-def test_threads_of_a_worker_take_a_bundle_each(parts, monkeypatch):
-    """Both are at work at once, or the barrier breaks."""
+def tasks_of(client, monkeypatch):
+    """A list that grows with every pass that is made of tasks."""
+    sent, tasks = [], client.map
+    monkeypatch.setattr(client, "map", lambda *a, **k: sent.append(a) or tasks(*a, **k))
+    return sent
+
+
+def test_threads_of_a_worker_take_a_bundle_each(parts, monkeypatch, patient):
+    """Both are at work at once, or the barrier breaks; and nothing is logged of that."""
     local = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     )
+    log = io.StringIO()
     with local, distributed.Client(local, set_as_default=False) as client:
         run = ClusterRunner(client)
         placed = run.place(parts[:2] * 2)
+        expected = run.total(met, placed)
         monkeypatch.setattr(client, "map", None)
-        total = run.total(met, placed)
-    np.testing.assert_array_equal(total, 2 * sum(x.sum(axis=0) for x in parts[:2]))
+        with logged(log):
+            for _ in range(3):
+                np.testing.assert_array_equal(run.total(met, placed), expected)
+    np.testing.assert_array_equal(expected, 2 * sum(x.sum(axis=0) for x in parts[:2]))
+    assert log.getvalue().count("at_home") <= 1
+
+
+@contextlib.contextmanager
+def logged(stream):
+    """What workers in this process log, to a stream."""
+    logger, handler = logging.getLogger("distributed.worker"), logging.StreamHandler(stream)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(level)
+    logger.removeHandler(handler)
 
 
 def test_delayed_parts_are_computed_where_they_are(run):
@@ -200,7 +257,7 @@ def test_a_statistics_own_error_is_the_users_to_see(run, parts):
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
-def test_a_killed_worker_changes_nothing(breakable_client, parts, sent):
+def test_a_killed_worker_changes_nothing(breakable_client, parts, sent, patient):
     """Dask makes again what it made, and what was sent from here is sent again."""
     run = ClusterRunner(breakable_client)
     given = parts if sent else [dask.delayed(made)(i) for i in range(21)]
@@ -218,7 +275,7 @@ def test_a_killed_worker_changes_nothing(breakable_client, parts, sent):
 
 @pytest.mark.parametrize("pause", [0.0, 0.5], ids=["now", "before"])
 @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
-def test_a_worker_that_was_killed_is_not_waited_for(breakable_client, parts, sent, pause):
+def test_a_worker_that_was_killed_is_not_waited_for(breakable_client, parts, sent, pause, patient):
     """Dask tries for half a minute to reach one that is asked directly."""
     run = ClusterRunner(breakable_client)
     placed = run.place(parts if sent else [dask.delayed(made)(i) for i in range(21)])
