@@ -16,7 +16,7 @@ T = TypeVar("T")
 _BRIEF = 1.0  # seconds: in longer passes tasks cost next to nothing
 _SILENCE = 10.0  # seconds without tasks: a scheduler may be set to close when it has none
 _LOOK = 0.2  # seconds between looks whether workers that were asked are still there
-_FAILURES = 3
+_FAILURES = 3  # in a row; dask may drop a copy of what it holds twice, which is one
 
 
 class DirectCalls:
@@ -60,13 +60,15 @@ class DirectCalls:
             homes = self._located(futures)
             if not homes:
                 return None
-            answers = self._client.sync(self._answers, call, homes, futures)
+            answers = self._client.sync(self._answers, call, homes)
             found = {i: result for answer in answers.values() for i, result in answer.items()}
-            return [found[i][0] for i in range(len(futures))]
+            results = [found[i][0] for i in range(len(futures))]
         except Exception:
             self._failures += 1
             self._until[names] = 0.0
             return None
+        self._failures = 0
+        return results
 
     def after_tasks(self, futures: list[Any], seconds: float) -> None:
         """Take note of how long the same took as tasks."""
@@ -81,23 +83,23 @@ class DirectCalls:
         if names not in self._homes:
             owners, threads = self._client.who_has(futures), self._client.nthreads()
             homes: dict[str, dict[int, str]] = {}
-            for i, name in enumerate(names):
-                homes.setdefault(owners[name][0], {})[i] = name
+            # A task that was stolen leaves a copy: what has one home only goes first.
+            for i, name in sorted(enumerate(names), key=lambda pair: len(owners[pair[1]])):
+                home = min(owners[name], key=lambda home: len(homes.get(home, ())) / threads[home])
+                homes.setdefault(home, {})[i] = name
             fit = all(len(keys) <= threads[home] for home, keys in homes.items())
             self._homes[names] = homes if fit else {}
         return self._homes[names]
 
     async def _answers(
-        self, call: Callable[[Any], Any], homes: dict[str, dict[int, str]], futures: list[Any]
+        self, call: Callable[[Any], Any], homes: dict[str, dict[int, str]]
     ) -> dict[str, dict[int, Any]]:
-        """What workers say; ConnectionError where one is lost: dask would try it for 30 s."""
+        """What workers say; ConnectionError where one is gone: dask would try it for 30 s."""
         asked = asyncio.ensure_future(self._client.run(at_home, call, homes, workers=list(homes)))
         try:
             while not (await asyncio.wait({asked}, timeout=_LOOK))[0]:
-                owners = await self._client.who_has(futures)
-                for home, keys in homes.items():
-                    if not all(home in owners[key] for key in keys.values()):
-                        raise ConnectionError(f"{home} is lost, with what it held")
+                if gone := homes.keys() - (await self._client.nthreads()).keys():
+                    raise ConnectionError(f"{', '.join(gone)} left the cluster")
         finally:
             asked.cancel()
         return asked.result()
