@@ -234,9 +234,9 @@ except (ImportError, RuntimeError) as error:
 # %% [markdown]
 # ## When it pays
 #
-# A task of dask costs about a millisecond, wherever it runs, and a pass five to nine more. Sums over
-# small parts are asked for without tasks, for two or three. Above, a whole pass takes hardly longer
-# than that, so two workers gain nothing.
+# A task of dask costs about a millisecond, wherever it runs, and a pass five to nine more. Sums
+# over small parts are asked for without tasks, for two or three. Above, a whole pass takes hardly
+# longer than that, so two workers gain nothing.
 # `make bench-scale` measures these costs and simulates what they make of one EM step of K=30 states
 # on up to a thousand workers. Its figures are kept in the repository:
 
