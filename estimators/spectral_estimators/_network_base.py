@@ -32,7 +32,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_chunked, is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array
+from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.recipes.network.fit import fit_table, start_table
@@ -260,7 +260,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             ``n_needed`` rows, the ``starts`` raced and the ``winner``.
         """
         check_is_fitted(self)
-        return ComponentsReport.of(self.coefs_[0], self.init_, self.diagnostics_)
+        return ComponentsReport.of(to_numpy(self.coefs_[0]), self.init_, self.diagnostics_)
 
     @property
     def _numeric(self) -> bool:

@@ -338,13 +338,16 @@ class GaussianMixtureScore:
         By :class:`sklearn.mixture.GaussianMixture`. Every component should hold many times d rows:
         third scores grow with the cube of a precision that is estimated too large.
         """
+        from sklearn import config_context
         from sklearn.mixture import GaussianMixture
 
         if len(X) > max_rows:
             X = X[np.sort(rng.choice(len(X), max_rows, replace=False))]
         mixture = GaussianMixture(
             n_components, reg_covar=reg_covar, random_state=int(rng.integers(2**31))
-        ).fit(X)
+        )
+        with config_context(array_api_dispatch=False):  # under which it refuses k-means
+            mixture.fit(X)
         kept = mixture.weights_ > 0
         weights = mixture.weights_[kept]
         return cls(weights / weights.sum(), mixture.means_[kept], mixture.covariances_[kept])

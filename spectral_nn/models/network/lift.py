@@ -206,9 +206,7 @@ def lift_table(
     inputs = total(run, _table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
-    means = partial(
-        _means, run, rows, score, from_numpy(inputs.outputs / inputs.weight, like=rows.like)
-    )
+    means = partial(_means, run, rows, score, inputs.outputs / inputs.weight)
     axes = _axes(rows.n_features, rng)
     first, second, _ = means(axes[:, :1], inputs.weight)
     lens = None

@@ -55,6 +55,7 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     -----
     At most 20,000 rows are looked at.
     """
+    from sklearn import config_context
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
@@ -67,12 +68,12 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
         if n_components * least > n:
             break
         mixture = GaussianMixture(n_components, random_state=seed, reg_covar=1e-4)
-        with warnings.catch_warnings():
+        # Under array API dispatch it would refuse to begin by k-means.
+        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
             warnings.simplefilter("ignore", ConvergenceWarning)  # BIC judges what came of it
-            mixture.fit(Z)
+            bic = mixture.fit(Z).bic(Z)
         if mixture.weights_.min() * n < least:
             break
-        bic = mixture.bic(Z)
         if bic < best_bic:
             best, best_bic = mixture, bic
     return best if best is not None and best.n_components > 1 else None

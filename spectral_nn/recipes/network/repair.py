@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.arrays import to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.hermite import read_units
@@ -172,8 +173,8 @@ def _grow(
             coef, intercept = frame.pull_back(directions, rows.n_features)
         network = fit_second_layer(
             rows,
-            np.concatenate([network.coefs[0], coef], axis=1),
-            np.concatenate([network.intercepts[0], intercept]),
+            np.concatenate([to_numpy(network.coefs[0]), coef], axis=1),
+            np.concatenate([to_numpy(network.intercepts[0]), intercept]),
             network.activation,
             run,
         )
