@@ -21,8 +21,8 @@ def there(x):
     return array_api_strict.asarray(x, device=array_api_strict.Device("device1"))
 
 
-def table(rng, n, d, k, inputs="standard_normal"):
-    X = getattr(rng, inputs)((n, d)) if inputs != "uniform" else rng.uniform(-1, 1, (n, d))
+def table(rng, n, d, k, uniform=False):
+    X = rng.uniform(-1, 1, (n, d)) if uniform else rng.standard_normal((n, d))
     W = np.linalg.qr(rng.standard_normal((d, k)))[0]
     y = np.maximum(X @ W + 0.5 * rng.standard_normal(k), 0) @ rng.standard_normal(k)
     return X, y + 0.05 * rng.standard_normal(n)
@@ -30,7 +30,7 @@ def table(rng, n, d, k, inputs="standard_normal"):
 
 CASES = {
     "repair": ((800, 20, 6), {"max_iter": 200}),
-    "uniform inputs": ((3000, 6, 3, "uniform"), {"max_iter": 5}),
+    "uniform inputs": ((3000, 6, 3, True), {"max_iter": 5}),
     "a mixture": ((3000, 6, 3), {"max_iter": 5, "input_model": "mixture"}),
     "nn-lift": ((3000, 6, 3), {"max_iter": 5, "init": "nn-lift"}),
     "nn-lift, a mixture": (
