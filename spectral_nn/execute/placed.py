@@ -94,7 +94,7 @@ def is_remote(part: Any) -> bool:
 
 def called(call: Callable[[Any], T], functions: tuple[Callable[[Any], Any], ...], part: Any) -> T:
     """Call a function with a part that is seen through others."""
-    return call(reduce(lambda seen, function: Derived(function, seen), functions, part))
+    return call(reduce(lambda derived, function: Derived(function, derived), functions, part))
 
 
 def listed(parts: list[Any]) -> list[Any]:

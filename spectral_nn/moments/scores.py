@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ __all__ = [
     "HasDensity",
     "Score",
     "ScoreMoments",
+    "fit_mixture",
     "score_moments",
 ]
 
@@ -256,6 +257,32 @@ class GaussianScore:
         return _log_scale(self.covariance)
 
 
+def fit_mixture(X: NDArray, n_components: int, *, reg_covar: float, seed: int) -> Any:
+    """Fit scikit-learn's Gaussian mixture to rows on the host.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    n_components : number of Gaussians.
+    reg_covar : added to the diagonals of the covariances.
+    seed : of its k-means.
+
+    Returns
+    -------
+    sklearn.mixture.GaussianMixture
+
+    Notes
+    -----
+    Where array API dispatch is on, it refuses to begin by k-means, even for NumPy arrays.
+    """
+    from sklearn import config_context
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
+    with config_context(array_api_dispatch=False):
+        return mixture.fit(X)
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianMixtureScore:
     r"""Scores of a mixture of Gaussians: those of the components, averaged by posteriors.
@@ -338,16 +365,10 @@ class GaussianMixtureScore:
         By :class:`sklearn.mixture.GaussianMixture`. Every component should hold many times d rows:
         third scores grow with the cube of a precision that is estimated too large.
         """
-        from sklearn import config_context
-        from sklearn.mixture import GaussianMixture
-
         if len(X) > max_rows:
             X = X[np.sort(rng.choice(len(X), max_rows, replace=False))]
-        mixture = GaussianMixture(
-            n_components, reg_covar=reg_covar, random_state=int(rng.integers(2**31))
-        )
-        with config_context(array_api_dispatch=False):  # under which it refuses k-means
-            mixture.fit(X)
+        seed = int(rng.integers(2**31))
+        mixture = fit_mixture(X, n_components, reg_covar=reg_covar, seed=seed)
         kept = mixture.weights_ > 0
         weights = mixture.weights_[kept]
         return cls(weights / weights.sum(), mixture.means_[kept], mixture.covariances_[kept])

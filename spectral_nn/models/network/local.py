@@ -25,6 +25,7 @@ from spectral_nn.moments.polynomial import (
     monomials,
 )
 from spectral_nn.moments.rows import Rows, by_blocks, dense
+from spectral_nn.moments.scores import fit_mixture
 from spectral_nn.moments.table import Table
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
@@ -55,9 +56,7 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     -----
     At most 20,000 rows are looked at.
     """
-    from sklearn import config_context
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
 
     K, n = frame.n_dimensions, rows.n_rows
     Z = to_numpy(frame.inputs(dense(rows.sample(_SAMPLE))[0]))
@@ -67,13 +66,12 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     for n_components in range(1, _MOST_COMPONENTS + 1):
         if n_components * least > n:
             break
-        mixture = GaussianMixture(n_components, random_state=seed, reg_covar=1e-4)
-        # Under array API dispatch it would refuse to begin by k-means.
-        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # BIC judges what came of it
-            bic = mixture.fit(Z).bic(Z)
+            mixture = fit_mixture(Z, n_components, reg_covar=1e-4, seed=seed)
         if mixture.weights_.min() * n < least:
             break
+        bic = mixture.bic(Z)
         if bic < best_bic:
             best, best_bic = mixture, bic
     return best if best is not None and best.n_components > 1 else None
