@@ -16,6 +16,7 @@ from spectral_nn.arrays import (
     to_numpy,
     where_it_lives,
 )
+from spectral_nn.blas import one_blas_thread
 from spectral_nn.execute.runner import Runner, runner
 from spectral_nn.sequences import Sequences
 
@@ -119,7 +120,7 @@ def at_home(x: Any, home: Array | None) -> Any:
 def runner_at(
     home: Array | None, n_jobs: int | None, device: str | None, remote: bool
 ) -> Iterator[Runner]:
-    """Open the runner that suits the data.
+    """Open the runner that suits the data; BLAS has one thread while it is open.
 
     Parameters
     ----------
@@ -139,7 +140,8 @@ def runner_at(
     if home is not None and not _on_processor(home):
         from spectral_nn.execute.device import runner_like
 
-        yield runner_like(home)
+        with one_blas_thread():
+            yield runner_like(home)
     else:
         with runner(n_jobs, device=device, remote=remote) as run:
             yield run

@@ -376,13 +376,13 @@ class CategoricalHMM(HMMInference):
                 source, n_symbols = self._alphabet(source, run, known)
             options = self._options(n_symbols, labelled=False)
             seen = count(encoded(source, n_symbols, self.missing), n_symbols, run)
-        total = seen if counts is None else counts + seen
-        result = fit_counts(
-            total,
-            options,
-            rng=spawn_rng(self.random_state),
-            on_step=listener(self.verbose),
-        )
+            total = seen if counts is None else counts + seen
+            result = fit_counts(
+                total,
+                options,
+                rng=spawn_rng(self.random_state),
+                on_step=listener(self.verbose),
+            )
         return self._assign(result, total, home)
 
     def _assign(self, result: Any, counts: Any, home: Any) -> Self:

@@ -230,7 +230,7 @@ class TensorFeatures(
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
-        found = directions_of_stream(seen, rng=rng)
+            found = directions_of_stream(seen, rng=rng)
         self._stream = (seen, given.settings["binarizer"])
         return self._assign(given, found)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from spectral_nn.blas import one_blas_thread
+
 __all__ = ["Derived", "Walk", "derived", "evaluate", "load"]
 
 T = TypeVar("T")
@@ -56,5 +58,6 @@ def load(part: Any) -> Any:
 
 
 def evaluate(function: Callable[[Any], T], part: Any) -> T:
-    """Call a function with the chunk that a part stands for: what a worker is sent to do."""
-    return function(load(part))
+    """Call a function with the chunk that a part stands for; BLAS has one thread meanwhile."""
+    with one_blas_thread():
+        return function(load(part))

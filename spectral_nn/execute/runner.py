@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from spectral_nn.additive import tree_sum
+from spectral_nn.blas import one_blas_thread
 from spectral_nn.execute.parts import Derived, derived, evaluate
 
 __all__ = ["JoblibRunner", "Runner", "SerialRunner", "ThreadRunner", "runner", "total"]
@@ -132,7 +133,7 @@ class JoblibRunner(SerialRunner):
 def runner(
     n_jobs: int | None = None, *, device: str | None = None, remote: bool = False
 ) -> Iterator[Runner]:
-    """Open a runner whose workers live as long as the block.
+    """Open a runner whose workers live as long as the block, in which BLAS has one thread.
 
     Parameters
     ----------
@@ -156,9 +157,17 @@ def runner(
 
     Notes
     -----
-    Chunks never depend on `n_jobs` and results are added in one tree, so that neither the number
-    of workers nor who they are changes a bit of a sum (devices have an arithmetic of their own).
+    Chunks never depend on `n_jobs`, results are added in one tree, and BLAS has one thread here and
+    in every worker (see `spectral_nn.blas`), so that on one machine neither the number of
+    workers nor who they are changes a bit of a sum.  Devices, and other BLAS kernels, round
+    differently.
     """
+    with one_blas_thread(), ExitStack() as stack:
+        yield _open_runner(n_jobs, device, remote, stack)
+
+
+def _open_runner(n_jobs: int | None, device: str | None, remote: bool, stack: ExitStack) -> Runner:
+    """The runner that suits, and what has to be undone after it."""
     import joblib
 
     backend, _ = joblib.parallel.get_active_backend()
@@ -167,27 +176,21 @@ def runner(
     if remote or client is not None:
         from spectral_nn.execute.cluster import open_dask
 
-        yield open_dask(client, device if on_device else None)
-    elif on_device:
+        return open_dask(client, device if on_device else None)
+    if on_device:
         from spectral_nn.execute.device import open_device
 
-        yield open_device(str(device))
-    elif (n_workers := joblib.effective_n_jobs(n_jobs)) == 1:
-        yield SerialRunner()
-    else:
-        with ExitStack() as stack:
-            yield _joblib_runner(n_jobs, n_workers, stack)
+        return open_device(str(device))
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    return SerialRunner() if n_workers == 1 else _joblib_runner(n_jobs, n_workers, stack)
 
 
 def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> Runner:
     """Workers of the backend in force, and what has to be undone after them."""
     import joblib
-    from threadpoolctl import threadpool_limits
 
     parallel = stack.enter_context(joblib.Parallel(n_jobs=n_jobs, prefer="threads"))
     if getattr(parallel._backend, "supports_sharedmem", False):
-        # Threads of threads would wait for each other; processes are limited by joblib itself.
-        stack.enter_context(threadpool_limits(max(1, joblib.cpu_count() // n_workers)))
         return ThreadRunner(stack.enter_context(ThreadPoolExecutor(n_workers)), n_workers)
     if type(parallel._backend).__name__ not in _MAPPING:
         return JoblibRunner(parallel, n_workers, None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.blas import one_blas_thread
 from spectral_nn.tensors.cp import cp_als
 from spectral_nn.tensors.jennrich import jennrich
 from spectral_nn.tensors.matching import match_components
@@ -55,6 +56,7 @@ class SharedFactors:
     condition: float
 
 
+@one_blas_thread()
 def shared_cp(
     tensors: Sequence[NDArray],
     n_components: int,
@@ -98,9 +100,9 @@ def shared_cp(
 
     Notes
     -----
-    On the host.  O(k K^m S) an evaluation and tensor, a few hundred evaluations a start.  Starts
-    are simultaneous diagonalisations of random slices, random directions, and alternating least
-    squares, in turns, until three others confirm the best one, at most 25.
+    On the host, on one BLAS thread.  O(k K^m S) an evaluation and tensor, a few hundred evaluations
+    a start.  Starts are simultaneous diagonalisations of random slices, random directions, and
+    alternating least squares, in turns, until three others confirm the best one, at most 25.
 
     The idea of several orders with tied factors: Kuleshov, Chaganty, Liang, *Tensor factorization
     via matrix factorization*, AISTATS 2015; variable projection: Golub, Pereyra, SIAM J. Numer.

@@ -204,17 +204,3 @@ def test_interrupting_a_fit_leaves_no_processes():
     _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
     assert process.returncode != 0
-
-
-def test_blas_threads_do_not_multiply():
-    """Two workers on this many cores leave each worker its share of BLAS threads, and no more."""
-    from threadpoolctl import threadpool_info
-
-    def pools(_):
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-    before = pools(0)
-    with runner(2) as run:
-        inside = next(iter(run.map(pools, range(2))))
-    assert max(inside) <= max(1, joblib.cpu_count() // 2)
-    assert pools(0) == before
