@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
+from spectral_nn.models.hmm.bigrams import fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.moments.past_future import past_future
@@ -22,6 +23,7 @@ from spectral_nn.tensors import cp_als, jennrich, project_simplex, whiten_cross
 _FLOOR = 1e-3  # singular values are floored at this share of the first
 _EXTRA = 10  # singular values kept beyond K, for the spectrum
 _MOST_SMOOTHING = 1e-2
+_MOST_SLICES = 64  # that operators are compressed to
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,17 +107,16 @@ def decompose(
 
     Notes
     -----
-    The d operators are compressed to 2K by an SVD first: O(d K^4) time for that, then 2K^4 an
-    iteration, and a `fit_transitions`.
+    The d operators are compressed to m = min(2K, 64) first: 2 d K^2 min(d, K^2) flops for that,
+    then 6 m K^3 an iteration, and a `fit_transitions`.
     """
     frequency = counts.symbols / max(counts.symbols.sum(), 1)
     seen = frequency > 0
     scale = np.sqrt(frequency[seen])
     n_components = moments.operators.shape[1]
     stacked = (moments.operators[seen] / scale[:, None, None]).reshape(seen.sum(), -1)
-    u, s, vt = np.linalg.svd(stacked, full_matrices=False)
-    rank = min(2 * n_components, s.size)
-    core = (s[:rank, None] * vt[:rank]).reshape(rank, n_components, n_components)
+    left = leading_left_vectors(stacked, min(2 * n_components, _MOST_SLICES))
+    core = (left.T @ stacked).reshape(-1, n_components, n_components)
     start = jennrich(core, rng=rng)
     inverse = np.linalg.pinv(start.basis)
     try:
@@ -127,7 +128,7 @@ def decompose(
         ).vectors[2]
     except np.linalg.LinAlgError:  # a handful of symbols whose core has no rank K
         diagonals = start.eigenvalues
-    loadings = scale[:, None] * (u[:, :rank] @ diagonals)
+    loadings = scale[:, None] * (left @ diagonals)
     emission = np.zeros((n_components, counts.n_symbols))
     emission[:, seen] = _rows_on_simplex(loadings.T)
     share = smoothing(counts)
@@ -195,46 +196,32 @@ def without_zeros(parameters: HMMParameters, share: float) -> HMMParameters:
     )
 
 
+def leading_left_vectors(matrix: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Leading left singular vectors, from the eigenvectors of the smaller Gram matrix.
+
+    Parameters
+    ----------
+    matrix : (r, c).
+    n : vectors wanted.
+
+    Returns
+    -------
+    (r, min(n, rank)) orthonormal columns; singular values below 1e-7 of the first count as none.
+
+    Notes
+    -----
+    2 r c min(r, c) flops, all of them products of matrices: a full SVD takes ten times as long.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    gram = matrix.T @ matrix if tall else matrix @ matrix.T
+    values, vectors = np.linalg.eigh(gram)
+    leading = np.flatnonzero(values > 1e-14 * values[-1])[::-1][:n]
+    vectors = vectors[:, leading]
+    return matrix @ (vectors / np.sqrt(values[leading])) if tall else vectors
+
+
 def _rows_on_simplex(loadings: NDArray) -> NDArray:
     """Rows up to scale and sign -> probability vectors."""
     total = loadings.sum(axis=1, keepdims=True)
     usable = np.abs(total) > 1e-9 * np.abs(loadings).sum(axis=1, keepdims=True)
     return project_simplex(loadings / np.where(usable, total, np.inf))
-
-
-def fit_transitions(
-    emission: NDArray[np.float64], counts: NgramCounts, n_iter: int = 200
-) -> HMMParameters:
-    """Transitions for given emissions by the convex Kullback-Leibler fit of the bigrams.
-
-    Minimises ``KL(P12 || B^T M B)`` over the joint distribution M (K, K) of neighbouring states by
-    ``M <- M * (B (P12 / (B^T M B)) B^T)``, which never climbs (Lee, Seung 2001, for fixed outer
-    factors).  O(n_iter nnz(P12) K^2).
-
-    Parameters
-    ----------
-    emission : (K, d) probabilities B.
-    counts : with the bigrams P12.
-    n_iter : updates of M.
-
-    Returns
-    -------
-    HMMParameters, whose `startprob` is the distribution of any state, the row sums of M.
-    """
-    n_components = emission.shape[0]
-    pairs = counts.shortened(2)
-    first, second = pairs.windows().T
-    whole = (first < counts.n_symbols) & (second < counts.n_symbols)
-    left, right = emission[:, first[whole]], emission[:, second[whole]]
-    share = pairs.counts[whole] / max(pairs.counts[whole].sum(), 1)
-    joint = np.full((n_components, n_components), 1 / n_components**2)
-    for _ in range(n_iter if share.size else 0):
-        predicted = np.einsum("kn,kn->n", left, joint @ right)
-        ratio = np.divide(share, predicted, out=np.zeros_like(share), where=predicted > 0)
-        joint *= (left * ratio) @ right.T
-        joint /= joint.sum()
-    leaving = joint.sum(axis=1)
-    transmat = np.where(
-        leaving[:, None] > 0, joint / np.where(leaving > 0, leaving, 1)[:, None], 1 / n_components
-    )
-    return HMMParameters(leaving, transmat, emission)

@@ -6,8 +6,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from spectral_nn.models.hmm.bigrams import fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.spectral import fit_transitions, smoothing, without_zeros
+from spectral_nn.models.hmm.spectral import smoothing, without_zeros
 from spectral_nn.moments.ngrams import NgramCounts
 
 _SMOOTHING = 0.1

@@ -16,7 +16,7 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,14 +24,12 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.execute.runner import Runner, SerialRunner, total
-from spectral_nn.models.hmm.composite import MOST_WINDOWS, window_batches
+from spectral_nn.models.hmm.composite import MOST_WINDOWS
 from spectral_nn.models.hmm.engine import LaneEngine
 from spectral_nn.models.hmm.excerpts import Share
 from spectral_nn.models.hmm.expectation import expect_lanes
-from spectral_nn.models.hmm.lanes import LaneBatches
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import fit_startprob
-from spectral_nn.models.hmm.statistics import HMMStatistics
 from spectral_nn.moments.ngrams import (
     NgramCounts,
     count_ngrams,
@@ -42,23 +40,19 @@ from spectral_nn.moments.ngrams import (
 )
 from spectral_nn.recipes.hmm.climb import Climber
 from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
-from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts
+from spectral_nn.recipes.hmm.plan import RACE_ROWS, plan_race
+from spectral_nn.recipes.hmm.race import Track, race_on_data, race_on_windows, windows_for
+from spectral_nn.recipes.hmm.starts import Start, kinds_of, label_start, make_starts
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
 from spectral_nn.sequences import Cut, Source, over_windows
 
 __all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
 
-_COMPOSITE_STEPS = 30
-_LEAST_WINDOWS = 2**12
-_COMPOSITE_TOL = 1e-5  # nats a window
-_ROUNDS = ((1.0, 5), (3 / 8, 10), (1 / 4, 20), (1 / 8, 40))  # share of the starts, EM steps each
-_PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
-_RACE_ROWS = 2**19  # what starts are made from and raced on, of larger data
+_WINDOW_STEPS = 12  # of every start, where counts are all there is
 _STRETCH = 64  # symbols that are counted together, where not all are
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
-_STAGES = {"composite": "windows", "likelihood": "race"}  # what listeners are told
 
 
 def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) -> NgramCounts:
@@ -145,7 +139,7 @@ def fit_hmm(
     race looks at is gathered here, wherever the data are; all other sums are made where they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
-    counts = count(source, options.n_symbols, run, _RACE_ROWS if options.n_iter else None)
+    counts = count(source, options.n_symbols, run, RACE_ROWS if options.n_iter else None)
     _check_amount(counts, options)
     tell("distinct windows", counts.codes.size, float("nan"))
     problem = _Problem(source, counts, options, int(rng.integers(2**31)))
@@ -154,16 +148,17 @@ def fit_hmm(
     if options.labelled:
         starts = [label_start(counts, options, engine.expect, rng)]
     else:
-        starts, notes = make_starts(counts, options, rng)
+        plan = plan_race(counts, options)
+        starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
         return _as_started(starts[0], counts, options, notes)
     if options.init == "random" and len(starts) > 1:
         return _baum_welch(problem, starts, run, tell)
     if len(starts) > 1:
-        # More windows than a sixth of the positions would cost more than a look at the data.
-        most = int(np.clip(counts.n_rows // 6, _LEAST_WINDOWS, MOST_WINDOWS))
-        starts = _on_windows(starts, problem, _windows(problem, rng, most), run, tell)
-        starts = _on_data(starts, problem, engine, run, tell)
+        track = Track(problem.climber, run, problem.tol / counts.n_rows, options.dtype, tell)
+        windows = windows_for(counts, options, rng, plan.n_windows)
+        starts = race_on_windows(starts, windows, plan.window_steps, track)
+        starts = race_on_data(starts, engine, plan.rounds, track)
     result = problem.climb(starts[0].parameters, engine, tell)
     winner = replace(starts[0], likelihood=result.history[-1])
     return _finished(result, [winner, *starts[1:]], notes | engine.notes())
@@ -208,12 +203,14 @@ def fit_counts(
     """
     tell = on_step or silent
     _check_amount(counts, options)
-    starts, notes = make_starts(counts, options, rng)
+    plan = plan_race(counts, options)
+    starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
         return _as_started(starts[0], counts, options, notes)
     problem = _Problem(None, counts, options, 0)
-    windows = _windows(problem, rng, MOST_WINDOWS)
-    starts = _on_windows(starts, problem, windows, SerialRunner(), tell)
+    windows = windows_for(counts, options, rng, MOST_WINDOWS)
+    track = Track(problem.climber, SerialRunner(), problem.tol, options.dtype, tell)
+    starts = race_on_windows(starts, windows, _WINDOW_STEPS, track)
     on_windows = partial(expect_lanes, dtype=options.dtype)
     result = problem.climber.climb_chunks(
         starts[0].parameters, on_windows, [windows], options.n_iter, problem.tol, tell
@@ -274,90 +271,6 @@ def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
             f"n_components={options.n_components} states need at least as many observations; X has "
             f"{counts.n_tokens} that are not missing. Use fewer states or more data."
         )
-
-
-def _windows(problem: _Problem, rng: np.random.Generator, most: int) -> LaneBatches:
-    """Trigrams, or longer windows where there are more states than symbols."""
-    options, counts = problem.options, problem.counts
-    order = counts.order if options.n_components > options.n_symbols else 3
-    return window_batches(counts, order, rng, most)
-
-
-def _on_windows(
-    starts: list[Start], problem: _Problem, windows: LaneBatches, run: Runner, tell: OnStep
-) -> list[Start]:
-    """Composite EM from every start; all of them, best first."""
-    statistic = partial(expect_lanes, dtype=problem.options.dtype)
-    tol = _COMPOSITE_TOL * float(windows.weight.sum())
-    climbs = _Climbs(problem.climber, statistic, [windows], tol, run)
-    return _climbed(starts, climbs, _COMPOSITE_STEPS, "composite", tell)
-
-
-def _on_data(
-    starts: list[Start], problem: _Problem, engine: LaneEngine, run: Runner, tell: OnStep
-) -> list[Start]:
-    """Rounds of EM on a sample from fewer and fewer starts; all starts, the best first."""
-    engine.expect(starts[0].parameters)  # settles how long the burn-in has to be
-    sample = engine.sample(_RACE_ROWS)
-    climbs = _Climbs(problem.climber, engine.statistic, sample, problem.tol, run)
-    field = len(starts)
-    dropped: list[Start] = []
-    longer = np.clip(problem.options.n_components, *_PATIENCE) / _PATIENCE[0]
-    for share, steps in _ROUNDS:
-        n_kept = int(np.ceil(share * field))
-        starts, dropped = starts[:n_kept], starts[n_kept:] + dropped
-        n_iter = min(int(steps * longer), problem.options.n_iter)
-        starts = _climbed(starts, climbs, n_iter, "likelihood", tell)
-    return starts + dropped
-
-
-class _Climbs:
-    """EM on the same few chunks from several starts: each goes to a worker.
-
-    A device, which wants much at once, takes one start after another, and keeps the chunks.
-    """
-
-    def __init__(
-        self,
-        climber: Climber,
-        statistic: Callable[[HMMParameters, Any], HMMStatistics],
-        chunks: list[Any],
-        tol: float,
-        run: Runner,
-    ) -> None:
-        self._climber, self._statistic, self._tol, self._run = climber, statistic, tol, run
-        self._on_device = run.bulk > 1
-        self._chunks = run.place(chunks) if self._on_device else chunks
-
-    def __call__(self, starts: list[HMMParameters], n_iter: int) -> Iterator[EMResult]:
-        """Climb from every start, in their order."""
-        if not self._on_device:
-            climb = partial(
-                self._climber.climb_chunks,
-                statistic=self._statistic,
-                chunks=self._chunks,
-                n_iter=n_iter,
-                tol=self._tol,
-            )
-            return self._run.map(climb, starts)
-        return (self._climber.climb(start, self._expect, n_iter, self._tol) for start in starts)
-
-    def _expect(self, parameters: HMMParameters) -> HMMStatistics:
-        return total(self._run, partial(self._statistic, parameters), self._chunks)
-
-
-def _climbed(
-    starts: list[Start], climbs: _Climbs, n_iter: int, figure: str, tell: OnStep
-) -> list[Start]:
-    """Climb from every start; best first by the objective reached, which is kept as `figure`."""
-    results = climbs([start.parameters for start in starts], n_iter)
-    moved = []
-    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
-        value = result.history[-1]
-        tell(f"{_STAGES[figure]}, {start.kind} start", i, value)
-        reached: dict[str, Any] = {"parameters": result.parameters, figure: value}
-        moved.append(replace(start, **reached))
-    return sorted(moved, key=lambda start: -getattr(start, figure))
 
 
 def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnStep) -> HMMFit:

@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike, NDArray
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.statistics import Priors
 
-N_STARTS = (16, 32)  # up to ten states, and from twenty on: more states have more poor optima
 LARGE_ALPHABET = 1000  # from here on a symbol mostly belongs to one state, and classes are a start
 
 
@@ -23,7 +22,8 @@ class HMMOptions:
     ----------
     n_components, n_symbols : K and d.
     init : "tensor", "random" or "spectral-clustering".
-    n_init : number of starts; None for 16 to 32, or 1 with init="random".
+    n_init : number of starts; None for 4 to 16, see `spectral_nn.recipes.hmm.plan`, or 1 with
+        init="random".
     n_iter : most EM steps on all data; 0 leaves the start as it is.
     tol : least gain of such a step, nats; None for 3e-6 a token.
     startprob_prior, transmat_prior : Dirichlet alphas.
@@ -48,22 +48,6 @@ class HMMOptions:
     fixed: dict[str, NDArray] = field(default_factory=dict)
     labelled: bool = False
     dtype: DTypeLike = np.float32
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kind of every start."""
-        if self.n_iter == 0:
-            return [self.init]
-        if self.init == "random":
-            return ["random"] * (self.n_init or 1)
-        least, most = N_STARTS
-        n_init = self.n_init or int(np.clip(least * self.n_components / 10, least, most))
-        if self.init == "spectral-clustering":
-            return ["spectral-clustering"] * n_init
-        spectral = ["tensor"] * -(-n_init // 4)
-        if self.n_symbols > LARGE_ALPHABET:
-            spectral[1::2] = ["spectral-clustering"] * len(spectral[1::2])
-        return spectral + ["random"] * (n_init - len(spectral))
 
     def priors(self, frequency: NDArray[np.float64]) -> Priors:
         """Pseudo-counts, given the smoothed share of each symbol."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from spectral_nn.models.hmm.bigrams import fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import (
     WhitenedMoments,
     decompose,
-    fit_transitions,
     smoothing,
     whitened_moments,
     without_zeros,
@@ -21,7 +21,8 @@ from spectral_nn.models.hmm.spectral import (
 from spectral_nn.models.hmm.starts import cluster_start, random_start
 from spectral_nn.models.hmm.statistics import HMMStatistics, Priors, maximise
 from spectral_nn.moments.ngrams import NgramCounts
-from spectral_nn.recipes.hmm.options import HMMOptions
+from spectral_nn.recipes.hmm.options import LARGE_ALPHABET, HMMOptions
+from spectral_nn.recipes.hmm.plan import Plan
 from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
@@ -48,8 +49,20 @@ class Start:
         return {"kind": self.kind, "composite": self.composite, "likelihood": self.likelihood}
 
 
+def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
+    """Kind of every start of a race, spectral ones first; of the only one without EM."""
+    if options.n_iter == 0:
+        return [options.init]
+    if options.init == "random":
+        return ["random"] * (options.n_init or 1)
+    spectral = [options.init] * plan.n_spectral
+    if options.init == "tensor" and options.n_symbols > LARGE_ALPHABET:
+        spectral[1::2] = ["spectral-clustering"] * len(spectral[1::2])
+    return spectral + ["random"] * plan.n_random
+
+
 def make_starts(
-    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+    counts: NgramCounts, options: HMMOptions, kinds: list[str], rng: np.random.Generator
 ) -> tuple[list[Start], dict[str, Any]]:
     """Make the starts of a fit.
 
@@ -57,6 +70,7 @@ def make_starts(
     ----------
     counts : n-gram counts of the data.
     options : of the fit.
+    kinds : of every start, see `kinds_of`.
     rng : draws what is random, and resamples the counts of further decompositions.
 
     Returns
@@ -77,7 +91,7 @@ def make_starts(
     given = _given_start(counts, options)
     if given is not None:
         return [given], {}
-    kinds, moments = options.kinds, None
+    moments = None
     notes: dict[str, Any] = {}
     if options.fixed:  # decompositions come with an order of states that is not the user's
         kinds = ["random"] * len(kinds)
