@@ -6,15 +6,16 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test lint bench bench-scale test-gpu bench-gpu notebooks
 
 help:
-	@echo "make demo       a text and planted networks, beside rivals: tables, pictures, two minutes"
+	@echo "make demo       a text and planted networks, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, with coverage"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
 	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
+	@echo "make pictures   the demo again, its pictures in examples/pictures, to be committed"
 	@echo "make notebooks  build and execute examples/*.ipynb from the scripts beside them"
 	@echo "PYTHON=python3.12 make test   picks the interpreter the environment is made with"
 
@@ -26,6 +27,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
+
+pictures: $(STAMP)
+	$(BIN)/python -m examples.demo examples/pictures
 
 # SCIPY_ARRAY_API must be set before scipy is imported: without it scikit-learn skips its
 # array-API checks without a word.

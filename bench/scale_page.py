@@ -233,7 +233,8 @@ def _others(results: Path) -> str:
         return ""
     head = (
         "\nThe claims, with what was measured and what must be kept. Dask is *quiet* with the "
-        "settings that the README gives, which spare most of its own upkeep.\n\n"
+        "settings that [scale.md](scale.md#when-it-does-not-pay) gives, which spare most of its "
+        "own upkeep.\n\n"
         "| | | measured | must |\n"
     )
     return head + "|---|---|---|---|\n" + table(lines) + "\n"

@@ -22,12 +22,12 @@ from spectral_estimators import CategoricalHMM, MLPRegressor, TensorFeatures
 N_WORKERS = 2
 N_PIECES = 8  # of the tokens
 CALLS = 2  # timed in a round
-CHUNK = 1 << 17  # rows of a chunk: 16,384 times a power of two, as the README recommends
+CHUNK = 1 << 17  # rows of a chunk: 16,384 times a power of two, as docs/scale.md recommends
 THREADS = {"must": 1.6, "reach": 1.9}  # times as fast as one worker
 CLUSTER = {"must": 1.4, "reach": 1.8}
 CLUSTERS: dict[str, dict[str, Any]] = {
     "dask": {},
-    "dask, quiet": {  # as the README recommends where workers share their cores with all else
+    "dask, quiet": {  # as docs/scale.md recommends where workers share their cores with all else
         "distributed.worker.profile.enabled": False,
         "distributed.worker.memory.monitor-interval": "1s",
         "distributed.admin.tick.interval": "1s",

@@ -4,21 +4,27 @@ First a text.  A hidden Markov model with ten states learns from 100,000 charact
 manual, which ships with the interpreter, and is judged on the 50,000 that follow.  Our estimator
 runs once for each of five seeds; beside it hmmlearn runs ten restarts of at most 100 iterations and
 keeps the one with the best training likelihood.  One thread each; both are scored by the same
-function.  It prints one table and leaves three pictures in ``examples/pictures``.
+function.  It prints one table and draws three pictures.
 
 Then networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
 pictures.
+
+Pictures go to ``build/demo``, which git ignores, or to a folder named as the only argument:
+``make pictures`` names ``examples/pictures``, where the committed ones are.
 """
 
 from bench.harness import confine_to_one_thread, cpu_model, environment
 
 confine_to_one_thread()  # before numpy is imported
 
+import argparse
 import statistics
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from bench import ours
 from bench.rivals import hmmlearn
@@ -172,15 +178,25 @@ def noise_spectrum(split: Split) -> np.ndarray:
 
 
 def main() -> None:
-    """Run both parts."""
+    """Run both parts, and say where their pictures are."""
+    parser = argparse.ArgumentParser(description="The main jobs, beside rivals; two minutes.")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=demo_pictures.FOLDER,
+        help="where to put the pictures (default: %(default)s)",
+    )
+    folder = parser.parse_args().folder
     line = LiveLine()
     print("1. A hidden Markov model of a text\n")
-    learn_text(line)
+    pictures = demo_pictures.save(learn_text(line), folder)
     print("\n\n2. A shallow network\n")
-    demo_network.main(line)
+    pictures += demo_pictures.save(demo_network.main(line), folder)
+    print(f"\nPictures, in {folder}:", *(path.name for path in pictures), sep="\n  ")
 
 
-def learn_text(line: LiveLine) -> None:
+def learn_text(line: LiveLine) -> dict[str, Figure]:
     """Run both sides on the text, print the table, draw the pictures."""
     split = split_text("python manual", N_TRAIN, N_HELD_OUT)
     line.show("  compiling, the first time only")
@@ -193,15 +209,13 @@ def learn_text(line: LiveLine) -> None:
     print_table(our_runs, their_runs)
     best = max(our_runs, key=lambda run: run.likelihood)
     assert best.model is not None
-    print("\npictures:")
-    for path in (
-        demo_pictures.likelihood_against_time(
+    return {
+        "likelihood": demo_pictures.likelihood_against_time(
             [run.curve for run in our_runs], [run.curve for run in their_runs]
         ),
-        demo_pictures.states(best.model, split.alphabet, split.test),
-        demo_pictures.spectrum(best.model, noise_spectrum(split)),
-    ):
-        print(f"  {path}")
+        "states": demo_pictures.states(best.model, split.alphabet, split.test),
+        "spectrum": demo_pictures.spectrum(best.model, noise_spectrum(split)),
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pictures that ``make demo`` leaves in ``examples/pictures``."""
+"""The pictures that ``make demo`` draws."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from spectral_estimators import (
 from spectral_estimators.displays import state_order
 from spectral_nn.datasets import DIGIT, OTHER
 
-FOLDER = Path(__file__).parent / "pictures"
+FOLDER = Path("build/demo")  # below the current folder; git ignores it
 OURS, THEIRS, INK = "#2b6ca3", "#c8642b", "#333333"
 SIGNS = {DIGIT: "#", OTHER: "…"}  # alphabet of `encode_characters`: any digit, anything else
 STRIP = 72  # characters in a line of text
@@ -34,7 +34,7 @@ STRIP = 72  # characters in a line of text
 Curve = Sequence[tuple[float, float]]  # seconds, bits a character
 
 
-def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> Path:
+def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> Figure:
     """Best training likelihood so far against wall time; restarts of theirs one after another."""
     figure, ax = plt.subplots(figsize=(8.4, 4.6), layout="constrained")
     for curve in theirs:
@@ -47,13 +47,13 @@ def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> P
         ax.plot(*curve[0], "o", color="white", markeredgecolor=OURS, markersize=5)
         ax.plot(*curve[-1], "o", color=OURS, markersize=6)
     low = min(curve[:, 1].min() for curve in [*our_best, their_best])
-    left = 10 ** np.floor(np.log10(our_best[0][0, 0]))
+    left = min(curve[0, 0] for curve in our_best) / 3  # on a logarithmic scale, in proportion
     ax.set(
         xscale="log",
         xlim=(left, 1.25 * their_best[-1, 0]),
         ylim=(low - 0.025, low + 0.225),
         xlabel="seconds since the start, one thread",
-        ylabel="bits a character, training text",
+        ylabel="bits a character, training text (less is better)",
     )
     _name_the_curves(ax, our_best, their_best, len(theirs))
     _title(ax, "Ten hidden states learn the Python manual")
@@ -62,10 +62,10 @@ def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> P
         ax.spines[side].set_visible(False)
     ax.grid(axis="y", color="#e8eaed", linewidth=0.8)
     ax.set_axisbelow(True)
-    return _save(figure, "likelihood.png")
+    return figure
 
 
-def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Path:
+def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Figure:
     """What each state writes, and the states behind a line of held-out text and of a sample."""
     weights = model.get_stationary_distribution()
     order = state_order(model.transmat_, weights)
@@ -87,7 +87,7 @@ def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Pat
     ax.tick_params(axis="x", labelsize=12)
     ax.tick_params(axis="y", pad=6)
     ax.set_xlabel("character: ␣ blank, # any digit, … anything else", fontsize=9)
-    ax.set_ylabel("state and its share of the text")
+    ax.set_ylabel("state and its share of the text", labelpad=8)
     _title(ax, "What the ten states write")
 
     rank = np.argsort(order)
@@ -103,10 +103,10 @@ def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Pat
     sample, path = model.sample(STRIP, random_state=0)
     _strip(strips[1], sample[:, 0], path, rank, symbols, colours)
     _title(strips[1], "What the model writes by itself", 10)
-    return _save(figure, "states.png")
+    return figure
 
 
-def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Path:
+def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Figure:
     """Singular values of the moments, above those of the same characters shuffled."""
     figure, ax = plt.subplots(figsize=(7.2, 4.0), layout="constrained")
     SpectrumDisplay.from_estimator(model, ax=ax)
@@ -122,11 +122,11 @@ def spectrum(model: CategoricalHMM, noise: NDArray[np.float64]) -> Path:
         bbox={"facecolor": "#f7e9e1", "edgecolor": "none", "pad": 1},
     )
     ax.set_ylim(noise.min() / 1.5, 6)
-    _title(ax, "The spectrum has no gap: for a text, K is a budget")
-    return _save(figure, "spectrum.png")
+    _title(ax, "No gap in the spectrum of a text: K is for you to choose")
+    return figure
 
 
-def network_loss(curves: Mapping[str, Any], noise_loss: float) -> Path:
+def network_loss(curves: Mapping[str, Any], noise_loss: float) -> Figure:
     """Training loss against wall time; restarts one after another."""
     figure, ax = plt.subplots(figsize=(8.4, 4.6), layout="constrained")
     ax.axhline(noise_loss, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
@@ -141,12 +141,23 @@ def network_loss(curves: Mapping[str, Any], noise_loss: float) -> Path:
         fontsize=9,
         color=INK,
     )
-    ax.set(xlabel="seconds since the start, one thread")
+    ax.text(
+        1,
+        0.98,
+        "thick: the best start so far; thin: each start, one after another\n"
+        "dots: ends of fits (scikit-learn keeps no curve with L-BFGS)",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
+        fontsize=9,
+        color=INK,
+    )
+    ax.set(xlabel="seconds since the start, one thread", ylabel="training loss (less is better)")
     _title(ax, "A planted network of ten ReLUs: from moments, and from random starts")
-    return _save(figure, "network_loss.png")
+    return figure
 
 
-def network_recovery(angles: Sequence[Mapping[str, NDArray[np.float64]]]) -> Path:
+def network_recovery(angles: Sequence[Mapping[str, NDArray[np.float64]]]) -> Figure:
     """Angles of hidden units to those of planted networks, a panel each."""
     figure, axes = plt.subplots(
         1, len(angles), figsize=(9.6, 2.7), layout="constrained", sharex=True
@@ -156,12 +167,28 @@ def network_recovery(angles: Sequence[Mapping[str, NDArray[np.float64]]]) -> Pat
         _title(ax, f"Planted network {i}", 11)
         if i:
             ax.set_yticklabels([])
+        ax.set_xlabel("degrees")
     least = min(values.min() for of_sides in angles for values in of_sides.values())
     axes[0].set_xlim(least / 1.6)
     figure.suptitle(
-        "Angle of each learned unit to the true one", x=0.01, ha="left", fontsize=12.5, color=INK
+        "Angle of each of the ten learned units to the true one; the number is the largest",
+        x=0.01,
+        ha="left",
+        fontsize=12.5,
+        color=INK,
     )
-    return _save(figure, "network_recovery.png")
+    return figure
+
+
+def save(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write each figure as a PNG of its name, and close it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1], dpi=120)
+        plt.close(figure)
+    return paths
 
 
 def best_so_far(curve: Curve) -> NDArray[np.float64]:
@@ -197,12 +224,11 @@ def _name_the_curves(
     )
     ax.axvspan(left, first, ymax=0.07, color=OURS, alpha=0.13, linewidth=0)
     ax.text(
-        np.sqrt(left * first),
+        first * 1.05,
         low + 0.035 * (high - low),
-        "count, decompose, fit trigrams",
+        "until here: count, decompose, fit trigrams",
         color=OURS,
         fontsize=8,
-        ha="center",
         va="center",
     )
 
@@ -227,11 +253,3 @@ def _title(ax: Axes, text: str, size: float = 12.5) -> None:
     """Set a title at the left, and remove one in the middle."""
     ax.set_title("")
     ax.set_title(text, loc="left", fontsize=size, color=INK)
-
-
-def _save(figure: Figure, name: str) -> Path:
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / name
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -65,7 +65,7 @@ def raw_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> Iterable[Any]:
         raise ValueError(
             "X is a generator, which can be walked once, and a fit takes several passes over the "
             "data. Nothing was read. Give a list of chunks, an object whose __iter__ starts again "
-            "(see the README), or feed the chunks to partial_fit."
+            "(see docs/scale.md), or feed the chunks to partial_fit."
         )
     if y is not None:
         raise ValueError(

@@ -147,7 +147,7 @@ def test_loss_draws_the_curves_of_fits(fits):
         assert_array_equal(curve, np.column_stack([fit.loss_times_, fit.loss_curve_]))
         assert drawn(display, curve)
     assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("log", "log")
-    assert [text.split("  ")[0] for text in texts(display)] == ["tensor", "random"]
+    assert [text.split(", ")[0] for text in texts(display)] == ["tensor", "random"]
     linear = draw(LossDisplay.from_estimator(fits["random"], name="one", time_scale="linear"))
     assert linear.ax_.get_xscale() == "linear"
     assert linear.ax_.get_xlim()[0] == 0
@@ -169,7 +169,7 @@ def test_best_of_restarts_goes_down_in_stairs():
     display = draw(LossDisplay({"best of 2": restarts}).plot(time_scale="linear", ax=ax))
     assert display.ax_ is ax
     assert drawn(display, [[1, 9], [2, 9], [2, 5], [5, 5], [5, 4]])
-    assert texts(display) == ["best of 2  5 s"]
+    assert texts(display) == ["best of 2, 5 s"]
 
 
 def test_points_alone_can_be_a_curve():

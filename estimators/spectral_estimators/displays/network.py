@@ -285,7 +285,7 @@ class LossDisplay:
     def _name(self, ax: Axes, ends: NDArray[np.float64]) -> None:
         """Write names and seconds beside the ends of the curves."""
         names = [
-            f"{name}  {seconds:.2g} s".strip()
+            ", ".join(filter(None, (name, f"{seconds:.2g} s")))
             for name, (seconds, _) in zip(self.curves, ends, strict=True)
         ]
         name_ends(ax, names, ends, _cycle(len(names)))

@@ -1,0 +1,79 @@
+"""The pages say what is there: links lead somewhere, code runs and prints what is written below."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from examples.demo_pictures import FOLDER
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+RUN = ("README.md", "docs/hmm.md", "docs/networks.md")  # the others need a cluster, or files
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """Anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page):
+    """Relative links of a page that lead to no file, or to no heading."""
+    broken = []
+    for link in LINK.findall(FENCED.sub("", page.read_text())):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if re.match(r"https?:", link):
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    assert broken_links(page) == []
+
+
+def test_broken_links_are_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One word, two\n[a](page.md#one-word-two) [b](#one-word-two) [c](https://example.org)\n"
+        "![d](none.png) [e](#two) [f](page.md#none)\n```\n[g](in_code)\n# Two\n```\n"
+    )
+    assert broken_links(page) == ["none.png", "#two", "page.md#none"]
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_code_prints_what_the_page_says(name, capsys):
+    blocks = BLOCK.findall((ROOT / name).read_text())
+    assert blocks
+    assert all(printed for _, printed in blocks) or name == "docs/hmm.md"  # Python's manual changes
+    for code, printed in blocks:
+        exec(compile(code, name, "exec"), {})
+        out = capsys.readouterr().out
+        assert out == printed or not printed
+
+
+def test_every_page_is_in_the_index():
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}
+    assert linked.issuperset({*PAGES} - {index})
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 110
+
+
+def test_pictures_of_the_demo_are_ignored():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone of the repository")
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--quiet", str(FOLDER / "likelihood.png")], cwd=ROOT, check=False
+    )
+    assert ignored.returncode == 0
