@@ -155,9 +155,13 @@ def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 
     startprob = prior = parameters.startprob
     for _ in range(n_iter):
         predicted = startprob @ emission
-        ratio = np.divide(first, predicted, out=np.zeros(first.size), where=predicted > 0)
-        startprob = startprob * (emission @ ratio) + prior
-        startprob = startprob / startprob.sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = np.divide(first, predicted, out=np.zeros(first.size), where=predicted > 0)
+            moved = startprob * (emission @ ratio) + prior
+        total = moved.sum()
+        if not 0 < total < np.inf:  # emissions under which a first symbol is next to impossible
+            break
+        startprob = moved / total
     return startprob
 
 
@@ -219,7 +223,8 @@ def fit_transitions(
 
     Returns
     -------
-    HMMParameters, whose `startprob` is the distribution of any state, the row sums of M.
+    HMMParameters, whose `startprob` is the distribution of any state, the row sums of M; uniform
+    where the emissions make every bigram impossible.
     """
     n_components = emission.shape[0]
     pairs = counts.shortened(2)
@@ -230,9 +235,13 @@ def fit_transitions(
     joint = np.full((n_components, n_components), 1 / n_components**2)
     for _ in range(n_iter if share.size else 0):
         predicted = np.einsum("kn,kn->n", left, joint @ right)
-        ratio = np.divide(share, predicted, out=np.zeros_like(share), where=predicted > 0)
-        joint *= (left * ratio) @ right.T
-        joint /= joint.sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = np.divide(share, predicted, out=np.zeros_like(share), where=predicted > 0)
+            moved = joint * ((left * ratio) @ right.T)
+        total = moved.sum()
+        if not 0 < total < np.inf:  # emissions under which all pairs are next to impossible
+            break
+        joint = moved / total
     leaving = joint.sum(axis=1)
     transmat = np.where(
         leaving[:, None] > 0, joint / np.where(leaving > 0, leaving, 1)[:, None], 1 / n_components

@@ -66,14 +66,18 @@ class HMMOptions:
         return spectral + ["random"] * (n_init - len(spectral))
 
     def priors(self, frequency: NDArray[np.float64]) -> Priors:
-        """Pseudo-counts, given the smoothed share of each symbol."""
+        """Pseudo-counts, given the smoothed share of each symbol; none of what is not updated."""
         emit: NDArray | float
         if self.emissionprob_prior is None:
             emit = frequency
         else:
             emit = np.asarray(self.emissionprob_prior) - 1.0
+        start, trans = np.asarray(self.startprob_prior) - 1.0, np.asarray(self.transmat_prior) - 1.0
+        update = self.update
         return Priors(
-            np.asarray(self.startprob_prior) - 1.0, np.asarray(self.transmat_prior) - 1.0, emit
+            start if "s" in update else 0.0,
+            trans if "t" in update else 0.0,
+            emit if "e" in update else 0.0,
         )
 
 
