@@ -16,6 +16,7 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,7 +43,7 @@ from spectral_nn.moments.ngrams import (
 )
 from spectral_nn.recipes.hmm.climb import Climber
 from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
-from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts
+from spectral_nn.recipes.hmm.starts import Start, label_start, make_starts, warn_rank
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
 from spectral_nn.sequences import Cut, Source, over_windows
@@ -131,12 +132,14 @@ def fit_hmm(
     Raises
     ------
     ValueError
-        If there are more states than observations, or as `count`.
+        If every observation is missing, or as `count`.
 
     Warns
     -----
     RankWarning
-        If the moments carry fewer than K components.
+        If the moments carry fewer than K components, or there are fewer observations than states.
+    UserWarning
+        If the data are impossible under the start.
 
     Notes
     -----
@@ -195,12 +198,12 @@ def fit_counts(
     Raises
     ------
     ValueError
-        If there are more states than observations.
+        If every observation is missing.
 
     Warns
     -----
-    RankWarning
-        If the moments carry fewer than K components.
+    RankWarning, UserWarning
+        As `fit_hmm`.
 
     Notes
     -----
@@ -268,11 +271,15 @@ class _Problem:
 
 
 def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
-    """What only counting tells of streams: whether the data can carry the model at all."""
+    """What only counting tells of streams: whether there are data, and enough for the model."""
+    if not counts.n_tokens:
+        raise ValueError(f"Every one of the {counts.n_rows} observations in X is missing.")
     if options.n_components > counts.n_tokens:
-        raise ValueError(
-            f"n_components={options.n_components} states need at least as many observations; X has "
-            f"{counts.n_tokens} that are not missing. Use fewer states or more data."
+        warn_rank(
+            f"n_components={options.n_components} states are more than the {counts.n_tokens} "
+            "observations in X that are not missing, so the model says little but what X is. Use "
+            "fewer states or more data.",
+            stacklevel=6,
         )
 
 
@@ -392,5 +399,13 @@ def _as_started(
 
 def _finished(result: EMResult, starts: list[Start], notes: dict[str, Any]) -> HMMFit:
     """A fit with its diagnostics; of the starts, the winner comes first."""
+    if result.history[-1:] == [-np.inf]:
+        warnings.warn(
+            "X is impossible under the start: the objective is -inf. Look for zeros in the parts "
+            "that init_params or params leave as they are (startprob_, transmat_, emissionprob_), "
+            "or let fit make its own start.",
+            UserWarning,
+            stacklevel=5,
+        )
     race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
     return HMMFit(result.parameters, result.history, result.converged, notes | race)

@@ -84,6 +84,13 @@ def make_starts(
     if "tensor" in kinds:
         moments = _checked_moments(counts, options, len(kinds), rng)
         kinds = kinds if moments is not None else ["random"] * len(kinds)
+    if "spectral-clustering" in kinds and not _pairs(counts):
+        warn_rank(
+            "X holds no two observations in a row, so symbols cannot be told apart by their "
+            "neighbours. Random starts are used in place of init='spectral-clustering'.",
+            stacklevel=6,
+        )
+        kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
     if moments is not None:
         notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
     starts: list[Start] = []
@@ -118,7 +125,10 @@ def _checked_moments(
     try:
         moments = whitened_moments(counts, options.n_components, rng)
     except ValueError as error:
-        _warn_rank(f"{error} Random starts are used instead.")
+        warn_rank(
+            f"X has no moments that n_components={options.n_components} states could be read off: "
+            f"{error} Random starts are used instead."
+        )
         return None
     if moments.sigma_ratio < _SMALLEST_RATIO:
         fallback = (
@@ -126,7 +136,7 @@ def _checked_moments(
             if options.n_iter and n_starts > 1
             else "Nothing else was tried: give n_iter and n_init their defaults"
         )
-        _warn_rank(
+        warn_rank(
             f"the moments of past and future barely carry n_components={options.n_components}: "
             f"sigma_K = {moments.singular_values[options.n_components - 1]:.3g} is "
             f"{moments.sigma_ratio:.3g} of sigma_1, below {_SMALLEST_RATIO}. Directions below that "
@@ -134,6 +144,13 @@ def _checked_moments(
             "components."
         )
     return moments
+
+
+def _pairs(counts: NgramCounts) -> int:
+    """How often an observation follows another."""
+    pairs = counts.shortened(2)
+    whole = (pairs.windows() < counts.n_symbols).all(axis=1)
+    return int(pairs.counts[whole].sum())
 
 
 def _decompose_resampled(
@@ -183,5 +200,12 @@ def label_start(
     return Start("labels", replace(maximise(expect(even), even, smooth), **options.fixed))
 
 
-def _warn_rank(message: str) -> None:
-    warnings.warn(message, RankWarning, stacklevel=6)
+def warn_rank(message: str, stacklevel: int = 7) -> None:
+    """Warn that data carry too little.
+
+    Parameters
+    ----------
+    message : with the figures, and the fallback.
+    stacklevel : calls from here to whoever called the estimator.
+    """
+    warnings.warn(message, RankWarning, stacklevel=stacklevel)
