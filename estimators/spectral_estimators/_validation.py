@@ -91,7 +91,7 @@ def takes_lengths_second(method: M) -> M:
 
     @wraps(method)
     def called(self: Any, *given: Any, **named: Any) -> Any:
-        if len(given) == 2 and "lengths" not in named and _are_lengths(*map(on_host, given)):
+        if len(given) == 2 and "lengths" not in named and _are_lengths(*given):
             return method(self, given[0], lengths=given[1], **named)
         return method(self, *given, **named)
 
@@ -105,7 +105,7 @@ def _are_lengths(X: Any, second: Any) -> bool:
     if not is_stored(X):
         _check_kind(X)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
-    numbers = np.ma.asarray(second)
+    numbers = np.ma.asarray(on_host(second))
     if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or numbers.size == n:
         return False
     if np.ma.is_masked(numbers) or not (numbers >= 1).all() or numbers.sum() != n:
