@@ -13,6 +13,22 @@ _ROWS_DRAWN = (
     "row, so that a row twice is not a row of weight two to the last bit"
 )
 
+LABELS_OF_THREE_STATES = (
+    "the check's y names three states, and CategoricalHMM() has one: labels of states that the "
+    "model does not have are refused"
+)
+LABELLED_CHECKS = (
+    "check_estimators_overwrite_params",
+    "check_estimators_fit_returns_self",
+    "check_readonly_memmap_input",
+    "check_estimators_dtypes",
+    "check_pipeline_consistency",
+    "check_estimators_pickle",
+    "check_array_api_input",
+    "check_fit_idempotent",
+    "check_fit_check_is_fitted",
+)
+
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "CategoricalHMM": {
         "check_fit_score_takes_y": (

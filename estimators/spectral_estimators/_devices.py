@@ -156,4 +156,5 @@ def _moved(value: Any, put: Callable[[Any], Any]) -> Any:
     """Arrays, and those in lists and tuples, put elsewhere."""
     if isinstance(value, (list, tuple)) and not hasattr(value, "_make"):
         return type(value)(_moved(one, put) for one in value)
-    return put(value) if array_api_compat.is_array_api_obj(value) else value
+    strings = getattr(getattr(value, "dtype", None), "kind", "") in ("S", "U", "T")
+    return put(value) if array_api_compat.is_array_api_obj(value) and not strings else value

@@ -1,22 +1,25 @@
 """Checks of the parameters and the settings of a hidden Markov model; errors name the argument."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.sequences import LazySequences, Sequences, Source
 
 __all__ = [
     "check_letters",
     "check_priors",
     "check_shapes",
-    "check_size",
     "checked_parameters",
+    "checked_symbols",
     "kept_parts",
     "probabilities",
+    "warn_of_overwriting",
 ]
+
+PARTS = ("startprob", "transmat", "emissionprob")
 
 
 def checked_parameters(
@@ -36,6 +39,25 @@ def checked_parameters(
     return HMMParameters(**parts)
 
 
+def checked_symbols(symbols: Any, n_symbols: int) -> np.ndarray:
+    """The strings that symbols stand for (found by a fit, or set by hand), checked.
+
+    Raises
+    ------
+    ValueError
+        Naming ``symbols_``: no strings, not sorted or not distinct, or of another number.
+    """
+    array = np.asarray(symbols)
+    if array.ndim != 1 or array.dtype.kind not in "SUT" or array.size != n_symbols:
+        raise ValueError(
+            f"symbols_ must hold {n_symbols} strings, one for each column of emissionprob_; got "
+            f"shape {array.shape} of {array.dtype}."
+        )
+    if not (array[:-1] < array[1:]).all():
+        raise ValueError("symbols_ must be sorted and distinct, as np.unique makes them.")
+    return array
+
+
 def kept_parts(estimator: Any) -> dict[str, np.ndarray]:
     """Parts that a fit does not start anew: those set, and not named in ``init_params``.
 
@@ -46,7 +68,7 @@ def kept_parts(estimator: Any) -> dict[str, np.ndarray]:
     """
     kept = {
         part: probabilities(getattr(estimator, f"{part}_"), f"{part}_")
-        for part in ("startprob", "transmat", "emissionprob")
+        for part in PARTS
         if part[0] not in estimator.init_params and hasattr(estimator, f"{part}_")
     }
     if kept and estimator.n_components == "auto":
@@ -119,25 +141,26 @@ def check_priors(estimator: Any, n_symbols: int) -> None:
     for part, shape in shapes.items():
         name = f"{part}_prior"
         prior = getattr(estimator, name)
-        if prior is None or np.ndim(prior) == 0:
+        if prior is None:
             continue
-        if k == "auto":
+        if k == "auto" and np.ndim(prior) > 0:
             raise ValueError(f"{name} is an array, which n_components='auto' cannot use.")
         try:
             array = np.asarray(prior, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} must be a number or an array of numbers: {error}") from error
         try:
-            fits = np.broadcast_shapes(array.shape, shape) == shape
+            fits = array.ndim == 0 or np.broadcast_shapes(array.shape, shape) == shape
         except ValueError:
             fits = False
         if not fits:
             raise ValueError(f"{name} must be a number or have shape {shape}; got {array.shape}.")
         if not (np.isfinite(array) & (array > 0)).all():
             at = np.argwhere(~(np.isfinite(array) & (array > 0)))[0]
+            where = f" at {at.tolist()}" if array.ndim else ""
             raise ValueError(
-                f"{name} holds {array[tuple(at)]} at {at.tolist()}; the parameters of a Dirichlet "
-                "distribution must be positive."
+                f"{name} holds {array[tuple(at)]}{where}; the parameters of a Dirichlet "
+                "distribution must be positive and finite."
             )
 
 
@@ -163,23 +186,25 @@ def check_letters(estimator: Any) -> None:
             )
 
 
-def check_size(estimator: Any, source: Source) -> None:
-    """Check that data can carry the start, where the lengths of sequences are known.
+def warn_of_overwriting(estimator: Any) -> None:
+    """Warn of attributes that were set by hand and that ``init_params`` tells a fit to start anew.
 
-    Raises
-    ------
-    ValueError
-        Naming ``init``.
+    What an earlier fit has put there is overwritten in silence.
+
+    Warns
+    -----
+    UserWarning
+        For each attribute, in hmmlearn's words.
     """
-    if not isinstance(source, (Sequences, LazySequences)):
-        return
-    k, init = estimator.n_components, estimator.init
-    longest = int(source.lengths.max())
-    if len(kept_parts(estimator)) == 3 or (init == "tensor" and k == 1):
-        return
-    least = {"tensor": 3, "spectral-clustering": 2}.get(init, 1)
-    if longest < least:
-        raise ValueError(
-            f"init={init!r} needs a sequence of at least {least} observations; the longest in X "
-            f"has {longest}. Give longer sequences or use init='random'."
-        )
+    fitted = getattr(estimator, "_fitted", None)
+    for part in PARTS:
+        value = getattr(estimator, f"{part}_", None)
+        if value is None or part[0] not in estimator.init_params:
+            continue
+        if fitted is None or not np.array_equal(to_numpy(value), getattr(fitted, part)):
+            warnings.warn(
+                f"Even though the '{part}_' attribute is set, it will be overwritten during "
+                f"initialization because 'init_params' contains '{part[0]}'.",
+                UserWarning,
+                stacklevel=5,
+            )

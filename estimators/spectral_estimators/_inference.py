@@ -9,18 +9,18 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host
-from spectral_estimators._hmm_parameters import checked_parameters
+from spectral_estimators._hmm_parameters import checked_parameters, checked_symbols
 from spectral_estimators._validation import (
     encoded,
     is_table,
-    labels_and_lengths,
     read,
+    takes_lengths_second,
     together,
 )
 from spectral_nn.models.hmm import recursions
 from spectral_nn.models.hmm.coding import emission_table
 from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
-from spectral_nn.sequences import Sequences
+from spectral_nn.sequences import Sequences, Source
 
 _ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
 
@@ -29,14 +29,14 @@ class HMMInference(MovableMixin, BaseEstimator):
     """Exact inference: the base of an estimator that holds the three arrays of parameters.
 
     It needs ``n_components``, ``n_features``, ``algorithm``, ``random_state`` and ``missing`` from
-    the constructor, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand;
-    they are checked at every use.
+    the constructor, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand,
+    with ``symbols_`` where symbols are strings; they are checked at every use.
     """
 
     n_components: Any
     algorithm: str
     random_state: Any
-    missing: float | None
+    missing: float | str | None
     startprob_: Any
     transmat_: Any
     emissionprob_: Any
@@ -64,6 +64,7 @@ class HMMInference(MovableMixin, BaseEstimator):
         """Whether the parameters are there, by `fit` or by hand."""
         return all(hasattr(self, name) for name in _ATTRIBUTES)
 
+    @takes_lengths_second
     def score(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> float:
         """Log-likelihood of the data in nats, summed over sequences.
 
@@ -72,7 +73,7 @@ class HMMInference(MovableMixin, BaseEstimator):
         X : list of arrays, Sequences, table (n, 1), 1-D array, or iterable of arrays
             See `fit`; of any library, and on disk, but not of dask.
         y : ignored
-            Except that ``score(X, lengths)`` works as in hmmlearn, see `fit`.
+            ``score(X, lengths)``, hmmlearn's order, works too, see `fit`.
         lengths : array of int, shape (m,), optional
             Rows of each sequence in a table.
 
@@ -85,8 +86,6 @@ class HMMInference(MovableMixin, BaseEstimator):
         -----
         Exact, float64, O(n K^2), and never underflows.
         """
-        if lengths is None and y is not None and is_table(X):
-            lengths = labels_and_lengths(on_host(X), on_host(y), None)[1]
         return float(sum(part.sum() for part, _ in self._likelihoods(X, lengths)))
 
     def score_samples(self, X: Any, lengths: ArrayLike | None = None) -> tuple[float, Any]:
@@ -193,6 +192,7 @@ class HMMInference(MovableMixin, BaseEstimator):
         Returns
         -------
         array, shape (d,) for one prefix, (m, d) for a list, `Sequences`, 3-D array or ``lengths``
+            Columns are symbols 0 .. d - 1, or the strings in the order of ``symbols_``.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class HMMInference(MovableMixin, BaseEstimator):
 
         Returns
         -------
-        X : array of int, shape (n_samples, 1)
+        X : array of int, or of ``symbols_``, shape (n_samples, 1)
         states : array of int, shape (n_samples,)
 
         Raises
@@ -253,7 +253,8 @@ class HMMInference(MovableMixin, BaseEstimator):
         symbols, states = recursions.sample(
             start, parameters.transmat, parameters.emissionprob, int(n_samples), rng, currstate
         )
-        return symbols[:, None], states
+        strings = self._symbols(parameters.n_symbols)
+        return (symbols if strings is None else strings[symbols])[:, None], states
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Akaike's information criterion, ``-2 log L + 2 p``; lower is better.
@@ -305,18 +306,26 @@ class HMMInference(MovableMixin, BaseEstimator):
             self.startprob_, self.transmat_, self.emissionprob_, self.n_components, self.n_features
         )
 
+    def _symbols(self, n_symbols: int) -> np.ndarray | None:
+        """The strings that symbols stand for, checked; None where they are numbers."""
+        symbols = getattr(self, "symbols_", None)
+        return None if symbols is None else checked_symbols(symbols, n_symbols)
+
+    def _coded(self, X: Any, lengths: Any, n_symbols: int) -> Source:
+        """Sequences as codes, wherever they are."""
+        source = read(on_host(X), on_host(lengths))
+        return encoded(source, n_symbols, self.missing, symbols=self._symbols(n_symbols))
+
     def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences, Any]:
         """Checked parameters, X in memory as codes, and where X came from."""
         parameters, home = self._parameters(), home_of(X)
-        codes = encoded(read(on_host(X), on_host(lengths)), parameters.n_symbols, self.missing)
-        return parameters, together(codes), home
+        return parameters, together(self._coded(X, lengths, parameters.n_symbols)), home
 
     def _likelihoods(self, X: Any, lengths: Any) -> Any:
         """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""
         parameters = self._parameters()
         table = emission_table(parameters.emissionprob)
-        source = read(on_host(X), on_host(lengths))
-        for piece in encoded(source, parameters.n_symbols, self.missing).pieces():
+        for piece in self._coded(X, lengths, parameters.n_symbols).pieces():
             part = recursions.log_likelihoods(
                 parameters.startprob, parameters.transmat, table, piece.values, piece.offsets
             )

@@ -1,15 +1,16 @@
 """From the sequences that users pass to what the core takes, with errors that name the argument."""
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from spectral_estimators._devices import on_host
 from spectral_nn.execute.parts import load
 from spectral_nn.execute.runner import Runner
-from spectral_nn.models.hmm.coding import encode, largest_symbol
+from spectral_nn.models.hmm.coding import alphabet, encode
 from spectral_nn.sequences import (
     LazySequences,
     Partitions,
@@ -17,6 +18,7 @@ from spectral_nn.sequences import (
     Sequences,
     SequenceStream,
     Source,
+    as_rows,
     is_list_of_sequences,
     is_partitioned,
 )
@@ -28,12 +30,14 @@ __all__ = [
     "is_one_shot",
     "is_table",
     "labelled_source",
-    "labels_and_lengths",
     "read",
     "spawn_rng",
     "surveyed",
+    "takes_lengths_second",
     "together",
 ]
+
+M = TypeVar("M", bound=Callable[..., Any])
 
 _SPARSE_ALPHABET = 1 << 20  # inferred alphabets beyond this must be filled by the data
 
@@ -72,37 +76,45 @@ def read(X: Any, lengths: Any = None) -> Source:
     return Sequences.from_input(X, lengths)
 
 
-def labels_and_lengths(X: Any, y: Any, lengths: Any) -> tuple[Any, Any]:
-    """Sort out the second positional argument: scikit-learn's ``y`` or hmmlearn's ``lengths``.
+def takes_lengths_second(method: M) -> M:
+    """Let ``method(X, lengths)``, hmmlearn's order, stand beside ``method(X, y, lengths)``.
 
-    With a table X of n rows, whole numbers of at least 1 that sum to n are lengths; n numbers
-    are labels (n ones are lengths: n sequences of one row, as in hmmlearn).
-
-    Returns
-    -------
-    y, lengths
+    The shape of a second positional argument tells what it is, and never its values: with a table
+    X of n rows, a row of numbers is y if there are n, else lengths.  (n ones could be either; they
+    are labels, as a fold of cross-validation in which all labels are 1 must be.)
 
     Raises
     ------
     ValueError
-        If it could be neither.
+        If it has another size than X has rows and does not sum to them: it can be neither.
     """
-    if y is None or lengths is not None or not is_table(X):
-        return y, lengths
+
+    @wraps(method)
+    def called(self: Any, *given: Any, **named: Any) -> Any:
+        if len(given) == 2 and "lengths" not in named and _are_lengths(*given):
+            return method(self, given[0], lengths=given[1], **named)
+        return method(self, *given, **named)
+
+    return cast(M, called)
+
+
+def _are_lengths(X: Any, second: Any) -> bool:
+    """Whether the second positional argument is a row of numbers of another size than X."""
+    if second is None or not is_table(X) or is_list_of_sequences(second):
+        return False
     if not is_stored(X):
         _check_kind(X)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
-    numbers = np.ma.asarray(y)
-    if numbers.ndim == 1 and numbers.dtype.kind in "iu" and not np.ma.is_masked(numbers):
-        if (numbers >= 1).all() and numbers.sum() == n and numbers.size:
-            return None, np.asarray(numbers)
-        if numbers.size != n:
-            raise ValueError(
-                f"The second argument holds {numbers.size} numbers that sum to {numbers.sum()}, "
-                f"but X has {n} rows: as lengths they must be positive and sum to {n}, as labels "
-                f"y there must be {n}. Pass lengths= or y= by name."
-            )
-    return y, None
+    numbers = np.ma.asarray(on_host(second))
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or numbers.size == n:
+        return False
+    if np.ma.is_masked(numbers) or not (numbers >= 1).all() or numbers.sum() != n:
+        raise ValueError(
+            f"The second argument holds {numbers.size} numbers that sum to {numbers.sum()}, but X "
+            f"has {n} rows: as lengths they must be positive and sum to {n}, as labels y there "
+            f"must be {n}. Pass lengths= or y= by name."
+        )
+    return True
 
 
 def labelled_source(source: Source) -> Sequences:
@@ -131,25 +143,38 @@ def together(source: Source) -> Sequences:
 def encoded(
     source: Source,
     n_symbols: int,
-    missing: float | None = None,
+    missing: float | str | None = None,
     y: Any = None,
     n_components: int | None = None,
+    symbols: np.ndarray | None = None,
 ) -> Source:
     """Checked int32 codes of a source; what is not in memory is checked as it is read.
+
+    Parameters
+    ----------
+    source : symbols, not checked yet.
+    n_symbols : size of the alphabet.
+    missing : what stands for "not observed".
+    y : labels, of a source in memory.
+    n_components : number of states that labels may name.
+    symbols : the strings that the source is made of, sorted; None for numbers.
 
     Raises
     ------
     ValueError
         Naming ``X`` or ``y`` with the first offending position.
     """
-    if y is None:
-        return source.coded(partial(_encode, n_symbols=n_symbols, missing=missing))
-    assert isinstance(source, Sequences)
-    codes = encode(source.values, n_symbols, missing, _labels(y, source), n_components)
-    return Sequences(codes, source.offsets)
+    how: dict[str, Any] = {"n_symbols": n_symbols, "missing": missing, "symbols": symbols}
+    if y is not None:
+        assert isinstance(source, Sequences)
+        labels, place = _labels(y, source)
+        how |= {"labels": labels, "n_components": n_components, "place_of_labels": place}
+    return source.coded(partial(_encode, **how))
 
 
-def surveyed(source: Source, missing: float | None, run: Runner) -> tuple[Source, int]:
+def surveyed(
+    source: Source, missing: float | str | None, run: Runner
+) -> tuple[Source, int, np.ndarray | None]:
     """Look through all data once, where they are.
 
     Parameters
@@ -161,32 +186,40 @@ def surveyed(source: Source, missing: float | None, run: Runner) -> tuple[Source
     Returns
     -------
     source : with the lengths of its partitions known.
-    n_symbols : largest symbol plus one.
+    n_symbols : largest symbol plus one, or the number of distinct strings.
+    symbols : the distinct strings, sorted; None where symbols are numbers.
 
     Raises
     ------
     ValueError
-        If nothing was observed, or the largest symbol is out of all proportion to the data.
+        If nothing was observed, the largest symbol is out of all proportion to the data, or some
+        are numbers and some strings.
     """
-    parts = source.look(run, partial(_largest, missing=missing))
-    looked = run.map(load, list(parts) if source.remote else parts)
-    found = [(-1, 0) if one is None else one for one in looked]
-    rows = [n_rows for _, n_rows in found]
+    parts = source.look(run, partial(_look, missing=missing))
+    looked = list(run.map(load, list(parts) if source.remote else parts))
+    rows = [0 if one is None else one[1] for one in looked]
     if isinstance(source, Partitions):
         source = source.measured(rows)
-    largest, n = max(symbol for symbol, _ in found), sum(rows)
+    found, n = [one[0] for one in looked if one is not None], sum(rows)
+    strings = [one for one in found if isinstance(one, np.ndarray)]
+    if 0 < len(strings) < len(found):
+        raise ValueError("Some chunks of X hold strings, and some numbers. Give one or the other.")
+    symbols = np.unique(np.concatenate(strings)) if strings else None
+    largest = max(found) if symbols is None else symbols.size - 1
     if largest < 0:
         raise ValueError(f"Every one of the {n} observations in X is missing.")
+    if symbols is not None:
+        return source, symbols.size, symbols
     if largest >= max(_SPARSE_ALPHABET, 16 * n):
         raise ValueError(
             f"X holds the symbol {largest} but only {n} observations, so that n_features would be "
             f"{largest + 1}. Recode symbols to 0, 1, 2, ... (np.unique with return_inverse=True)."
         )
-    return source, largest + 1
+    return source, largest + 1, None
 
 
-def _largest(values: Any, place: Place, missing: float | None) -> tuple[int, int]:
-    return largest_symbol(values, missing, place), int(values.shape[0])
+def _look(values: Any, place: Place, missing: float | str | None) -> tuple[Any, int]:
+    return alphabet(values, missing, place), int(values.shape[0])
 
 
 def chained(
@@ -216,7 +249,7 @@ def _check_kind(X: Any) -> None:
         raise ValueError("Sparse data were passed as X; sequences of symbols must be dense.")
     if isinstance(X, (str, bytes, dict, set)) or not hasattr(X, "__iter__"):
         raise ValueError(
-            f"X is of type {type(X).__name__}; give integer symbols: a list of arrays, a table "
+            f"X is of type {type(X).__name__}; give symbols: a list of arrays, a table "
             "(n, 1) with lengths=, or an iterable of arrays."
         )
 
@@ -230,12 +263,12 @@ def _is_stream(X: Any) -> bool:
     )
 
 
-def _encode(values: Any, place: Place, n_symbols: int, missing: float | None) -> np.ndarray:
-    return encode(values, n_symbols, missing, place=place)
+def _encode(values: Any, place: Place, **how: Any) -> np.ndarray:
+    return encode(values, place=place, **how)
 
 
-def _labels(y: Any, source: Sequences) -> Any:
-    """Labels laid out like the values of a source.
+def _labels(y: Any, source: Sequences) -> tuple[Any, Place]:
+    """Labels laid out like the values of a source, and what their entries are called.
 
     Raises
     ------
@@ -243,16 +276,27 @@ def _labels(y: Any, source: Sequences) -> Any:
         If y does not have one label for every observation.
     """
     if isinstance(y, Sequences) or is_list_of_sequences(y):
-        labels = y if isinstance(y, Sequences) else Sequences.from_list(y)
+        labels = y if isinstance(y, Sequences) else _list_of_labels(y)
         if not np.array_equal(labels.offsets, source.offsets):
             raise ValueError(
                 f"y has {len(labels)} sequences of labels with lengths {_some(labels.lengths)}; "
                 f"X has {len(source)} with lengths {_some(source.lengths)}. They must be equal."
             )
-        return labels.values
-    if np.ndim(y) > 1 and np.shape(y)[:2] == (len(source), source.lengths[0]):
-        return np.ma.asarray(y).reshape(-1)  # laid out like a 3-D X, (m, t) or (m, t, 1)
-    return y
+        return labels.values, labels.place._replace(argument="y")
+    array = as_rows(y, "y")
+    if array.ndim > 1 and array.shape[:2] == (len(source), source.lengths[0]):
+        # laid out like a 3-D X, (m, t) or (m, t, 1)
+        return array.reshape(-1), Place(offsets=source.offsets, argument="y")
+    return array, Place(argument="y")
+
+
+def _list_of_labels(y: Any) -> Sequences:
+    try:
+        return Sequences.from_list(y, "y")
+    except ValueError as error:
+        raise ValueError(
+            f"{error} y needs a label for each observation of X, -1 where unknown."
+        ) from error
 
 
 def _some(lengths: np.ndarray) -> str:

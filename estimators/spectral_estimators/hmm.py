@@ -11,8 +11,8 @@ from spectral_estimators._devices import at_home, check_device, home_of, on_host
 from spectral_estimators._hmm_parameters import (
     check_letters,
     check_priors,
-    check_size,
     kept_parts,
+    warn_of_overwriting,
 )
 from spectral_estimators._inference import HMMInference
 from spectral_estimators._progress import ConvergenceMonitor, listener
@@ -27,10 +27,10 @@ from spectral_estimators._validation import (
     encoded,
     is_one_shot,
     labelled_source,
-    labels_and_lengths,
     read,
     spawn_rng,
     surveyed,
+    takes_lengths_second,
 )
 from spectral_nn.arrays import require_one_device
 from spectral_nn.execute.runner import Runner
@@ -97,9 +97,11 @@ class CategoricalHMM(HMMInference):
         Where the E-steps of ``fit`` run, for X of NumPy; fitted attributes are NumPy's.
     dtype : {"float32", "float64"}, default="float32"
         Working precision of the E-steps in ``fit``.  Parameters and all inference are float64.
-    missing : number, optional
-        The value in X that stands for "not observed", for instance -1 or NaN.  Entries masked in
-        a numpy masked array are missing in any case.
+    missing : number or str, optional
+        The value in X that stands for "not observed", for instance -1 or NaN; a string such as "?"
+        among strings.  Entries masked in a numpy masked array are missing in any case.
+    implementation : {"log", "scaling"}, default="log"
+        hmmlearn's; has no effect.
 
     Attributes
     ----------
@@ -112,6 +114,9 @@ class CategoricalHMM(HMMInference):
         ``emissionprob_[k, v]``: probability of symbol v in state k.
     n_components_ : int
         K.
+    symbols_ : array of str (d,)
+        The strings that X was made of, sorted, in the order of the columns of ``emissionprob_``.
+        Only after a fit to strings.
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
     diagnostics_ : dict
@@ -123,9 +128,14 @@ class CategoricalHMM(HMMInference):
     Notes
     -----
     **Input.**  One sample is one sequence, and time runs along its first axis.  X may be a list of
-    integer arrays, a `Sequences`, a 3-D array (m, t, 1), a table (n, 1) cut by ``lengths``, a 1-D
+    integer arrays or of lists, a series or an array of objects that holds them (``groupby(...)
+    .agg(list)``), a `Sequences`, a 3-D array (m, t, 1), a table (n, 1) cut by ``lengths``, a 1-D
     array (one sequence), or any iterable of arrays.  Methods that return something for each
     observation answer a table with an array, and a list with a `Sequences`.
+
+    **Strings.**  Symbols may also be strings.  `fit`, and the first `partial_fit`, find them in the
+    data and keep them in ``symbols_``; `sample` answers with them, `predict_next` in their order.
+    Strings that training did not show are refused.  ``n_features`` goes with numbers only.
 
     **Data that are not in memory, or elsewhere.**  A table or a 3-D array may also be an
     ``np.memmap``, a zarr array, an h5py dataset or a dask array; it is read in windows of about a
@@ -139,10 +149,12 @@ class CategoricalHMM(HMMInference):
     **Different from hmmlearn.**  Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
     number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (one pseudo-count; hmmlearn a flat
     prior, which gives unseen symbols probability zero).  ``fit`` and ``score`` take ``y`` before
-    ``lengths`` as scikit-learn does, and recognise lengths in second place.  ``fit`` searches for
+    ``lengths`` as scikit-learn does.  By position, ``fit(X, lengths)`` works too: with a table of
+    n rows, n numbers in second place are labels, whatever they are, and any other number of them
+    is lengths; ``y=`` and ``lengths=`` are always what they say.  ``fit`` searches for
     a start instead of drawing one.  ``monitor_`` exists after ``fit`` only, its ``history`` is the
     objective with the priors, and ``converged`` is False after stopping at ``n_iter``.
-    Impossible sequences score -inf and never NaN.  There is no ``implementation``.
+    Impossible sequences score -inf and never NaN.  ``implementation`` has no effect.
 
     **Cost.**  6 K^2 flops for each token and EM step; counts need memory for the distinct n-grams.
 
@@ -185,7 +197,8 @@ class CategoricalHMM(HMMInference):
         "n_jobs": [Integral, None],
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"})],
-        "missing": [Real, None],
+        "missing": [Real, str, None],
+        "implementation": [StrOptions({"log", "scaling"})],
     }
 
     def __init__(
@@ -208,7 +221,8 @@ class CategoricalHMM(HMMInference):
         n_jobs: int | None = None,
         device: str | None = None,
         dtype: str = "float32",
-        missing: float | None = None,
+        missing: float | str | None = None,
+        implementation: str = "log",
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -228,7 +242,9 @@ class CategoricalHMM(HMMInference):
         self.device = device
         self.dtype = dtype
         self.missing = missing
+        self.implementation = implementation
 
+    @takes_lengths_second
     def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
         """Learn the parameters.
 
@@ -243,9 +259,9 @@ class CategoricalHMM(HMMInference):
             partitions, add nothing.
         y : labels of the states, optional
             Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
-            state is unknown.  ``fit(X, lengths)``, hmmlearn's order, works too: with a table,
-            positive numbers in second place that sum to n are read as lengths.  Not with
-            iterables or dask.
+            state is unknown.  Not with iterables or dask.  ``fit(X, lengths)``, hmmlearn's order,
+            works too: with a table of n rows, numbers in second place are lengths unless there
+            are n of them.
         lengths : array of int, shape (m,), optional
             Rows of each sequence of a table.
 
@@ -262,9 +278,11 @@ class CategoricalHMM(HMMInference):
         Warns
         -----
         RankWarning
-            If the moments carry fewer than K states; the figures and the fallback are in the text.
+            If the moments carry fewer than K states, or there are fewer observations than states;
+            the figures and the fallback are in the text.
         UserWarning
-            If ``n_components="auto"`` stopped at the most states that it tries.
+            If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
+            by hand are overwritten; if the data are impossible under the start.
         """
         X, y, lengths, home = self._given(X, y, lengths)
         if is_one_shot(X):
@@ -276,9 +294,9 @@ class CategoricalHMM(HMMInference):
             X = first
         source = read(X, lengths) if y is None else labelled_source(read(X, lengths))
         with runner_at(home, self.n_jobs, self.device, source.remote) as run:
-            source, n_symbols = self._alphabet(source, run)
-            check_size(self, source)
-            codes = encoded(source, n_symbols, self.missing, y, self._labelled_states(y))
+            source, n_symbols, symbols = self._alphabet(source, run)
+            states = self._labelled_states(y)
+            codes = encoded(source, n_symbols, self.missing, y, states, symbols)
             options = self._options(n_symbols, labelled=y is not None)
             how: dict[str, Any] = {
                 "rng": spawn_rng(self.random_state),
@@ -286,12 +304,13 @@ class CategoricalHMM(HMMInference):
                 "on_step": listener(self.verbose),
             }
             if self.n_components != "auto":
-                return self._assign(fit_hmm(codes, options, **how), None, home)
+                return self._assign(fit_hmm(codes, options, **how), None, home, symbols)
             n_components, evidence = choose_n_components(codes, options, **how)
             result = fit_hmm(codes, replace(options, n_components=n_components), **how)
         result.diagnostics["auto_evidence"] = evidence
-        return self._assign(result, None, home)
+        return self._assign(result, None, home, symbols)
 
+    @takes_lengths_second
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
         """Add data to what earlier calls of `partial_fit` have seen, and learn from all of it.
 
@@ -339,9 +358,9 @@ class CategoricalHMM(HMMInference):
         check_constraints(self)
         check_letters(self)
         check_device(self)
+        warn_of_overwriting(self)
         home, home_of_y = home_of(X), home_of(y, "y")
-        X = on_host(X)
-        y, lengths = labels_and_lengths(X, on_host(y), on_host(lengths))
+        X, y, lengths = on_host(X), on_host(y), on_host(lengths)
         if y is not None and home_of_y is not None:
             require_one_device(X=np.zeros(0) if home is None else home, y=home_of_y)
         return X, y, lengths, home
@@ -369,13 +388,14 @@ class CategoricalHMM(HMMInference):
                 # Only now is the stream walked, so the first piece has to show the whole alphabet.
                 pieces = source.pieces()
                 first = next(pieces)
-                _, n_symbols = self._alphabet(first, run)
+                _, n_symbols, symbols = self._alphabet(first, run)
                 source = chained(first, None, pieces)
             else:
                 known = None if counts is None else counts.n_symbols
-                source, n_symbols = self._alphabet(source, run, known)
+                source, n_symbols, symbols = self._alphabet(source, run, known)
             options = self._options(n_symbols, labelled=False)
-            seen = count(encoded(source, n_symbols, self.missing), n_symbols, run)
+            codes = encoded(source, n_symbols, self.missing, symbols=symbols)
+            seen = count(codes, n_symbols, run)
             total = seen if counts is None else counts + seen
             result = fit_counts(
                 total,
@@ -383,14 +403,19 @@ class CategoricalHMM(HMMInference):
                 rng=spawn_rng(self.random_state),
                 on_step=listener(self.verbose),
             )
-        return self._assign(result, total, home)
+        return self._assign(result, total, home, symbols)
 
-    def _assign(self, result: Any, counts: Any, home: Any) -> Self:
+    def _assign(self, result: Any, counts: Any, home: Any, symbols: np.ndarray | None) -> Self:
         """Put a finished fit on the estimator, all at once, with arrays where X came from."""
         parameters = result.parameters
         self.startprob_ = at_home(parameters.startprob, home)
         self.transmat_ = at_home(parameters.transmat, home)
         self.emissionprob_ = at_home(parameters.emissionprob, home)
+        self._fitted = parameters
+        if symbols is not None:
+            self.symbols_ = symbols
+        elif hasattr(self, "symbols_"):
+            del self.symbols_
         self.n_components_ = parameters.n_components
         self.monitor_ = ConvergenceMonitor(
             self.tol, self.n_iter, self.verbose, list(result.history), result.converged
@@ -401,20 +426,22 @@ class CategoricalHMM(HMMInference):
 
     def _alphabet(
         self, source: Source, run: Runner, known: int | None = None
-    ) -> tuple[Source, int]:
-        """The source, its partitions measured, and the size of the alphabet.
+    ) -> tuple[Source, int, np.ndarray | None]:
+        """The source, its partitions measured, the size of the alphabet, and its strings if any.
 
         The size is known already, or preset, or that of kept emissions, or found in the data.
         """
+        symbols = None if known is None else self._symbols(known)
         if known is None and self.__dict__["n_features"] is not None:
             known = int(self.__dict__["n_features"])
         kept = kept_parts(self)
         if known is None and "emissionprob" in kept:
             known = kept["emissionprob"].shape[1]
+            symbols = self._symbols(known)
         if known is not None and not isinstance(source, Partitions):
-            return source, known
-        source, found = surveyed(source, self.missing, run)
-        return source, found if known is None else known
+            return source, known, symbols
+        source, found, strings = surveyed(source, self.missing, run)
+        return (source, found, strings) if known is None else (source, known, symbols)
 
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -20,7 +21,8 @@ class EMResult(Generic[P]):
     Attributes
     ----------
     parameters : after the last M-step.
-    history : objective before each M-step; it never falls.
+    history : objective before each M-step; it never falls.  It begins with -inf only where that
+        is how it ends.
     converged : whether the gain fell below the tolerance.
     """
 
@@ -46,6 +48,9 @@ def em(
     a fifth with every step that does not lower the objective, and returns to 1, from the plain
     M-step of the last good parameters, after one that does (Salakhutdinov, Roweis, *Adaptive
     overrelaxed bound optimization methods*, ICML 2003).  The last step is always plain.
+
+    A start at -inf ends the climb at once, unless one step leads out of there: pseudo-counts fill
+    zeros of the start.
 
     Parameters
     ----------
@@ -86,9 +91,13 @@ def em(
             power, trial = 1.0, plain
             trial_statistics = expect(trial)
             reached = objective(trial_statistics, trial)
-        if not reached >= history[-1]:  # rounding: a plain step cannot fall otherwise
+        if history == [-math.inf]:
+            if reached == -math.inf:
+                return EMResult(parameters, history, False)
+            history.clear()
+        elif not reached >= history[-1]:  # rounding: a plain step cannot fall otherwise
             return EMResult(parameters, history, True)
-        converged = reached - history[-1] < tol
+        converged = bool(history) and reached - history[-1] < tol
         parameters, statistics = trial, trial_statistics
         history.append(reached)
         power = min(power * _GROWTH, _LARGEST_POWER)

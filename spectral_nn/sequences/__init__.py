@@ -4,7 +4,12 @@ One *sample* is one sequence and time is the first axis of a sequence.  Wherever
 a fit asks the same of them (`Source`): parts that stand for something made of windows of them.
 """
 
-from spectral_nn.sequences.container import Sequences, is_list_of_sequences, whole_sequences
+from spectral_nn.sequences.container import (
+    Sequences,
+    as_rows,
+    is_list_of_sequences,
+    whole_sequences,
+)
 from spectral_nn.sequences.cuts import Blocks, Cut, Place, Window, blocks
 from spectral_nn.sequences.lazy import LazySequences
 from spectral_nn.sequences.partitions import Partitions, Several, is_partitioned, over_windows
@@ -22,6 +27,7 @@ __all__ = [
     "Several",
     "Source",
     "Window",
+    "as_rows",
     "blocks",
     "is_list_of_sequences",
     "is_partitioned",

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from spectral_nn.arrays import is_foreign
 from spectral_nn.sequences.cuts import Cut, Place, Window, frames
+from spectral_nn.stored import is_stored
 
 __all__ = ["Sequences", "as_rows", "is_list_of_sequences", "offsets_of", "whole_sequences"]
 
@@ -31,6 +33,9 @@ class Sequences:
     offsets : array of int64, shape (m + 1,)
         Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``; ``offsets[0] == 0``,
         ``offsets[-1] == n`` and no sequence is empty.
+    table : bool
+        Whether `values` are what a user has: a table whose rows errors count from its beginning,
+        and not within a sequence.
 
     Raises
     ------
@@ -49,6 +54,7 @@ class Sequences:
 
     values: Any
     offsets: np.ndarray
+    table: bool = False
     remote: ClassVar[bool] = False
     lasting: ClassVar[bool] = True
 
@@ -69,13 +75,14 @@ class Sequences:
             )
 
     @classmethod
-    def from_list(cls, sequences: Iterable[Any]) -> Sequences:
+    def from_list(cls, sequences: Iterable[Any], name: str = "X") -> Sequences:
         """Join a list of sequences; O(n) copies.
 
         Parameters
         ----------
         sequences : iterable of arrays, each of shape (t_i,) or (t_i, p)
             Masked arrays keep their masks.
+        name : of the argument, for errors.
 
         Returns
         -------
@@ -88,17 +95,17 @@ class Sequences:
         TypeError
             If one is a sparse matrix.
         """
-        arrays = [as_rows(s, f"sequence {i} of X") for i, s in enumerate(sequences)]
+        arrays = [as_rows(s, f"sequence {i} of {name}") for i, s in enumerate(sequences)]
         if not arrays:
-            raise ValueError("X holds no sequences: give at least one.")
+            raise ValueError(f"{name} holds no sequences: give at least one.")
         for i, a in enumerate(arrays):
             if a.shape[1:] != arrays[0].shape[1:]:
                 raise ValueError(
-                    f"The sequences of X differ in width: sequence 0 has shape "
+                    f"The sequences of {name} differ in width: sequence 0 has shape "
                     f"{arrays[0].shape}, sequence {i} has {a.shape}. Time is the first axis."
                 )
             if a.shape[0] == 0:
-                raise ValueError(f"Sequence {i} of X is empty. Drop empty sequences.")
+                raise ValueError(f"Sequence {i} of {name} is empty. Drop empty sequences.")
         join = np.ma.concatenate if any(map(np.ma.isMaskedArray, arrays)) else np.concatenate
         offsets = np.cumsum([0] + [a.shape[0] for a in arrays], dtype=np.int64)
         return cls(join(arrays), offsets)
@@ -130,7 +137,7 @@ class Sequences:
         O(m).
         """
         values = as_rows(X, "X")
-        return cls(values, offsets_of(values.shape, lengths))
+        return cls(values, offsets_of(values.shape, lengths), table=True)
 
     @classmethod
     def from_input(cls, X: Any, lengths: Any = None) -> Sequences:
@@ -140,8 +147,9 @@ class Sequences:
         ----------
         X : Sequences, list of arrays, 3-D array (m, t, p), table (n, p) or 1-D array (n,)
             A table or a 1-D array is one sequence, or several with ``lengths``.  A list of
-            arrays, or of lists, is a list of sequences; only a list of one-element lists or of
-            scalars (``[[0], [1], [2]]``, ``[0, 1, 2]``) reads as a table, as NumPy reads it.
+            arrays, or of lists, is a list of sequences, and so is a series (of pandas, polars) or
+            an array of objects that holds them; only a list of one-element lists or of scalars
+            (``[[0], [1], [2]]``, ``[0, 1, 2]``) reads as a table, as NumPy reads it.
         lengths : array of int, shape (m,), optional
             Only with a table or a 1-D array.
 
@@ -167,7 +175,9 @@ class Sequences:
             )
         array = as_rows(X, "X")
         offsets = offsets_of(array.shape, lengths)
-        return cls(array.reshape(-1, array.shape[2]) if array.ndim == 3 else array, offsets)
+        if array.ndim == 3:
+            return cls(array.reshape(-1, array.shape[2]), offsets)
+        return cls(array, offsets, table=True)
 
     def __len__(self) -> int:
         return self.offsets.size - 1
@@ -206,17 +216,22 @@ class Sequences:
         kind = getattr(self.values, "dtype", type(self.values).__name__)
         return f"Sequences({len(self)} sequences, {self.values.shape[0]} rows, {kind})"
 
+    @property
+    def place(self) -> Place:
+        """Where the values are, for errors."""
+        return Place(offsets=None if self.table else self.offsets)
+
     def pieces(self) -> Iterator[Sequences]:
         """Yield the whole, once."""
         yield self
 
     def look(self, run: Any, function: Callable[[Any, Place], T]) -> Iterator[T]:
         """Yield ``function(values, place)`` of all values, once."""
-        yield function(self.values, Place())
+        yield function(self.values, self.place)
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> Sequences:
         """The same sequences of ``encode(values, place)``, which is called here."""
-        return Sequences(encode(self.values, Place()), self.offsets)
+        return Sequences(encode(self.values, self.place), self.offsets)
 
     def parts(
         self, run: Any, cut: Cut, make: Callable[[Any, Window], T], row: int = 0
@@ -300,15 +315,23 @@ def as_rows(x: Any, name: str) -> Any:
 
 
 def is_list_of_sequences(X: Any) -> bool:
-    """Whether X is a list whose entries are sequences (see `Sequences.from_input`)."""
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
-        return X.size > 0 and np.ndim(X[0]) > 0
-    if not isinstance(X, (list, tuple)) or not X:
+    """Whether X holds one sequence after another (see `Sequences.from_input`)."""
+    if isinstance(X, (list, tuple)):
+        rows = all(isinstance(e, (list, tuple)) and len(e) == 1 for e in X)  # of a table
+        return any(map(_is_nested if rows else _is_sequence, X))
+    if isinstance(X, Sequences) or is_foreign(X) or is_stored(X):
         return False
-    if any(hasattr(entry, "shape") and len(entry.shape) > 0 for entry in X):
-        return True
-    nested = [isinstance(entry, (list, tuple)) for entry in X]
-    return all(nested) and any(len(e) != 1 or isinstance(e[0], (list, tuple)) for e in X)
+    if len(getattr(X, "shape", ())) != 1 or not hasattr(X, "__iter__"):
+        return False
+    return _is_sequence(next((entry for entry in X if entry is not None), None))
+
+
+def _is_sequence(entry: Any) -> bool:
+    return isinstance(entry, (list, tuple)) or len(getattr(entry, "shape", ())) > 0
+
+
+def _is_nested(entry: Any) -> bool:
+    return _is_sequence(entry[0])
 
 
 def _index(key: Any) -> np.ndarray:

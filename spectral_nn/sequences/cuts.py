@@ -75,27 +75,30 @@ class Place(NamedTuple):
     row : row of the data (or of the chunk) at which the stretch begins.
     chunk : number of the chunk of a stream, or of the partition; None where there is only one.
     sequence : number of the first sequence of the chunk.
-    offsets : of the sequences of the chunk.
+    offsets : of the sequences of the chunk, or of X itself; None where X is a table, whose rows
+        are counted from its beginning.
+    argument : "X", or "y" of labels.
     """
 
     row: int = 0
     chunk: int | None = None
     sequence: int = 0
     offsets: Any = None
+    argument: str = "X"
 
     def name(self) -> str:
         """What the stretch is part of."""
-        return "X" if self.chunk is None else f"chunk {self.chunk} of X"
+        return self.argument if self.chunk is None else f"chunk {self.chunk} of {self.argument}"
 
     def at(self, i: int) -> str:
         """What entry i of the stretch is called."""
-        if self.chunk is None:
-            return f"X[{self.row + i}]"
+        if self.offsets is None:
+            return f"{self.argument}[{self.row + i}]"
         within = int(np.searchsorted(self.offsets, i, side="right")) - 1
-        return (
-            f"X[{i}] of chunk {self.chunk} (entry {i - int(self.offsets[within])} of sequence "
-            f"{self.sequence + within})"
-        )
+        sequence, entry = self.sequence + within, i - int(self.offsets[within])
+        if self.chunk is None:
+            return f"{self.argument}[{sequence}][{entry}]"
+        return f"{self.argument}[{i}] of chunk {self.chunk} (entry {entry} of sequence {sequence})"
 
 
 def blocks(sequences: Any, length: int, halo: tuple[int, int] = (0, 0)) -> Blocks:

@@ -394,3 +394,55 @@ def test_a_worker_that_is_killed_leaves_nothing(data, monkeypatch):
 def test_docstring_lists_all_parameters():
     for name in CategoricalHMM().get_params():
         assert name in (shell.CategoricalHMM.__doc__ or "")
+
+
+STRUCTURE = {
+    "startprob_": np.array([1.0, 0.0, 0.0]),
+    "transmat_": np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]),
+    "emissionprob_": np.array([[0.8, 0.1, 0.1], [0.1, 0.9, 0.0], [0.1, 0.0, 0.9]]),
+}
+
+
+def left_to_right(n_sequences=200, n_steps=15):
+    """Sequences that begin in state 0 and go on to states 1 and 2, and the parameters."""
+    rng = np.random.default_rng(0)
+    truth = {
+        "startprob_": np.array([1.0, 0.0, 0.0]),
+        "transmat_": np.array([[0.8, 0.2, 0.0], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]]),
+        "emissionprob_": np.array([[0.9, 0.05, 0.05], [0.1, 0.9, 0.0], [0.1, 0.0, 0.9]]),
+    }
+    model = CategoricalHMM(3)
+    for name, value in truth.items():
+        setattr(model, name, value)
+    return [model.sample(n_steps, rng.integers(2**31))[0] for _ in range(n_sequences)], truth
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+@pytest.mark.parametrize("given", ["startprob_", "transmat_", "emissionprob_", "all"])
+@pytest.mark.parametrize("alpha", [0.5, 2.0, None])
+def test_zeros_that_are_given_stay_whatever_the_prior(how, given, alpha):
+    X, _ = left_to_right(40)
+    parts = STRUCTURE if given == "all" else {given: STRUCTURE[given]}
+    priors = {} if alpha is None else {f"{name}prior": alpha for name in STRUCTURE}
+    letters = "".join(name[0] for name in STRUCTURE if name not in parts)
+    model = CategoricalHMM(3, init_params=letters, random_state=0, n_iter=20, **priors)
+    for name, value in parts.items():
+        setattr(model, name, value)
+    getattr(model, how)(X)
+    for name, value in parts.items():
+        fitted = getattr(model, name)
+        np.testing.assert_array_equal(fitted[value == 0], 0)
+        assert np.abs(fitted - value).max() > 0.01 or name == "startprob_"
+        np.testing.assert_allclose(fitted.sum(axis=-1), 1)
+    assert np.isfinite(model.monitor_.history).all()
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+def test_a_left_to_right_model_is_found(how):
+    """The zeros of the start hold for first states only, not for those before every n-gram."""
+    X, truth = left_to_right()
+    model = CategoricalHMM(3, init_params="e", random_state=0)
+    model.startprob_, model.transmat_ = STRUCTURE["startprob_"], STRUCTURE["transmat_"]
+    getattr(model, how)(X)
+    for name in ("transmat_", "emissionprob_"):
+        np.testing.assert_allclose(getattr(model, name), truth[name], atol=0.06)

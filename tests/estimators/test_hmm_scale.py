@@ -14,6 +14,7 @@ from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.hmm import engine
 from spectral_nn.moments.ngrams import ngram_cut
 from spectral_nn.recipes.hmm import fit as recipe
+from spectral_nn.recipes.hmm import plan
 from spectral_nn.sequences import lazy
 
 FITTED = ("startprob_", "transmat_", "emissionprob_")
@@ -43,7 +44,8 @@ def small_scale(request, monkeypatch):
     monkeypatch.setattr(engine, "_CHUNK_STEPS", 2**6)
     monkeypatch.setattr(lazy, "WINDOW", 2**12)
     if request.param == "a sample races":
-        monkeypatch.setattr(recipe, "_RACE_ROWS", 2**12)
+        for module in (plan, recipe):
+            monkeypatch.setattr(module, "RACE_ROWS", 2**12)
     return request.param
 
 
@@ -325,7 +327,8 @@ def peak(X, **arguments):
 def test_memory_does_not_grow_with_the_data(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "_WINDOW", 2**13)
     monkeypatch.setattr(lazy, "WINDOW", 2**13)
-    monkeypatch.setattr(recipe, "_RACE_ROWS", 2**13)
+    for module in (plan, recipe):
+        monkeypatch.setattr(module, "RACE_ROWS", 2**13)
     monkeypatch.setattr(recipe, "ngram_cut", partial(ngram_cut, length=2**13))
 
     def fitted(n):

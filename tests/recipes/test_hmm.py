@@ -21,6 +21,8 @@ from spectral_nn.models.hmm.spectral import fit_startprob
 from spectral_nn.models.hmm.statistics import Priors
 from spectral_nn.recipes.hmm import fit as module
 from spectral_nn.recipes.hmm.fit import HMMOptions, count, fit_counts, fit_hmm
+from spectral_nn.recipes.hmm.plan import plan_race
+from spectral_nn.recipes.hmm.starts import kinds_of
 from spectral_nn.results import RankWarning
 from spectral_nn.sequences import Sequences, SequenceStream
 
@@ -292,7 +294,50 @@ def test_no_iteration_is_no_likelihood_step(small, init, monkeypatch):
     ],
 )
 def test_kinds_of_starts(options, kinds):
-    assert options.kinds == kinds
+    counts = count(Sequences(np.arange(20_000) % 6, [0, 20_000]), options.n_symbols, SerialRunner())
+    assert kinds_of(options, plan_race(counts, options)) == kinds
+
+
+class TestPlan:
+    """A race costs about two climbs, whatever the sizes."""
+
+    @pytest.mark.parametrize("n_iter", [1, 10, 100, 1000])
+    @pytest.mark.parametrize("n_rows", [3_000, 100_000, 10_000_000])
+    @pytest.mark.parametrize("n_components", [2, 10, 60, 300])
+    @pytest.mark.parametrize("n_symbols", [5, 1_000, 50_000])
+    def test_costs(self, n_iter, n_rows, n_components, n_symbols):
+        options = HMMOptions(n_components, n_symbols, n_iter=n_iter)
+        plan = plan_race(self.counts(n_rows, n_symbols), options)
+
+        def step(rows):
+            return 6 * n_components**2 * rows + 500 * n_components * n_symbols
+
+        n_starts = plan.n_spectral + plan.n_random
+        cost = n_starts * plan.window_steps * step(3 * plan.n_windows)
+        cost += sum(one.n_starts * one.n_steps * step(one.n_rows) for one in plan.rounds)
+        climb = min(n_iter, 100) * step(min(n_rows, 2**19))
+        least = 2 * (4 + 4 + 2 + 2) * step(3 * 2**12)  # two steps a start are the least
+        assert cost <= 2.1 * climb + least
+        assert 4 <= n_starts <= 16
+
+    def test_more_starts_that_are_asked_for_cost_more(self):
+        counts = self.counts(100_000, 30)
+        few, many = (plan_race(counts, HMMOptions(5, 30, n_init=n)) for n in (16, 64))
+        assert many.n_spectral + many.n_random == 64
+        assert many.rounds[0].n_rows >= few.rounds[0].n_rows
+
+    def test_decompositions_that_cost_more_than_half_of_the_race_are_left_out(self):
+        counts = self.counts(100_000, 1000)
+        assert plan_race(counts, HMMOptions(200, 1000, n_iter=10)).n_spectral == 0
+        assert plan_race(counts, HMMOptions(200, 1000, n_iter=100)).n_spectral >= 1
+        assert plan_race(counts, HMMOptions(200, 1000, n_iter=10, n_init=8)).n_spectral == 2
+
+    @staticmethod
+    def counts(n_rows, n_symbols):
+        """Counts of as many windows, of which the first symbols alone are there."""
+        codes = np.arange(min(n_rows, 2**16)) % n_symbols
+        few = count(Sequences(codes, [0, codes.size]), n_symbols, SerialRunner())
+        return replace(few, n_rows=n_rows)
 
 
 @pytest.mark.parametrize("init", INITS)
@@ -548,8 +593,9 @@ def test_all_starts_are_noted(small):
 
 def test_more_states_than_observations_in_a_stream():
     stream = SequenceStream([np.zeros(3, np.int32)])
-    with pytest.raises(ValueError, match="n_components=4"):
-        fit_hmm(stream, HMMOptions(4, 2), rng=rng_of())
+    options = HMMOptions(4, 2, init="random")
+    with pytest.warns(RankWarning, match="n_components=4 states are more than the 3 observations"):
+        assert np.isfinite(fit_hmm(stream, options, rng=rng_of()).history).all()
 
 
 def test_kept_emissions_leave_no_transition_at_zero(rng):

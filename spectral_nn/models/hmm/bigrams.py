@@ -33,7 +33,7 @@ def fit_transitions(
     Returns
     -------
     HMMParameters, whose `startprob` is the distribution of any state, the row sums of M; uniform
-    where no bigram is possible under the emissions.
+    where the emissions make every bigram impossible.
 
     Notes
     -----
@@ -50,9 +50,10 @@ def fit_transitions(
     reached = -np.inf
     for _ in range(n_iter):
         ratios, fit = _ratios(columns @ joint, columns, first, second, weight)
-        update = joint * (emission @ ratios)
+        with np.errstate(over="ignore", invalid="ignore"):
+            update = joint * (emission @ ratios)
         total = update.sum()
-        if not total > 0:  # no bigram is possible
+        if not 0 < total < np.inf:  # all bigrams are next to impossible
             break
         joint = update / total
         if fit - reached < tol:

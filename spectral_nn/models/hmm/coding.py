@@ -9,6 +9,8 @@ symbol ``x``, no label    ``x``                  for 0 <= x < d
 missing, no label         ``d``                  likelihood 1
 ``x`` with label ``k``    ``x + (d + 1) (k + 1)``, missing: x = d
 ========================  =====================================
+
+Symbols are numbers from 0, or strings, which stand for their places in a sorted array of symbols.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,19 +20,22 @@ import numpy as np
 
 from spectral_nn.sequences import Place
 
-__all__ = ["CHUNK", "emission_table", "encode", "largest_symbol"]
+__all__ = ["CHUNK", "alphabet", "emission_table", "encode"]
 
 CHUNK = 1 << 20  # rows looked at together: temporaries stay in megabytes for any n
+_STRINGS = "SUT"  # kinds of NumPy's arrays of strings
 _LARGEST_CODE = np.iinfo(np.int32).max
 
 
 def encode(
     values: Any,
     n_symbols: int,
-    missing: float | None = None,
+    missing: float | str | None = None,
     labels: Any = None,
     n_components: int | None = None,
     place: Place | None = None,
+    symbols: np.ndarray | None = None,
+    place_of_labels: Place | None = None,
 ) -> np.ndarray:
     """Check symbols (and labels) and turn them into codes.
 
@@ -38,17 +43,19 @@ def encode(
     ----------
     values : array, shape (n,) or (n, 1)
         Symbols 0 .. n_symbols - 1; floats are welcome if whole.  Entries that a masked array
-        masks are missing, whatever lies under the mask.
+        masks are missing, whatever lies under the mask.  Strings, with `symbols`.
     n_symbols : int
         Size d of the alphabet.
-    missing : number, optional
+    missing : number or str, optional
         The value that stands for "not observed"; NaN is allowed.
     labels : array of int, shape (n,), optional
         State of every position, -1 (or masked) where it is unknown.
     n_components : int, optional
         Number of states; needed with ``labels``.
-    place : Place, optional
-        Where the values come from, for errors.
+    place, place_of_labels : Place, optional
+        Where the values, and the labels, come from, for errors.
+    symbols : array of str, shape (n_symbols,), optional
+        The strings that values are made of, sorted; None where symbols are numbers.
 
     Returns
     -------
@@ -58,7 +65,8 @@ def encode(
     ------
     ValueError
         Naming ``X`` (or ``y``), the first offending position and its value, when a symbol is
-        negative, fractional, not finite or at least ``n_symbols``, or a label is out of range.
+        negative, fractional, not finite or at least ``n_symbols``, a string none of `symbols`, or
+        a label is out of range.
 
     Notes
     -----
@@ -70,11 +78,17 @@ def encode(
     [0, 2, 3]
     >>> encode([0, 2, 1], 3, labels=[-1, 0, 1], n_components=2).tolist()
     [0, 6, 9]
+    >>> encode(["b", "a"], 2, symbols=np.array(["a", "b"])).tolist()
+    [1, 0]
     """
     place = place or Place()
     column = _column(values, place.name())
     codes = np.empty(column.shape[0], dtype=np.int32)
-    for start, chunk, gone in _checked(column, missing, place.at):
+    if symbols is not None:
+        checked = _looked_up(_strings(column, place), missing, place.at, symbols)
+    else:
+        checked = _checked(_numbers(column, place.name()), missing, place.at)
+    for start, chunk, gone in checked:
         high = (chunk >= n_symbols) & ~gone
         if high.any():
             at = int(np.argmax(high))
@@ -84,23 +98,27 @@ def encode(
             )
         codes[start : start + len(chunk)] = np.where(gone, n_symbols, chunk)
     if labels is not None:
-        _add_labels(codes, labels, n_symbols, n_components)
+        where = place_of_labels or Place(argument="y")
+        _add_labels(codes, labels, n_symbols, n_components, where)
     return codes
 
 
-def largest_symbol(values: Any, missing: float | None = None, place: Place | None = None) -> int:
-    """Largest symbol observed, -1 when every entry is missing; checks symbols as `encode` does.
+def alphabet(
+    values: Any, missing: float | str | None = None, place: Place | None = None
+) -> int | np.ndarray:
+    """Symbols observed; checks them as `encode` does.
 
     Parameters
     ----------
     values : array, shape (n,) or (n, 1)
-    missing : number, optional
+    missing : number or str, optional
     place : Place, optional
         Where the values come from, for errors.
 
     Returns
     -------
-    int
+    int or array of str
+        The largest of numbers, -1 when every entry is missing; the distinct strings, sorted.
 
     Raises
     ------
@@ -109,12 +127,19 @@ def largest_symbol(values: Any, missing: float | None = None, place: Place | Non
 
     Examples
     --------
-    >>> largest_symbol([3, 0, -1], missing=-1)
+    >>> alphabet([3, 0, -1], missing=-1)
     3
+    >>> alphabet(["b", "a", "b"]).tolist()
+    ['a', 'b']
     """
     largest = -1
     place = place or Place()
-    for _, chunk, gone in _checked(_column(values, place.name()), missing, place.at):
+    column = _column(values, place.name())
+    if _holds_strings(column):
+        strings = _strings(column, place)
+        seen = np.unique(np.ma.compressed(strings))
+        return seen if missing is None else seen[seen != missing]
+    for _, chunk, gone in _checked(_numbers(column, place.name()), missing, place.at):
         seen = chunk[~gone]
         largest = max(largest, int(seen.max()) if seen.size else -1)
     return largest
@@ -151,7 +176,7 @@ def emission_table(emissionprob: np.ndarray, labelled: bool = False) -> np.ndarr
 
 
 def _column(values: Any, name: str) -> Any:
-    """``values`` as one column of real numbers, shape (n,)."""
+    """``values`` as one column, shape (n,)."""
     values = np.asanyarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -165,20 +190,80 @@ def _column(values: Any, name: str) -> Any:
             f"{name} has rows of shape {values.shape[1:]}, but a categorical observation is one "
             "symbol: give one column, (n, 1), with time along the rows."
         )
-    if values.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {name} must hold whole numbers.")
-    if values.dtype.kind not in "biuf":
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{name} must hold whole numbers, got {values.dtype}: {error}"
-            ) from error
     return values
 
 
+def _holds_strings(column: Any) -> bool:
+    """Whether a column holds strings; of objects the first that is not masked tells."""
+    if column.dtype.kind != "O":
+        return column.dtype.kind in _STRINGS
+    seen = np.flatnonzero(~np.ma.getmaskarray(column))
+    return seen.size > 0 and isinstance(column[seen[0]], str)
+
+
+def _strings(column: Any, place: Place) -> Any:
+    """A column of strings in an array of NumPy's strings."""
+    if not _holds_strings(column):
+        raise ValueError(
+            f"{place.name()} is of {column.dtype}, but the model was fitted to strings, see "
+            "symbols_. Give strings."
+        )
+    if column.dtype.kind != "O":
+        return column
+    gone = np.ma.getmaskarray(column)
+    pairs = zip(np.ma.getdata(column), gone, strict=True)
+    words = ["" if out else word for word, out in pairs]
+    for i, word in enumerate(words):
+        if not isinstance(word, str):
+            raise ValueError(
+                f"{place.at(i)} is {word!r}, but other symbols are strings. Remove it, or mask it "
+                "(np.ma.masked_array)."
+            )
+    return np.ma.masked_array(np.array(words), gone)
+
+
+def _numbers(column: Any, name: str) -> Any:
+    """A column of real numbers."""
+    if column.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} must hold whole numbers.")
+    if column.dtype.kind in "biuf":
+        return column
+    if _holds_strings(column):
+        raise ValueError(
+            f"{name} must hold whole numbers here, but holds strings. Strings are taken where fit "
+            "finds the symbols itself: without n_features, without emissionprob_ of other data. "
+            "Else recode X: np.unique with return_inverse=True, or OrdinalEncoder."
+        )
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold whole numbers, got {column.dtype}: {error}") from error
+
+
+def _looked_up(
+    column: Any, missing: float | str | None, at: Callable[[int], str], symbols: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """As `_checked`, of strings: chunks of their places among the symbols."""
+    for start in range(0, column.shape[0], CHUNK):
+        part = column[start : start + CHUNK]
+        chunk, gone = np.ma.getdata(part), np.ma.getmaskarray(part)
+        if missing is not None:
+            gone = gone | (chunk == missing)
+        places = np.minimum(np.searchsorted(symbols, chunk), symbols.size - 1)
+        unknown = (symbols[places] != chunk) & ~gone
+        if unknown.any():
+            first = int(np.argmax(unknown))
+            few = ", ".join(repr(str(symbol)) for symbol in symbols[:5])
+            raise ValueError(
+                f"{at(start + first)} is {str(chunk[first])!r}, which is none of the "
+                f"{symbols.size} symbols of the model: {few}{', ...' * (symbols.size > 5)}. "
+                "Remove it, mask it, or fit to data that show it."
+            )
+        yield start, places, gone
+
+
 def _checked(
-    column: Any, missing: float | None, at: Callable[[int], str]
+    column: Any, missing: float | str | None, at: Callable[[int], str]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Chunks of a column with their start and the mask of what is missing; rejects non-symbols."""
     for start in range(0, column.shape[0], CHUNK):
@@ -201,25 +286,34 @@ def _reject(entry: str, value: Any) -> None:
     """Raise the error for a value that is no symbol, or no label."""
     if entry.startswith("y"):
         raise ValueError(
-            f"{entry} is {value}, but labels are whole numbers from 0, or -1 for unknown."
+            f"{entry} is {value}, but labels are whole numbers from 0, or -1 where unknown."
         )
-    if not np.isfinite(value):
-        what, advice = ("NaN" if np.isnan(value) else "Infinity"), "declare it with missing=np.nan"
-    elif value < 0:
-        what, advice = "Negative values", f"declare it with missing={value}"
+    if np.isfinite(value) and value != np.floor(value):
+        raise ValueError(
+            f"Fractional values in data: {entry} is {value}. X looks like real numbers, but this "
+            "model is of symbols: whole numbers from 0. Discretise X (KBinsDiscretizer), or take a "
+            "model of real numbers, such as hmmlearn's GaussianHMM."
+        )
+    if np.isfinite(value):
+        what, declared = "Negative values", str(value)
     else:
-        what, advice = "Fractional values", "encode categories as 0, 1, 2, ..."
+        what, declared = ("NaN", "np.nan") if np.isnan(value) else ("Infinity", "np.inf")
     raise ValueError(
         f"{what} in data: {entry} is {value}, but symbols are whole numbers from 0. "
-        f"Remove it, mask it, or {advice}."
+        f"Remove it, mask it, or declare it with missing={declared}."
     )
 
 
-def _add_labels(codes: np.ndarray, labels: Any, n_symbols: int, n_components: int | None) -> None:
+def _add_labels(
+    codes: np.ndarray, labels: Any, n_symbols: int, n_components: int | None, place: Place
+) -> None:
     """Add the part of the labels to codes, in place."""
     if n_components is None:
         raise ValueError("labels need n_components, the number of states.")
     column = _column(labels, "y")
+    if _holds_strings(column):
+        raise ValueError("y holds strings, but labels are whole numbers from 0; -1 where unknown.")
+    column = _numbers(column, "y")
     if column.shape[0] != codes.shape[0]:
         raise ValueError(
             f"y has {column.shape[0]} labels for {codes.shape[0]} observations of X; give one "
@@ -227,13 +321,13 @@ def _add_labels(codes: np.ndarray, labels: Any, n_symbols: int, n_components: in
         )
     if (n_symbols + 1) * (n_components + 1) > _LARGEST_CODE:
         raise ValueError(f"{n_symbols} symbols with {n_components} labels overflow 32 bits.")
-    for start, chunk, unknown in _checked(column, -1, "y[{}]".format):
+    for start, chunk, unknown in _checked(column, -1, place.at):
         high = (chunk >= n_components) & ~unknown
         if high.any():
             at = int(np.argmax(high))
             raise ValueError(
-                f"y[{start + at}] is {chunk[at]}, but states are 0 .. {n_components - 1} "
-                "(n_components) or -1 for unknown."
+                f"{place.at(start + at)} is {chunk[at]}, but states are 0 .. {n_components - 1} "
+                "(n_components), or -1 where unknown."
             )
         label = np.where(unknown, -1, chunk).astype(np.int32)
         codes[start : start + len(chunk)] += (n_symbols + 1) * (label + 1)

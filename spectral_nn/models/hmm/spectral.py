@@ -156,9 +156,13 @@ def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 
     startprob = prior = parameters.startprob
     for _ in range(n_iter):
         predicted = startprob @ emission
-        ratio = np.divide(first, predicted, out=np.zeros(first.size), where=predicted > 0)
-        startprob = startprob * (emission @ ratio) + prior
-        startprob = startprob / startprob.sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = np.divide(first, predicted, out=np.zeros(first.size), where=predicted > 0)
+            moved = startprob * (emission @ ratio) + prior
+        total = moved.sum()
+        if not 0 < total < np.inf:  # emissions under which a first symbol is next to impossible
+            break
+        startprob = moved / total
     return startprob
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,11 @@ class Climber:
 
     priors: Priors
     update: str = "ste"
+
+    def for_windows(self) -> Climber:
+        """The same for windows, whose first state is any state: it has no prior and is not kept."""
+        update = "s" + self.update.replace("s", "")
+        return Climber(replace(self.priors, start=0.0), update)
 
     def objective(self, statistics: HMMStatistics, parameters: HMMParameters) -> float:
         """Log-likelihood plus log prior.

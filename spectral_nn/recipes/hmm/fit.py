@@ -16,6 +16,7 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,7 +43,7 @@ from spectral_nn.recipes.hmm.climb import Climber
 from spectral_nn.recipes.hmm.options import HMMFit, HMMOptions
 from spectral_nn.recipes.hmm.plan import RACE_ROWS, plan_race
 from spectral_nn.recipes.hmm.race import Track, race_on_data, race_on_windows, windows_for
-from spectral_nn.recipes.hmm.starts import Start, kinds_of, label_start, make_starts
+from spectral_nn.recipes.hmm.starts import Start, kinds_of, label_start, make_starts, warn_rank
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.refine.em import EMResult
 from spectral_nn.sequences import Cut, Source, over_windows
@@ -125,12 +126,14 @@ def fit_hmm(
     Raises
     ------
     ValueError
-        If there are more states than observations, or as `count`.
+        If every observation is missing, or as `count`.
 
     Warns
     -----
     RankWarning
-        If the moments carry fewer than K components.
+        If the moments carry fewer than K components, or there are fewer observations than states.
+    UserWarning
+        If the data are impossible under the start.
 
     Notes
     -----
@@ -155,7 +158,7 @@ def fit_hmm(
     if options.init == "random" and len(starts) > 1:
         return _baum_welch(problem, starts, run, tell)
     if len(starts) > 1:
-        track = Track(problem.climber, run, problem.tol / counts.n_rows, options.dtype, tell)
+        track = Track(problem.climber, run, problem.tol / counts.n_rows, options, tell)
         windows = windows_for(counts, options, rng, plan.n_windows)
         starts = race_on_windows(starts, windows, plan.window_steps, track)
         starts = race_on_data(starts, engine, plan.rounds, track)
@@ -190,12 +193,12 @@ def fit_counts(
     Raises
     ------
     ValueError
-        If there are more states than observations.
+        If every observation is missing.
 
     Warns
     -----
-    RankWarning
-        If the moments carry fewer than K components.
+    RankWarning, UserWarning
+        As `fit_hmm`.
 
     Notes
     -----
@@ -209,14 +212,21 @@ def fit_counts(
         return _as_started(starts[0], counts, options, notes)
     problem = _Problem(None, counts, options, 0)
     windows = windows_for(counts, options, rng, MOST_WINDOWS)
-    track = Track(problem.climber, SerialRunner(), problem.tol, options.dtype, tell)
+    track = Track(problem.climber, SerialRunner(), problem.tol, options, tell)
     starts = race_on_windows(starts, windows, _WINDOW_STEPS, track)
     on_windows = partial(expect_lanes, dtype=options.dtype)
-    result = problem.climber.climb_chunks(
-        starts[0].parameters, on_windows, [windows], options.n_iter, problem.tol, tell
+    result = problem.climber.for_windows().climb_chunks(
+        starts[0].from_anywhere().parameters,
+        on_windows,
+        [windows],
+        options.n_iter,
+        problem.tol,
+        tell,
     )
     parameters = result.parameters
-    if "s" in options.update and "startprob" not in options.fixed:
+    if "startprob" in options.fixed:
+        parameters = replace(parameters, startprob=options.fixed["startprob"])
+    if "s" in options.update:
         parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
     return _finished(replace(result, parameters=parameters), starts, notes)
 
@@ -265,11 +275,15 @@ class _Problem:
 
 
 def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
-    """What only counting tells of streams: whether the data can carry the model at all."""
+    """What only counting tells of streams: whether there are data, and enough for the model."""
+    if not counts.n_tokens:
+        raise ValueError(f"Every one of the {counts.n_rows} observations in X is missing.")
     if options.n_components > counts.n_tokens:
-        raise ValueError(
-            f"n_components={options.n_components} states need at least as many observations; X has "
-            f"{counts.n_tokens} that are not missing. Use fewer states or more data."
+        warn_rank(
+            f"n_components={options.n_components} states are more than the {counts.n_tokens} "
+            "observations in X that are not missing, so the model says little but what X is. Use "
+            "fewer states or more data.",
+            stacklevel=6,
         )
 
 
@@ -305,5 +319,13 @@ def _as_started(
 
 def _finished(result: EMResult, starts: list[Start], notes: dict[str, Any]) -> HMMFit:
     """A fit with its diagnostics; of the starts, the winner comes first."""
+    if result.history[-1:] == [-np.inf]:
+        warnings.warn(
+            "X is impossible under the start: the objective is -inf. Look for zeros in the parts "
+            "that init_params or params leave as they are (startprob_, transmat_, emissionprob_), "
+            "or let fit make its own start.",
+            UserWarning,
+            stacklevel=5,
+        )
     race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
     return HMMFit(result.parameters, result.history, result.converged, notes | race)

@@ -50,15 +50,23 @@ class HMMOptions:
     dtype: DTypeLike = np.float32
 
     def priors(self, frequency: NDArray[np.float64]) -> Priors:
-        """Pseudo-counts, given the smoothed share of each symbol."""
-        emit: NDArray | float
-        if self.emissionprob_prior is None:
-            emit = frequency
-        else:
-            emit = np.asarray(self.emissionprob_prior) - 1.0
-        return Priors(
-            np.asarray(self.startprob_prior) - 1.0, np.asarray(self.transmat_prior) - 1.0, emit
-        )
+        """Pseudo-counts, given the smoothed share of each symbol.
+
+        None for what is not updated, nor where the user has given a zero: that is structure.
+        """
+        emission = 1.0 + frequency if self.emissionprob_prior is None else self.emissionprob_prior
+        alphas = {
+            "startprob": self.startprob_prior,
+            "transmat": self.transmat_prior,
+            "emissionprob": emission,
+        }
+        return Priors(*(self._pseudo_counts(part, alpha) for part, alpha in alphas.items()))
+
+    def _pseudo_counts(self, part: str, alpha: NDArray | float) -> NDArray | float:
+        if part[0] not in self.update:
+            return 0.0
+        pseudo = np.asarray(alpha) - 1.0
+        return np.where(self.fixed[part] == 0, 0.0, pseudo) if part in self.fixed else pseudo
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,12 +88,13 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     n_starts = options.n_init or N_STARTS
     budget = _BUDGET * climb * max(1.0, n_starts / N_STARTS)
     for_windows = _ON_WINDOWS * budget
+    least_windows = max(1, min(_LEAST_WINDOWS, rows // 12))
     if options.n_init is None:
-        least = _LEAST_STEPS * _step(3 * _LEAST_WINDOWS, options)
+        least = _LEAST_STEPS * _step(3 * least_windows, options)
         n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
     each = for_windows / n_starts
     n_windows = _rows_for(each / WINDOW_STEPS, options) // 3
-    n_windows = int(np.clip(n_windows, _LEAST_WINDOWS, min(rows, MOST_WINDOWS)))
+    n_windows = int(np.clip(n_windows, least_windows, MOST_WINDOWS))
     window_steps = int(np.clip(each / _step(3 * n_windows, options), 2, WINDOW_STEPS))
     longer = np.clip(options.n_components, *_PATIENCE) / _PATIENCE[0]
     each = (budget - for_windows) / len(_ROUNDS)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.hmm.composite import window_batches
@@ -41,15 +40,26 @@ class Track:
     climber : EM and its objective.
     run : who computes.
     tol : gain at which a start has arrived, nats a position.
-    dtype : of E-steps on windows.
+    options : what to fit.
     tell : told (stage, number of the start, objective).
     """
 
     climber: Climber
     run: Runner
     tol: float
-    dtype: DTypeLike
+    options: HMMOptions
     tell: OnStep
+
+    def on_windows(self, windows: LaneBatches) -> _Climbs:
+        """EM on windows."""
+        statistic = partial(expect_lanes, dtype=self.options.dtype)
+        tol = _WINDOW_TOL * float(windows.weight.sum())
+        return _Climbs(self.climber.for_windows(), statistic, [windows], tol, self.run)
+
+    def on_data(self, engine: LaneEngine, n_rows: int) -> _Climbs:
+        """EM on a sample of the data."""
+        sample = engine.sample(n_rows)
+        return _Climbs(self.climber, engine.statistic, sample, self.tol * n_rows, self.run)
 
 
 def windows_for(
@@ -72,10 +82,9 @@ def race_on_windows(
     n_steps : most EM steps.
     track : who climbs, and who computes.
     """
-    statistic = partial(expect_lanes, dtype=track.dtype)
-    tol = _WINDOW_TOL * float(windows.weight.sum())
-    climbs = _Climbs(track.climber, statistic, [windows], tol, track.run)
-    return _climbed(starts, climbs, n_steps, "composite", track.tell)[0]
+    free = [start.from_anywhere() for start in starts]
+    ranked, _ = _climbed(free, track.on_windows(windows), n_steps, "composite", track.tell)
+    return [start.with_fixed(track.options) for start in ranked]
 
 
 def race_on_data(
@@ -96,10 +105,7 @@ def race_on_data(
     dropped: list[Start] = []
     for one in rounds:
         starts, dropped = starts[: one.n_starts], starts[one.n_starts :] + dropped
-        sample = engine.sample(one.n_rows)
-        climbs = _Climbs(
-            track.climber, engine.statistic, sample, track.tol * one.n_rows, track.run
-        )
+        climbs = track.on_data(engine, one.n_rows)
         starts, gains = _climbed(starts, climbs, one.n_steps, "likelihood", track.tell)
         if len(starts) > 1 and starts[0].likelihood - starts[1].likelihood > _DECISIVE * gains[1]:
             break

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectral_nn.models.hmm.bigrams import fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
@@ -43,6 +44,20 @@ class Start:
     parameters: HMMParameters
     composite: float = float("nan")
     likelihood: float = float("nan")
+
+    def from_anywhere(self) -> Start:
+        """The same start without zeros in `startprob`: the state before a window may be any."""
+        startprob = self.parameters.startprob
+        if startprob.all():
+            return self
+        return self._with(startprob=np.full(startprob.shape, 1 / startprob.size))
+
+    def with_fixed(self, options: HMMOptions) -> Start:
+        """The same start with the parts that the user has given."""
+        return self._with(**options.fixed)
+
+    def _with(self, **parts: NDArray) -> Start:
+        return replace(self, parameters=replace(self.parameters, **parts))
 
     def note(self) -> dict[str, Any]:
         """What diagnostics keep of it."""
@@ -98,6 +113,13 @@ def make_starts(
     if "tensor" in kinds:
         moments = _checked_moments(counts, options, len(kinds), rng)
         kinds = kinds if moments is not None else ["random"] * len(kinds)
+    if "spectral-clustering" in kinds and not _pairs(counts):
+        warn_rank(
+            "X holds no two observations in a row, so symbols cannot be told apart by their "
+            "neighbours. Random starts are used in place of init='spectral-clustering'.",
+            stacklevel=6,
+        )
+        kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
     if moments is not None:
         notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
     starts: list[Start] = []
@@ -132,7 +154,10 @@ def _checked_moments(
     try:
         moments = whitened_moments(counts, options.n_components, rng)
     except ValueError as error:
-        _warn_rank(f"{error} Random starts are used instead.")
+        warn_rank(
+            f"X has no moments that n_components={options.n_components} states could be read off: "
+            f"{error} Random starts are used instead."
+        )
         return None
     if moments.sigma_ratio < _SMALLEST_RATIO:
         fallback = (
@@ -140,7 +165,7 @@ def _checked_moments(
             if options.n_iter and n_starts > 1
             else "Nothing else was tried: give n_iter and n_init their defaults"
         )
-        _warn_rank(
+        warn_rank(
             f"the moments of past and future barely carry n_components={options.n_components}: "
             f"sigma_K = {moments.singular_values[options.n_components - 1]:.3g} is "
             f"{moments.sigma_ratio:.3g} of sigma_1, below {_SMALLEST_RATIO}. Directions below that "
@@ -148,6 +173,13 @@ def _checked_moments(
             "components."
         )
     return moments
+
+
+def _pairs(counts: NgramCounts) -> int:
+    """How often an observation follows another."""
+    pairs = counts.shortened(2)
+    whole = (pairs.windows() < counts.n_symbols).all(axis=1)
+    return int(pairs.counts[whole].sum())
 
 
 def _decompose_resampled(
@@ -197,5 +229,12 @@ def label_start(
     return Start("labels", replace(maximise(expect(even), even, smooth), **options.fixed))
 
 
-def _warn_rank(message: str) -> None:
-    warnings.warn(message, RankWarning, stacklevel=6)
+def warn_rank(message: str, stacklevel: int = 7) -> None:
+    """Warn that data carry too little.
+
+    Parameters
+    ----------
+    message : with the figures, and the fallback.
+    stacklevel : calls from here to whoever called the estimator.
+    """
+    warnings.warn(message, RankWarning, stacklevel=stacklevel)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from spectral_nn.models.hmm import coding
-from spectral_nn.models.hmm.coding import emission_table, encode, largest_symbol
+from spectral_nn.models.hmm.coding import alphabet, emission_table, encode
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, np.float32, object])
@@ -15,7 +15,7 @@ def test_dtypes(dtype):
     codes = encode(np.array([[2], [0], [1]], dtype=dtype), 3)
     assert codes.dtype == np.int32
     assert_array_equal(codes, [2, 0, 1])
-    assert largest_symbol(np.array([2, 0, 1], dtype=dtype)) == 2
+    assert alphabet(np.array([2, 0, 1], dtype=dtype)) == 2
 
 
 def test_missing_by_value_nan_and_mask():
@@ -26,7 +26,7 @@ def test_missing_by_value_nan_and_mask():
     assert_array_equal(encode([0, 9], 2, missing=9), [0, 2])
     assert_array_equal(encode(np.array([0, 255], dtype=np.uint8), 2, missing=255), [0, 2])
     assert_array_equal(encode(np.array([0, 1], dtype=np.uint8), 2, missing=-1), [0, 1])
-    assert largest_symbol([9, 9], missing=9) == -1
+    assert alphabet([9, 9], missing=9) == -1
 
 
 @pytest.mark.parametrize(
