@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -67,7 +67,7 @@ def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
 
 
 def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
-    """Sums over a batch of rows.
+    """Sums over a batch of rows, on the host: batches may come from several libraries.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
     memory O(K^6 / 48), whatever the number of rows.
     """
-    return total(run, partial(_chunk, frame=frame), rows.chunks())
+    sums = total(run, partial(_chunk, frame=frame), rows.chunks())
+    return StreamMoments(*(to_numpy(getattr(sums, field.name)) for field in fields(sums)))
 
 
 def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
