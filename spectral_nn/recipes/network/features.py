@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import Runner, total
@@ -156,9 +155,8 @@ def _named(
 ) -> Directions:
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
-    coef, _ = frame.pull_back(factors.directions, columns)
     return Directions(
-        (coef / np.linalg.norm(coef, axis=0)).T,
+        frame.lines(factors.directions, columns).T,
         moments.mean[:columns],
         evidence.singular_values,
         evidence.notes() | figures_of(factors) | notes,
