@@ -473,7 +473,7 @@ def _check_finite(loss: float, solver: str, step: int) -> None:
 
 def _host(network: Network) -> NDArray:
     """Parameters in one array on the host."""
-    return to_numpy(flatten(network))
+    return to_numpy(flatten(network)).astype(np.float64)
 
 
 def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
