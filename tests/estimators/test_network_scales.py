@@ -78,7 +78,7 @@ class TestTargets:
         assert np.isfinite(net.predict(Z)).all()
 
     def test_losses_are_those_of_the_formula(self):
-        told, alpha, target = [], 1e8, 1e9 * y
+        told, alpha, target = [], 100.0, 1e9 * y
         net = regressor(
             init="tensor", alpha=alpha, verbose=lambda *step: told.append(step), max_iter=300
         )
@@ -86,7 +86,7 @@ class TestTargets:
         squares = sum(np.sum(coef**2) for coef in net.coefs_)
         residual = target - net.predict(Z)
         loss = 0.5 * np.mean(residual**2) + alpha / 2 / 600 * squares
-        assert alpha / 2 / 600 * squares > 0.1 * loss
+        assert alpha / 2 / 600 * squares > 0.01 * loss
         assert net.loss_ == pytest.approx(loss, rel=1e-9)
         assert told[-1][2] == pytest.approx(loss, rel=1e-9)
         assert min(start[1] for start in net.diagnostics_["starts"]) > 1e12
@@ -165,9 +165,9 @@ class TestInputs:
             assert_allclose(found.mean_ / np.float64(scale), plain.mean_, rtol=1e-3)
 
     def test_what_is_too_large_to_be_projected(self):
-        with pytest.raises(ValueError, match="X holds values too large for float64"):
+        with pytest.raises(ValueError, match=r"X holds values up to .* too large for float64"):
             TensorFeatures(2).fit(1e308 * (1 + np.tanh(Z) / 2), y)
-        with pytest.raises(ValueError, match="y holds values too large for float64"):
+        with pytest.raises(ValueError, match=r"y holds values up to .* too large for float64"):
             TensorFeatures(2).fit(Z, 1e308 * (1 + np.tanh(Z[:, 0]) / 2))
 
 
@@ -196,12 +196,12 @@ def tables(draw):
     shape = np.random.default_rng(draw(st.integers(0, 9))).uniform(-1, 1, (60, 4))
     offset = draw(st.sampled_from([0.0, 1.0, 1e5]))
     with np.errstate(over="ignore", under="ignore"):
-        X = (shape[:, :3] * columns(draw, dtype, 3) + offset * columns(draw, dtype, 1)).astype(dtype)
+        X = shape[:, :3] * columns(draw, dtype, 3) + offset * columns(draw, dtype, 1)
         target = np.maximum(shape[:, 0], 0) - shape[:, 3] ** 2
-        target = (target * columns(draw, dtype, 1) + offset * columns(draw, dtype, 1)).astype(dtype)
-        weight = ((shape[:, 3] + 1.5) * columns(draw, dtype, 1)).astype(dtype)
-    most = np.finfo(dtype).max
-    return np.clip(X, -most, most), np.clip(target, -most, most), np.clip(weight, 0, most)
+        target = target * columns(draw, dtype, 1) + offset * columns(draw, dtype, 1)
+        weight = (shape[:, 3] + 1.5) * columns(draw, dtype, 1)
+        most = np.finfo(dtype).max
+        return [np.clip(x, -most, most).astype(dtype) for x in (X, target, weight)]
 
 
 MODELS = st.sampled_from(
@@ -243,8 +243,9 @@ def test_any_table_gives_numbers_or_an_error_in_words(table, again, model, weigh
             before = dict(vars(model))
             try:
                 fit(X, target, weight if weighted and weight.any() else None, **classes)
-            except ValueError as error:
-                assert type(error) is ValueError
+            except np.linalg.LinAlgError:  # a kind of ValueError
+                raise
+            except ValueError:
                 assert vars(model).keys() == before.keys()
                 assert all(vars(model)[name] is value for name, value in before.items())
                 return

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype
+from spectral_nn.arrays import Array, clip, from_numpy, numpy_dtype
 from spectral_nn.models.network.dense import Network, Shape
 from spectral_nn.moments.extent import powers
 from spectral_nn.moments.rows import Rows
@@ -105,8 +105,8 @@ class Scaling:
             factor = powers(way * self.inputs, dtype)[:, None]
             coefs[0] = coefs[0] * from_numpy(factor, like=coefs[0])
         if self.outputs:
-            factor = float(powers(-way * self.outputs, dtype))
-            coefs[-1], intercepts[-1] = coefs[-1] * factor, intercepts[-1] * factor
+            times = float(powers(-way * self.outputs, dtype))
+            coefs[-1], intercepts[-1] = coefs[-1] * times, intercepts[-1] * times
         if self.shift.any():
             shift = self.shift * (powers(-self.outputs, dtype) if way == 1 else 1.0)
             intercepts[-1] = intercepts[-1] - way * from_numpy(shift, like=intercepts[-1])
@@ -117,8 +117,9 @@ class Scaling:
         with np.errstate(over="ignore", under="ignore"):
             return float(np.ldexp(value, 2 * self.outputs))
 
-    def penalty(self, alpha: float) -> float | Penalty:
-        """The penalty in these units."""
+    def penalty(self, alpha: float | Penalty) -> float | Penalty:
+        """The user's penalty, one number, in these units."""
+        assert not isinstance(alpha, Penalty)
         with np.errstate(over="ignore", under="ignore"):
             alpha = float(np.ldexp(alpha, -self.weights)) if self.weights else alpha
         if self.inputs.any() or self.outputs:

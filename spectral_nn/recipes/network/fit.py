@@ -19,7 +19,6 @@ from spectral_nn.arrays import get_namespace, to_numpy
 from spectral_nn.execute.runner import Runner, runner
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.objective import Objective, Smooth, objective_of
-from spectral_nn.models.network.scaling import Scaling
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.listening import OnStep, silent
@@ -115,7 +114,7 @@ def fit_table(
     4 n multiply-adds a weight (2 n for the first layer's) and evaluation, on top of the start.
     See `scaling_of` for the units; what is returned, and told, is in those of the user.
     """
-    scaling = _scaling(rows, options, run) if state is None else weighed(state.scaling, rows, run)
+    scaling = scaling_of(rows, options, run) if state is None else weighed(state.scaling, rows, run)
     with in_words():
         found = _fit_near_one(
             scaling.rows(rows),
@@ -131,10 +130,6 @@ def fit_table(
         _check_finite(loss, options.solver, min(step, found.n_iter))
     check_outputs(found.network, rows, run)
     return found
-
-
-def _scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
-    return scaling_of(rows, run, numbers=options.output == "identity", alpha=options.alpha)
 
 
 def _fit_near_one(
@@ -206,7 +201,7 @@ def start_table(
     init : what it is: "tensor", "nn-lift" or "random", whichever won.
     diagnostics : dict
     """
-    scaling = _scaling(rows, options, run)
+    scaling = scaling_of(rows, options, run)
     scaled = replace(options, alpha=scaling.penalty(options.alpha))
     with in_words():
         network, name, notes = _start(scaling.rows(rows), scaled, run, rng, told(on_step, scaling))

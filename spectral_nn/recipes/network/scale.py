@@ -1,4 +1,4 @@
-"""In which units a table is fitted, what a fit looks like in the user's, and what cannot be carried."""
+"""Units that a table is fitted in, a fit in those of the user, and what cannot be carried."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from spectral_nn.arrays import get_namespace, numpy_dtype, to_numpy
 from spectral_nn.execute.runner import Runner, total
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.scaling import Scaling
+from spectral_nn.models.network.scaling import Penalty, Scaling
 from spectral_nn.moments.extent import Extent, exponents, extent
 from spectral_nn.moments.frame import ColumnMoments, column_moments
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep
-from spectral_nn.recipes.network.options import NetworkFit, SolverState
+from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions, SolverState
 
 __all__ = [
     "check_outputs",
@@ -40,7 +40,7 @@ _CONSTANT = 16  # rounding errors of a mean
 _ROOM = 4  # outputs of this share of the largest number may still be subtracted
 
 
-def scaling_of(rows: Table, run: Runner, *, numbers: bool, alpha: float) -> Scaling:
+def scaling_of(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
     """Units in which a table can be fitted: one, unless its numbers are far from it.
 
     Columns of X beyond 2^32, and weights beyond 2^±32, are divided by a power of two.  Targets
@@ -50,9 +50,8 @@ def scaling_of(rows: Table, run: Runner, *, numbers: bool, alpha: float) -> Scal
     Parameters
     ----------
     rows : table.
+    options : what to fit, its penalty in the user's units.
     run : who computes.
-    numbers : whether targets are numbers rather than classes.
-    alpha : penalty, in the user's units.
 
     Warns
     -----
@@ -71,7 +70,10 @@ def scaling_of(rows: Table, run: Runner, *, numbers: bool, alpha: float) -> Scal
         0,
         _weight_exponent(seen, rows),
     )
-    return _standardised(plain, seen, rows, run, alpha) if numbers else plain
+    if options.output != "identity":
+        return plain
+    assert not isinstance(options.alpha, Penalty)
+    return _standardised(plain, seen, rows, run, options.alpha)
 
 
 def weighed(scaling: Scaling, rows: Table, run: Runner) -> Scaling:
@@ -89,13 +91,13 @@ def weights_alone(rows: Table, run: Runner) -> Scaling:
     """
     seen = total(run, extent, rows.chunks())
     d, q, dtype = seen.inputs.size, seen.low.size, numpy_dtype(rows.like.dtype)
-    most = float(np.finfo(dtype).max) / _ROOM
-    sizes = {"X": seen.inputs * np.sqrt(d), "y": np.maximum(np.abs(seen.low), np.abs(seen.high))}
+    largest = float(np.finfo(dtype).max)
+    sizes = {"X": seen.inputs, "y": np.maximum(np.abs(seen.low), np.abs(seen.high))}
     for name, size in sizes.items():
-        if not size.max() <= most:
+        if size.max() > largest / _ROOM / np.sqrt(d):
             raise ValueError(
-                f"{name} holds values too large for {dtype}, whose largest number is "
-                f"{4 * most:.2g}: distances between rows overflow. Scale {name} (StandardScaler)."
+                f"{name} holds values up to {size.max():.3g}, too large for {dtype} (which ends at "
+                f"{largest:.2g}): distances between rows overflow. Scale {name} (StandardScaler)."
             )
     return Scaling(np.zeros(d, np.int32), np.zeros(q), 0, _weight_exponent(seen, rows))
 
