@@ -146,6 +146,9 @@ class TestInputs:
         rows = sparse.csr_array(X)
         there = regressor(init="random").fit(rows, 1e30 * y)
         assert_allclose(there.predict(rows), net.predict(X), rtol=1e-4, atol=1e25)
+        torch = pytest.importorskip("torch")
+        there = regressor(init="random").fit(torch.asarray(X), torch.asarray(1e30 * y))
+        assert_allclose(there.predict(torch.asarray(X)), net.predict(X), rtol=1e-4, atol=1e25)
         chunks = [(X[i : i + 70], 1e30 * y[i : i + 70]) for i in range(0, 300, 70)]
         walked = regressor(init="random").fit(chunks)
         assert_allclose(walked.predict(X), net.predict(X), rtol=1e-4, atol=1e25)
@@ -229,7 +232,7 @@ def assert_finite(model, X):
             assert found.dtype.kind != "f" or np.isfinite(found).all(), method
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(table=tables(), again=tables(), model=MODELS, weighted=st.booleans(), batch=st.booleans())
 def test_any_table_gives_numbers_or_an_error_in_words(table, again, model, weighted, batch):
     model = type(model)(**model.get_params())
