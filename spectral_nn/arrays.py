@@ -25,6 +25,7 @@ __all__ = [
     "is_foreign",
     "numpy_dtype",
     "require_one_device",
+    "same_precision",
     "to_numpy",
     "where_it_lives",
 ]
@@ -225,6 +226,27 @@ def is_foreign(x: Any) -> bool:
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Return NumPy's dtype of the name that another library's has."""
     return dtype if isinstance(dtype, np.dtype) else np.dtype(str(dtype).rpartition(".")[2])
+
+
+def same_precision(*arrays: Array) -> list[Array]:
+    """Return real floating arrays of one library in the widest precision among them.
+
+    Parameters
+    ----------
+    *arrays : arrays (...) of one library
+
+    Returns
+    -------
+    arrays : list of arrays (...)
+        An array that has this precision already is returned as it is.
+
+    Notes
+    -----
+    NumPy multiplies matrices of single and double precision; PyTorch does not.
+    """
+    xp = get_namespace(*arrays)
+    dtype = xp.result_type(*arrays)
+    return [xp.astype(x, dtype, copy=False) for x in arrays]
 
 
 def where_it_lives(x: Array) -> str:

@@ -32,7 +32,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_chunked, is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array, to_numpy
+from spectral_nn.arrays import Array, is_foreign, same_precision, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.recipes.network.fit import fit_table, start_table
@@ -331,7 +331,12 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         """Outputs (n, q) for rows in memory; ``output`` in the place of the fitted one."""
         check_is_fitted(self)
         network = self._network(output or self.out_activation_)
-        return network.predict(read_inputs(self, X, coefs_=network.coefs[0]))
+        table = read_inputs(self, X, coefs_=network.coefs[0])
+        if is_foreign(table):
+            n = len(network.coefs)
+            table, *parts = same_precision(table, *network.coefs, *network.intercepts)
+            network = replace(network, coefs=tuple(parts[:n]), intercepts=tuple(parts[n:]))
+        return network.predict(table)
 
     def _assign(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_X_y
 from sklearn.utils.validation import _get_feature_names
 
@@ -158,14 +159,16 @@ def _read_foreign(
         check_columns(estimator, d)
     given = {"y": y, "sample_weight": sample_weight}
     require_one_device(X=X, **{name: a for name, a in given.items() if is_foreign(a)})
-    labels = to_numpy(y) if is_foreign(y) else np.asarray(y)
+    labels = to_numpy(_as_floats(y)) if is_foreign(y) else np.asarray(y)
     check_X_y(np.zeros((X.shape[0], 1)), labels, multi_output=True, y_numeric=False)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     encode, settings = targets(labels)
     dtype = numpy_dtype(table.dtype)
     Y = encode(labels, dtype)
-    weights = to_numpy(sample_weight) if is_foreign(sample_weight) else sample_weight
+    weights = sample_weight
+    if is_foreign(weights):
+        weights = to_numpy(_as_floats(weights))
     index, Y, weights = row_weights(weights, np.arange(len(Y)).astype(dtype), Y)
     if len(Y) < table.shape[0]:
         kept = from_numpy(np.asarray(index, dtype=np.int64), like=table)
@@ -192,12 +195,20 @@ def check_foreign(X: Any) -> Any:
         raise ValueError(f"X has shape {tuple(X.shape)}: it needs a row and a column at least.")
     if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError("Complex data not supported: X is complex.")
-    if not xp.isdtype(X.dtype, "real floating") or X.dtype not in (xp.float32, xp.float64):
+    if not xp.isdtype(X.dtype, "real floating"):
         X = xp.astype(X, xp.float64)
+    X = _as_floats(X)
     if not bool(xp.all(xp.isfinite(X))):
         at = int(np.flatnonzero(~to_numpy(xp.all(xp.isfinite(X), axis=1)))[0])
         raise ValueError(f"Input X contains NaN or infinity, first in row {at}.")
     return X
+
+
+def _as_floats(x: Any) -> Any:
+    """Floats of a precision that NumPy does not have, or that nothing is computed in, as double."""
+    xp = get_namespace(x)
+    plain = x.dtype in (xp.float32, xp.float64) or not xp.isdtype(x.dtype, "real floating")
+    return x if plain else xp.astype(x, xp.float64)
 
 
 def read_inputs(estimator: Any, X: Any, **fitted: Any) -> Any:
@@ -215,7 +226,9 @@ def read_inputs(estimator: Any, X: Any, **fitted: Any) -> Any:
         Naming X.
     """
     if not is_foreign(X):
-        return read_table(estimator, X)
+        table = read_table(estimator, X)
+        require_one_device(**fitted, X=table.data if issparse(table) else table)
+        return table
     require_one_device(**fitted, X=X)
     table = check_foreign(X)
     check_columns(estimator, table.shape[1])

@@ -66,7 +66,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Equal seeds give equal networks, whatever ``n_jobs``.
     tol : float, default=1e-4
         L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
-        ``n_iter_no_change`` steps in a row gained less.
+        ``n_iter_no_change`` steps in a row gained less.  Not relative to y, unless that is far
+        from one (see Notes): a y of small deviation is better scaled to 1.
     verbose : bool, int or callable, default=False
         Print progress to standard error; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
@@ -145,6 +146,13 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     times as large beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the
     solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed
     ``fit`` leaves the estimator as it was.
+
+    **Scale.**  A y whose deviation or mean is beyond 2^20 is standardised inside, columns of X
+    beyond 2^32 and weights beyond 2^±32 are divided by powers of two; so is a y of deviation below
+    2^-20, if the penalty is small beside its variance (else a warning says so).  What is lowered
+    remains the loss above; ``tol`` then is in units of the deviation of y, random starts are drawn
+    in those of X and y, and attributes are in the user's.  What no number of the dtype of X can
+    carry is an error.
 
     **Cost.**  4 n d k flops a step, for one output.  The moment passes take
     O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
@@ -343,6 +351,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     early stopping exist with L-BFGS as well.  Validation rows are drawn class by class with more
     than two classes too.  A target of one class is an error.  A failed ``fit`` leaves the estimator
     as it was.
+
+    **Scale.**  Columns of X beyond 2^32 and weights beyond 2^±32 are divided by powers of two
+    inside; what is lowered remains the loss above, and attributes are in the user's units.  What
+    no number of the dtype of X can carry is an error.
 
     **Cost.**  4 n d k flops a step, for one output.  The moment passes take
     O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.

@@ -34,7 +34,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array, from_numpy
+from spectral_nn.arrays import Array, from_numpy, is_foreign, same_precision
 from spectral_nn.recipes.network.features import absorb, directions, directions_of_stream
 from spectral_nn.recipes.network.options import INPUT_MODELS
 
@@ -268,6 +268,7 @@ class TensorFeatures(
         Returns
         -------
         projections : array (n, k)
+            float32 if X and the data of ``fit`` are.
         """
         check_is_fitted(self)
         return by_chunks(self._project, X)
@@ -275,8 +276,11 @@ class TensorFeatures(
     def _project(self, X: Any) -> Array:
         """Projections of rows in memory."""
         table = read_inputs(self, X, components_=self.components_)
+        components, mean = self.components_, self.mean_
+        if is_foreign(table):
+            table, components, mean = same_precision(table, components, mean)
         # the mean is projected on its own, so that sparse rows stay sparse
-        return table @ self.components_.T - self.mean_ @ self.components_.T
+        return table @ components.T - mean @ components.T
 
     def _targets(
         self, y: Any, seen: Any = None, classes: Any = None

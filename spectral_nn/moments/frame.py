@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spectral_nn.additive import Additive
-from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, to_numpy
+from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
+from spectral_nn.moments.extent import exponents, largest, powers
 from spectral_nn.moments.rows import Rows, by_blocks, dense
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 CLIP = 4.0  # standard deviations
 _FAR = 10.0  # deviations at which fourth powers are cut off
 _MOST_OUTPUTS = 10
+_ORDINARY = 32  # powers of two: columns within are squared as they are
 _CONSTANT = {4: 1e-6, 8: 1e-10}  # deviation beside size, by bytes, of a column that varies
 _REAL = 0.5  # of a direction's variance that has to be there without clipping
 _NEGLIGIBLE = 1e-6  # eigenvalues of a correlation matrix below this share of their mean
@@ -35,26 +37,36 @@ class ColumnMoments:
     ----------
     n_rows : int
     weight, squared_weight : sum of weights, and of their squares.
-    mean, scatter : (d + q,), the columns of X, then those of Y.
+    centre, scatter : (d + q,), the columns of X, then those of Y, divided by 2^exponent.
+    exponent : (d + q,) integers, 0 for a column whose squares are carried as they are.
     """
 
     n_rows: int
     weight: float
     squared_weight: float
-    mean: np.ndarray
+    centre: np.ndarray
     scatter: np.ndarray
+    exponent: np.ndarray
 
     def __add__(self, other: ColumnMoments) -> ColumnMoments:
+        exponent = np.maximum(self.exponent, other.exponent)
+        (centre, scatter), (centre_2, scatter_2) = self._in(exponent), other._in(exponent)
         weight = self.weight + other.weight
         share = other.weight / weight if weight > 0 else 0.0
-        step = other.mean - self.mean
+        step = centre_2 - centre
         return ColumnMoments(
             self.n_rows + other.n_rows,
             weight,
             self.squared_weight + other.squared_weight,
-            self.mean + share * step,
-            self.scatter + other.scatter + self.weight * share * step**2,
+            centre + share * step,
+            scatter + scatter_2 + self.weight * share * step**2,
+            exponent,
         )
+
+    def _in(self, exponent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and scatter of columns divided by larger powers of two."""
+        down = self.exponent - exponent
+        return np.ldexp(self.centre, down), np.ldexp(self.scatter, 2 * down)
 
     @property
     def n_effective(self) -> float:
@@ -62,9 +74,14 @@ class ColumnMoments:
         return self.weight**2 / self.squared_weight if self.squared_weight > 0 else 0.0
 
     @property
+    def mean(self) -> np.ndarray:
+        """Means (d + q,)."""
+        return np.ldexp(self.centre, self.exponent)
+
+    @property
     def deviation(self) -> np.ndarray:
         """Standard deviations (d + q,)."""
-        return np.sqrt(self.scatter / self.weight)
+        return np.ldexp(np.sqrt(self.scatter / self.weight), self.exponent)
 
 
 @by_blocks
@@ -73,16 +90,28 @@ def column_moments(rows: Rows) -> ColumnMoments:
 
     Notes
     -----
-    O(n (d + q)).
+    O(n (d + q)).  Columns far from one are divided by powers of two, which rounds nothing, so that
+    their squares can be carried.
     """
     X, xp = dense(rows)
     both = xp.concat([X, rows.Y], axis=1)
+    if not both.shape[0]:
+        nothing = np.zeros(both.shape[1], numpy_dtype(both.dtype))
+        return ColumnMoments(0, 0.0, 0.0, nothing, nothing, exponents(nothing, _ORDINARY))
+    exponent = exponents(to_numpy(largest(both)), _ORDINARY)
+    if exponent.any():
+        both = both * from_numpy(powers(-exponent, numpy_dtype(both.dtype)), like=both)
     weight = xp.sum(rows.weight)
     mean = (rows.weight @ both) / xp.where(weight > 0, weight, xp.ones_like(weight))
     scatter = rows.weight @ (both - mean) ** 2
     squared = xp.sum(rows.weight**2)
     return ColumnMoments(
-        both.shape[0], float(weight), float(squared), to_numpy(mean), to_numpy(scatter)
+        both.shape[0],
+        float(weight),
+        float(squared),
+        to_numpy(mean),
+        to_numpy(scatter),
+        exponent,
     )
 
 
@@ -229,6 +258,19 @@ class Frame:
     def outputs(self, Y: Array) -> Array:
         """Standardised outputs (n, S) of Y (n, q)."""
         return (Y - from_numpy(self.y_mean, like=Y)) @ from_numpy(self.y_map, like=Y)
+
+    def lines(self, directions: np.ndarray, n_features: int) -> np.ndarray:
+        """Unit columns (d, k) along the weights of `pull_back`, however large these are.
+
+        Parameters
+        ----------
+        directions : (d', k)
+        n_features : d.
+        """
+        least = np.exp2(np.frexp(self.deviation.min())[1])  # a power of two rounds nothing
+        W = np.zeros((n_features, directions.shape[1]))
+        W[self.kept] = self.whitener @ directions / (self.deviation / least)[:, None]
+        return W / np.linalg.norm(W, axis=0)
 
     def pull_back(self, directions: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
         """Write ``directions.T @ z`` as ``W.T @ x + offset``.

@@ -370,7 +370,7 @@ class GaussianMixtureScore:
         seed = int(rng.integers(2**31))
         mixture = fit_mixture(X, n_components, reg_covar=reg_covar, seed=seed)
         kept = mixture.weights_ > 0
-        weights = mixture.weights_[kept]
+        weights = mixture.weights_[kept].astype(np.float64)  # so that they sum to one
         return cls(weights / weights.sum(), mixture.means_[kept], mixture.covariances_[kept])
 
     def __call__(self, X: Array, theta: Array) -> Triple:

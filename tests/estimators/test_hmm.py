@@ -265,7 +265,9 @@ def test_refitting_forgets(data, fitted):
 
 @pytest.mark.filterwarnings("ignore::spectral_estimators.RankWarning")
 def test_auto_keeps_its_evidence(data):
-    model = CategoricalHMM("auto", random_state=0, n_init=4).fit(data[0] * 2)
+    true = by_hand()
+    X = [true.sample(60, random_state=i)[0][:, 0] for i in range(80)]  # twice the same would leak
+    model = CategoricalHMM("auto", random_state=0, n_init=4).fit(X)
     evidence = model.diagnostics_["auto_evidence"]
     assert model.n_components == "auto"
     assert 2 <= model.n_components_ <= 6
@@ -446,3 +448,12 @@ def test_a_left_to_right_model_is_found(how):
     getattr(model, how)(X)
     for name in ("transmat_", "emissionprob_"):
         np.testing.assert_allclose(getattr(model, name), truth[name], atol=0.06)
+
+
+@pytest.mark.filterwarnings("ignore::spectral_estimators.RankWarning")
+@pytest.mark.parametrize("n", [200, 300, 1000, 5000])
+@pytest.mark.parametrize("period", [1, 2, 3])
+def test_auto_takes_as_many_states_as_a_cycle_has(period, n):
+    """Constant sequences have one: what more states seem to gain there is rounding."""
+    model = CategoricalHMM("auto", random_state=0, n_init=4, n_iter=30).fit(np.arange(n) % period)
+    assert model.n_components_ == period

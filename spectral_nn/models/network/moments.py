@@ -35,6 +35,7 @@ __all__ = [
     "Look",
     "NetworkMoments",
     "Null",
+    "deviation_of",
     "look",
     "network_moments",
     "null_rows",
@@ -281,6 +282,11 @@ def taylor(coefficients: NDArray, K: int, residual: NDArray) -> tuple[NDArray, N
     return coefficients[1 : K + 1] / residual, hessians / (np.sqrt(2) * residual)
 
 
+def deviation_of(variance: NDArray) -> NDArray:
+    """Roots of variances (S,), above zero so that they can be divided by."""
+    return np.sqrt(np.maximum(variance, max(1e-300, float(np.finfo(variance.dtype).tiny))))
+
+
 def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) -> NetworkMoments:
     r"""Tensors of orders 1 to 4 of the outputs, in the frame's K dimensions.
 
@@ -313,7 +319,7 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
     passes = partial(high_moments, frame=frame, coefficients=coefficients, with_fourth=with_fourth)
     high = total(run, passes, rows.chunks())
     weight = float(low.gram[0, 0])
-    residual = np.sqrt(np.maximum(to_numpy(high.squares) / weight, 1e-300))
+    residual = deviation_of(to_numpy(high.squares) / weight)
     index = monomial_index(K, 2)
     tensors = [*taylor(coefficients, K, residual)]
     third = to_numpy(high.third) / (weight * np.sqrt(6) * residual[:, None, None])

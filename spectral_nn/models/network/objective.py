@@ -16,11 +16,12 @@ import numpy as np
 from scipy import sparse
 
 from spectral_nn.additive import Additive, tree_sum
-from spectral_nn.arrays import Array, get_namespace, to_numpy
+from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.execute.runner import Runner, SerialRunner
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, Shape, flatten
 from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, take
+from spectral_nn.models.network.scaling import Penalty, of_each_weight
 from spectral_nn.moments.rows import CHUNK_ROWS, Rows
 from spectral_nn.moments.table import Table
 
@@ -83,7 +84,7 @@ class Objective:
     template : Network
         Gives shapes, functions, library and precision; its parameters do not matter.  A `Shape`
         leaves library and precision to Y.
-    alpha : float
+    alpha : float, or a `Penalty` where it is not the same for all weights
         Penalty.
     sample_weight : array (n,), optional
 
@@ -110,7 +111,7 @@ class Objective:
         X: Array,
         Y: Array,
         template: Network | Shape,
-        alpha: float = 0.0,
+        alpha: float | Penalty = 0.0,
         sample_weight: Array | None = None,
     ) -> None:
         sizes = template.sizes
@@ -129,7 +130,7 @@ class Objective:
             self._shape, like = template.shape, template.coefs[0]
         else:
             self._shape, like = template, Y
-        self._alpha = alpha
+        self._alpha = of_each_weight(alpha, self._shape)
         self._passes = _passes(self._shape, like)
         self._X = X.tocsr() if sparse.issparse(X) else X
         self._targets = Y
@@ -215,9 +216,11 @@ class WalkedObjective:
     alpha : penalty.
     """
 
-    def __init__(self, chunks: Iterable[Any], run: Runner, shape: Shape, alpha: float) -> None:
+    def __init__(
+        self, chunks: Iterable[Any], run: Runner, shape: Shape, alpha: float | Penalty
+    ) -> None:
         self._chunks, self._run = chunks, run
-        self._shape, self._alpha = shape, alpha
+        self._shape, self._alpha = shape, of_each_weight(alpha, shape)
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
         """Return value and gradient (p,) at the parameters `vector` (p,)."""
@@ -236,7 +239,7 @@ class WalkedObjective:
             return _penalised(sums, vector, self._shape, self._alpha)
 
 
-def objective_of(rows: Table, run: Runner, template: Network, alpha: float) -> Smooth:
+def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Penalty) -> Smooth:
     """Objective of a table, walked by the runner unless this thread may as well look at its rows.
 
     Parameters
@@ -293,15 +296,22 @@ def _passes(shape: Shape, like: Array) -> HostPasses | LibraryPasses:
     return kind(shape.sizes, ACTIVATIONS[shape.activation], shape.output, like)
 
 
-def _penalised(sums: LossSums, vector: Array, shape: Shape, alpha: float) -> tuple[float, Array]:
+def _penalised(
+    sums: LossSums, vector: Array, shape: Shape, alpha: float | np.ndarray
+) -> tuple[float, Array]:
     """Mean loss with its penalty, and the gradient, which takes the place of its sums."""
     loss, gradient, weights = sums.loss, sums.gradient, vector[: shape.n_weights]
-    if alpha:
-        loss += alpha / 2 * float(get_namespace(weights).sum(weights * weights))
+    xp, pull = get_namespace(weights), None
+    if isinstance(alpha, np.ndarray):
+        pull = from_numpy(alpha, like=weights) * weights
+        loss += 0.5 * float(xp.sum(weights * pull))
+    elif alpha:
+        pull = alpha * weights
+        loss += alpha / 2 * float(xp.sum(weights * weights))
     if isinstance(gradient, float):
         return loss / sums.weight, gradient
-    if alpha:
-        gradient[: shape.n_weights] += alpha * weights
+    if pull is not None:
+        gradient[: shape.n_weights] += pull
     gradient /= sums.weight
     return loss / sums.weight, gradient
 

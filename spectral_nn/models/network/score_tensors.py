@@ -48,7 +48,8 @@ def moments_from_score(
     scale = np.zeros(rows.n_features)
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
-    along = _spread(slopes / np.maximum(np.linalg.norm(slopes, axis=0), 1e-300), frame, scale.size)
+    lengths = np.linalg.norm(slopes, axis=0)
+    along = _spread(slopes / np.where(lengths > 0, lengths, 1.0), frame, scale.size)
     first, second, third = _means(rows, seen, along, scale, score, run)
     gradient = first.T + _spread(slopes, frame, scale.size)
     own = np.einsum("oode->ode", third)

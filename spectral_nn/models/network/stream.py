@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.execute.runner import Runner, total
-from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
+from spectral_nn.models.network.moments import (
+    NetworkMoments,
+    deviation_of,
+    solve_moments,
+    taylor,
+)
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
 from spectral_nn.moments.rows import Rows, by_blocks, dense
@@ -67,7 +72,7 @@ def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
 
 
 def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
-    """Sums over a batch of rows.
+    """Sums over a batch of rows, on the host: batches may come from several libraries.
 
     Parameters
     ----------
@@ -80,7 +85,8 @@ def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
     memory O(K^6 / 48), whatever the number of rows.
     """
-    return total(run, partial(_chunk, frame=frame), rows.chunks())
+    sums = total(run, partial(_chunk, frame=frame), rows.chunks())
+    return StreamMoments(*(to_numpy(getattr(sums, field.name)) for field in fields(sums)))
 
 
 def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
@@ -109,7 +115,7 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     coefficients = solve_moments(LowMoments(gram, low))
     high = (to_numpy(sums.high) - to_numpy(sums.mixed).T @ coefficients) / weight
     explained = np.sum(coefficients * (2 * low - gram @ coefficients), axis=0)
-    residual = np.sqrt(np.maximum(to_numpy(sums.squares) / weight - explained, 1e-300))
+    residual = deviation_of(to_numpy(sums.squares) / weight - explained)
     mean = gram[0, 1 : K + 1]
     values, vectors = np.linalg.eigh(gram[1 : K + 1, 1 : K + 1] - np.outer(mean, mean))
     root = (vectors * np.sqrt(values)) @ vectors.T

@@ -23,6 +23,7 @@ _MOST_ROWS = 2**18  # of larger data the beginning is looked at
 _LEAST_BLOCKS = 50
 _BLOCK = (10, 1000)
 _HELD_OUT = 0.2
+_LEAST_GAIN = 3e-6  # nats a symbol, the tolerance of fits: a smaller gain is rounding
 _PATIENCE = 2  # sizes without a gain before the search stops
 
 
@@ -56,8 +57,9 @@ def choose_n_components(
     The data are cut into blocks of at most 1000 symbols, of which a random fifth is held out.
     Models of growing K are fitted to the others; a larger K must beat the best smaller one by more
     than one standard error of the paired differences between blocks (after the one-standard-error
-    rule of Breiman, Friedman, Olshen, Stone, *Classification and Regression Trees*, 1984).  The
-    search stops after two sizes in a row that do not.
+    rule of Breiman, Friedman, Olshen, Stone, *Classification and Regression Trees*, 1984), and by
+    more than 3e-6 nats a symbol, the tolerance of the fits.  The search stops after two sizes in a
+    row that do not.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def choose_n_components(
             gain = difference.sum() / rows.sum()
             error = difference.std(ddof=1) * np.sqrt(rows.size) / rows.sum()
         evidence.append(OrderEvidence(n_components, found.sum() / rows.sum(), gain, error))
-        if gain > error:
+        if gain > max(error, _LEAST_GAIN):
             best, reference, without_gain = n_components, found, 0
         else:
             without_gain += 1

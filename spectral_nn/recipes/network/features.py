@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import Runner, total
+from spectral_nn.models.network.scaling import Scaling
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.frame import ColumnMoments, Frame, column_moments
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.network.evidence import Evidence, gather
+from spectral_nn.recipes.network.scale import in_words, weights_alone
 from spectral_nn.recipes.network.starts import figures_of, find_directions, warn_of_doubt
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
@@ -72,11 +74,14 @@ def directions(
     -----
     Seven passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
     """
+    rows = weights_alone(rows, run).rows(rows)
     table = placed(rows, run) if isinstance(rows, Rows) else rows
-    evidence = gather(table, n_components, rng, run)
-    evidence.warn(table.n_features)
-    factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
-    return _named(factors, moments.frame, evidence, evidence.seen.columns, {"input_model": kind})
+    with in_words():
+        evidence = gather(table, n_components, rng, run)
+        evidence.warn(table.n_features)
+        factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
+        columns, notes = evidence.seen.columns, {"input_model": kind}
+        return _named(factors, moments.frame, evidence, columns, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +90,13 @@ class Stream:
 
     Attributes
     ----------
+    scaling : units of the weights, those of the first instalment.
     evidence : of the first instalment, whose K dimensions all others are seen in.
     columns : of all of them.
     sums : moments of all of them.
     """
 
+    scaling: Scaling
     evidence: Evidence
     columns: ColumnMoments
     sums: StreamMoments
@@ -122,15 +129,25 @@ def absorb(
     One pass over each batch but the first, O(n K^6 / 48) up to twelve dimensions; memory does not
     depend on the number of rows.
     """
-    if seen is None:
-        wide = max(n_components, _WIDE)
-        evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
-        evidence.warn(rows.n_features)
-        sums = stream_moments(rows, evidence.frame, run)
-        return Stream(evidence, evidence.seen.columns, sums)
-    columns = seen.columns + total(run, column_moments, rows.chunks())
-    sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
-    return Stream(seen.evidence, columns, sums)
+    scaling = weights_alone(rows, run)
+    if seen is not None:
+        scaling = seen.scaling
+    rows = scaling.rows(rows)
+    with in_words():
+        if seen is None:
+            wide = max(n_components, _WIDE)
+            evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
+            evidence.warn(rows.n_features)
+            sums = stream_moments(rows, evidence.frame, run)
+            return Stream(scaling, evidence, evidence.seen.columns, sums)
+        columns = seen.columns + total(run, column_moments, rows.chunks())
+        sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
+    if not all(np.isfinite(getattr(sums, field.name)).all() for field in fields(sums)):
+        raise ValueError(
+            "The moments of X, y and sample_weight are not finite: this batch holds values that "
+            "are very large beside those of the first one. Scale them, or begin anew."
+        )
+    return Stream(scaling, seen.evidence, columns, sums)
 
 
 def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Directions:
@@ -140,11 +157,12 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
     -----
     Rows are centred and whitened by all of them; clipped and projected by the first batch.
     """
-    moments = tensors_of_stream(seen.sums, seen.evidence.frame)
-    factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
-    notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
-    warn_of_doubt(factors)
-    return _named(factors, moments.frame, seen.evidence, seen.columns, notes)
+    with in_words():
+        moments = tensors_of_stream(seen.sums, seen.evidence.frame)
+        factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
+        notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
+        warn_of_doubt(factors)
+        return _named(factors, moments.frame, seen.evidence, seen.columns, notes)
 
 
 def _named(
@@ -156,9 +174,14 @@ def _named(
 ) -> Directions:
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
-    coef, _ = frame.pull_back(factors.directions, columns)
+    components = frame.lines(factors.directions, columns).T
+    if not (np.isfinite(components).all() and np.isfinite(evidence.singular_values).all()):
+        raise ValueError(
+            "The moments of X and y are not finite, or vanish: X or y may hold values that are "
+            "very large or very small. Scale them to unit variance (StandardScaler)."
+        )
     return Directions(
-        (coef / np.linalg.norm(coef, axis=0)).T,
+        components,
         moments.mean[:columns],
         evidence.singular_values,
         evidence.notes() | figures_of(factors) | notes,

@@ -22,7 +22,16 @@ from spectral_nn.models.network.objective import Objective, Smooth, objective_of
 from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.listening import OnStep, silent
-from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
+from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions, SolverState
+from spectral_nn.recipes.network.scale import (
+    check_outputs,
+    in_words,
+    scaling_of,
+    told,
+    users_fit,
+    users_notes,
+    weighed,
+)
 from spectral_nn.refine.adam import AdamState, adam
 from spectral_nn.refine.lbfgs import lbfgs
 
@@ -68,10 +77,10 @@ def fit_table(
     run: Runner,
     rng: np.random.Generator,
     start: Network | None = None,
-    state: AdamState | None = None,
+    state: SolverState | None = None,
     on_step: OnStep | None = None,
 ) -> NetworkFit:
-    """Fit a network to a table, here or elsewhere.
+    """Fit a network to a table, here or elsewhere, in units in which its numbers are near one.
 
     Parameters
     ----------
@@ -91,21 +100,56 @@ def fit_table(
     Raises
     ------
     ValueError
-        If fewer than two rows are left for validation, or for training; if the loss is not
-        finite, naming the step; or if Adam or early stopping, which take rows one by one, are
-        asked for and the rows are not in memory.
+        If fewer than two rows are left for validation, or for training; if the loss, moments or
+        outputs are not finite; or if Adam or early stopping, which take rows one by one, are asked
+        for and the rows are not in memory.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If targets are so small that the penalty keeps a network from fitting them.
 
     Notes
     -----
     4 n multiply-adds a weight (2 n for the first layer's) and evaluation, on top of the start.
+    See `scaling_of` for the units; what is returned, and told, is in those of the user.
     """
+    scaling = scaling_of(rows, options, run) if state is None else weighed(state.scaling, rows, run)
+    with in_words():
+        found = _fit_near_one(
+            scaling.rows(rows),
+            replace(options, alpha=scaling.penalty(options.alpha)),
+            run=run,
+            rng=rng,
+            start=None if start is None else scaling.inside(start.on(rows.like)),
+            state=None if state is None else state.adam,
+            on_step=told(on_step, scaling),
+        )
+    found = users_fit(found, scaling)
+    for step, loss in enumerate((*found.loss_curve, found.loss), 1):
+        _check_finite(loss, options.solver, min(step, found.n_iter))
+    check_outputs(found.network, rows, run)
+    return found
+
+
+def _fit_near_one(
+    rows: Table,
+    options: NetworkOptions,
+    *,
+    run: Runner,
+    rng: np.random.Generator,
+    start: Network | None,
+    state: AdamState | None,
+    on_step: OnStep | None,
+) -> NetworkFit:
+    """The fit in the units of the table."""
     clock = time.perf_counter()
     chosen, watch = _split(rows, options, rng)
     train = placed(chosen, run) if isinstance(chosen, Rows) else chosen
     notes: dict[str, Any] = {}
     name = "given"
     if start is None:
-        start, name, notes = start_table(train, options, run=run, rng=rng, on_step=on_step)
+        start, name, notes = _start(train, options, run, rng, on_step)
     network = start.on(train.like)
     objective = objective_of(train, run, network, options.alpha)
     record = _Record(options.solver, clock, train.n_rows, network, watch, on_step)
@@ -119,12 +163,11 @@ def fit_table(
         options = replace(options, max_iter=options.max_iter - notes.get("race_steps", 0))
     if options.init == "tensor" and name != "given":
         network, options = _repaired(network, train, options, notes, rng, run, record)
-    with np.errstate(all="ignore"):  # what overflows is told of by the loss
-        if options.solver == "lbfgs":
-            vector, value, converged = _by_lbfgs(objective, network, options, record)
-        else:
-            assert isinstance(chosen, Rows)
-            vector, value, converged, state = _by_adam(chosen, network, options, record, rng, state)
+    if options.solver == "lbfgs":
+        vector, value, converged = _by_lbfgs(objective, network, options, record)
+    else:
+        assert isinstance(chosen, Rows)
+        vector, value, converged, state = _by_adam(chosen, network, options, record, rng, state)
     if watch is not None and watch.best is not None:
         vector, converged = watch.best, converged or watch.exhausted
         value = objective.value(vector)
@@ -158,6 +201,21 @@ def start_table(
     init : what it is: "tensor", "nn-lift" or "random", whichever won.
     diagnostics : dict
     """
+    scaling = scaling_of(rows, options, run)
+    scaled = replace(options, alpha=scaling.penalty(options.alpha))
+    with in_words():
+        network, name, notes = _start(scaling.rows(rows), scaled, run, rng, told(on_step, scaling))
+    return scaling.outside(network), name, users_notes(notes, scaling)
+
+
+def _start(
+    rows: Table,
+    options: NetworkOptions,
+    run: Runner,
+    rng: np.random.Generator,
+    on_step: OnStep | None,
+) -> tuple[Network, str, dict[str, Any]]:
+    """The start in the units of the table."""
     if options.init == "random":
         sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
         network = random_network(sizes, options.activation, options.output, rng, like=rows.like)
@@ -403,14 +461,14 @@ def _check_finite(loss: float, solver: str, step: int) -> None:
     where = "at the start" if step == 0 else f"at step {step} of solver={solver!r}"
     hint = "" if solver == "lbfgs" or step == 0 else ", a smaller learning_rate_init"
     raise ValueError(
-        f"The loss is not finite ({loss}) {where}. X or y may hold large values: scale them to "
-        f"unit variance (StandardScaler){hint}, or raise alpha."
+        f"The loss is not finite ({loss}) {where}. X or y may hold values that are very large or "
+        f"very small: scale them to unit variance (StandardScaler){hint}, or change alpha."
     )
 
 
 def _host(network: Network) -> NDArray:
     """Parameters in one array on the host."""
-    return to_numpy(flatten(network))
+    return to_numpy(flatten(network)).astype(np.float64)
 
 
 def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:

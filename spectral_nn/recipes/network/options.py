@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.scaling import Penalty, Scaling
+from spectral_nn.refine.adam import AdamState
 
-__all__ = ["INITS", "INPUT_MODELS", "SOLVERS", "NetworkFit", "NetworkOptions"]
+__all__ = ["INITS", "INPUT_MODELS", "SOLVERS", "NetworkFit", "NetworkOptions", "SolverState"]
 
 INITS = ("tensor", "nn-lift", "random")
 INPUT_MODELS = ("auto", "gaussian", "mixture", "cubic")
@@ -47,7 +49,7 @@ class NetworkOptions:
     output: str = "identity"
     init: str = "tensor"
     solver: str = "lbfgs"
-    alpha: float = 1e-4
+    alpha: float | Penalty = 1e-4
     batch_size: int | Literal["auto"] = "auto"
     learning_rate_init: float = 1e-3
     max_iter: int = 200
@@ -64,6 +66,13 @@ class NetworkOptions:
     def batch_rows(self, n: int) -> int:
         """Rows of one step of Adam, for n in all."""
         return min(n, 200 if self.batch_size == "auto" else int(self.batch_size))
+
+
+class SolverState(NamedTuple):
+    """What Adam needs to go on from an earlier fit, and the units that it was fitted in."""
+
+    scaling: Scaling
+    adam: AdamState
 
 
 @dataclass(frozen=True, eq=False)

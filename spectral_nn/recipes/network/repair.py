@@ -21,6 +21,7 @@ from spectral_nn.models.network.moments import (
     subspace,
 )
 from spectral_nn.models.network.objective import objective_of
+from spectral_nn.models.network.scaling import Penalty
 from spectral_nn.models.network.units import (
     fit_second_layer,
     flipped_units,
@@ -78,7 +79,7 @@ def residual_rows(rows: Rows, network: Network) -> Rows:
 def repair(
     network: Network,
     rows: Table,
-    alpha: float,
+    alpha: float | Penalty,
     *,
     budget: int,
     rng: np.random.Generator,
@@ -143,7 +144,7 @@ def _longest_round(growths: int) -> int:
 
 
 def _climb(
-    network: Network, rows: Table, alpha: float, n_iter: int, run: Runner
+    network: Network, rows: Table, alpha: float | Penalty, n_iter: int, run: Runner
 ) -> tuple[Network, float, int]:
     """Some steps of L-BFGS: network, loss, steps taken."""
     objective = objective_of(rows, run, network, alpha)
@@ -155,7 +156,7 @@ def _grow(
     network: Network,
     value: float,
     rows: Table,
-    alpha: float,
+    alpha: float | Penalty,
     growths: int,
     source: str,
     rng: np.random.Generator,
@@ -202,7 +203,7 @@ def _units_of_residuals(
 
 
 def _prune(
-    network: Network, n_drop: int, rows: Table, alpha: float, run: Runner
+    network: Network, n_drop: int, rows: Table, alpha: float | Penalty, run: Runner
 ) -> tuple[Network, float, int]:
     """Take away the weakest units beside a linear skip, one by one; all move in between."""
     frame = look(rows, run).frame

@@ -18,6 +18,7 @@ from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
 from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.objective import objective_of
+from spectral_nn.models.network.scaling import Penalty, layers_above
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.moments.rows import Rows, dense, row_by_row
@@ -258,12 +259,13 @@ def _textbook(
     return network, "nn-lift", notes
 
 
-def _fit_classes(rows: Table, network: Network, alpha: float, run: Runner) -> Network:
+def _fit_classes(rows: Table, network: Network, alpha: float | Penalty, run: Runner) -> Network:
     """Fit the second layer by its own convex log loss, hidden units as they are."""
     top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
     hidden = rows.mapped(partial(_hidden_rows, network=network))
     start = np.zeros(flatten(top).shape[0])
-    found = lbfgs(objective_of(hidden, run, top, alpha), start, max_iter=100, tol=1e-5)
+    objective = objective_of(hidden, run, top, layers_above(alpha))
+    found = lbfgs(objective, start, max_iter=100, tol=1e-5)
     fitted = unflatten(found.x, top)
     return replace(
         network,
