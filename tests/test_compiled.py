@@ -32,7 +32,7 @@ FIT = textwrap.dedent("""
 
     from spectral_estimators import CategoricalHMM, MLPRegressor
     x = np.random.default_rng(0).integers(0, 5, size=(300, 1))
-    hmm = CategoricalHMM(2, n_iter=2, tol=0, random_state=0).fit(x)
+    hmm = CategoricalHMM(2, init="random", n_iter=2, tol=0, random_state=0).fit(x)
     net = MLPRegressor(2, max_iter=2, init="random", random_state=0).fit(1.0 * x, x[:, 0] > 2)
     print(hmm.score(x), net.predict(1.0 * x[:9]).sum())
     """)
@@ -135,6 +135,7 @@ def fit_elsewhere(path, disk, **environment):
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_CACHE")}
     done = subprocess.run(
         [sys.executable, "-B", "-W", "ignore", "-c", FIT, disk],
+        cwd=path,
         env=inherited | {"PYTHONPATH": str(path)} | environment,
         capture_output=True,
         text=True,
