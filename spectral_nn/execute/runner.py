@@ -194,7 +194,8 @@ def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> Runn
         return ThreadRunner(stack.enter_context(ThreadPoolExecutor(n_workers)), n_workers)
     if type(parallel._backend).__name__ not in _MAPPING:
         return JoblibRunner(parallel, n_workers, None)
-    folder = tempfile.mkdtemp(prefix="spectral_nn_")
+    with _named():
+        folder = tempfile.mkdtemp(prefix="spectral_nn_")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return JoblibRunner(parallel, n_workers, partial(_shared, folder))
 
@@ -203,10 +204,25 @@ def _shared(folder: str, part: Any) -> Any:
     """Write the arrays of a part to a file, and map it into memory: joblib sends only its name."""
     import joblib
 
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-    with open(handle, "wb") as file:
-        joblib.dump(part, file)
+    with _named(folder):
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+        with open(handle, "wb") as file:
+            joblib.dump(part, file)
     return joblib.load(name, mmap_mode="r")
+
+
+@contextmanager
+def _named(folder: str | None = None) -> Iterator[None]:
+    """Say of an OSError which folder could not be written to, and why it should be."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}. joblib's processes are sent large arrays as temporary files. Set "
+            "TMPDIR to a folder with room for X, or fit with joblib's threads",
+            error.filename or folder,
+        ) from error
 
 
 def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:

@@ -1,9 +1,11 @@
 """Runners: the same sums, to the last bit, in one thread, in several, and in processes."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from functools import partial
@@ -135,6 +137,25 @@ def test_processes_get_large_arrays_as_files_that_go_away():
     assert not any(os.path.exists(file) for file in files)
     with runner(2) as run:
         assert run.place(arrays) is arrays
+
+
+def test_files_that_cannot_be_written_are_named(monkeypatch, tmp_path):
+    """No folder for temporary files, or a full one: what could not be written, and what to do."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    advice = "No such file.*Set TMPDIR.*joblib's threads.*gone"
+    with joblib.parallel_config(**PROCESSES):
+        with pytest.raises(FileNotFoundError, match=advice), runner():
+            pass
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        with runner() as run:
+            monkeypatch.setattr(joblib, "dump", no_room)
+            with pytest.raises(OSError, match=rf"No space left.*Set TMPDIR.*{tmp_path}"):
+                run.place([np.zeros(9)])
+    assert not list(tmp_path.iterdir())
+
+
+def no_room(part, file):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_threads_stay_a_few_items_ahead():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.compiled import Compiled
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 
@@ -49,7 +49,8 @@ def fit_transitions(
     joint = np.full((n_components, n_components), 1 / n_components**2)
     reached = -np.inf
     for _ in range(n_iter):
-        ratios, fit = _ratios(columns @ joint, columns, first, second, weight)
+        ratios = np.zeros_like(columns)
+        fit = _add_ratios(columns @ joint, columns, first, second, weight, ratios)
         with np.errstate(over="ignore", invalid="ignore"):
             update = joint * (emission @ ratios)
         total = update.sum()
@@ -65,22 +66,23 @@ def fit_transitions(
     return HMMParameters(leaving[:, 0], transmat, emission)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _ratios(left, right, first, second, weight):
-    """``(C / (left right^T)) right`` (d, K), and ``sum C log(left right^T)``, for sparse C (d, d).
+@Compiled
+def _add_ratios(left, right, first, second, weight, ratios):
+    """Add ``(C / (left right^T)) right`` to `ratios` (d, K); ``sum C log(left right^T)``.
 
-    Bigrams of predicted probability zero count for neither.
+    C (d, d) is sparse: ``C[first, second] = weight``.  Where ``left right^T`` is zero, C counts for
+    neither.
     """
-    ratios = np.zeros(left.shape)
+    n_components = left.shape[1]
     fit = 0.0
     for n in range(first.size):
         i, j = first[n], second[n]
         predicted = 0.0
-        for k in range(left.shape[1]):
+        for k in range(n_components):
             predicted += left[i, k] * right[j, k]
         if predicted > 0:
             fit += weight[n] * np.log(predicted)
             ratio = weight[n] / predicted
-            for k in range(left.shape[1]):
+            for k in range(n_components):
                 ratios[i, k] += ratio * right[j, k]
-    return ratios, fit
+    return fit

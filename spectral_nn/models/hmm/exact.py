@@ -6,11 +6,12 @@ be cut, and as the yardstick of every other E-step.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from spectral_nn.compiled import Compiled, compiled_part
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+
+@Compiled
 def expect_sequences(startprob, transmat, table, codes, offsets, start, trans, emit):
     """Add expected counts of whole sequences to `start`, `trans` and `emit`.
 
@@ -67,7 +68,7 @@ def expect_sequences(startprob, transmat, table, codes, offsets, start, trans, e
     return log_likelihood
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@compiled_part
 def _filter(startprob, transmat, table, codes, filtered, scale):
     n_components = startprob.size
     log_likelihood = 0.0

@@ -63,9 +63,10 @@ def expect_lanes(
     n_batches = batches.own.shape[0] if batches.joined.size else 0
     boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
     layout = (batches.symbols, batches.offsets, batches.own)
-    start, xi, emit, log_likelihood = expect_batches(
+    start, xi, emit = np.zeros(size), np.zeros(size * size), np.zeros(table.size)
+    log_likelihood = expect_batches(
         entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
-        *map(_writeable, layout), batches.weight.astype(dtype), boundary,
+        *map(_writeable, layout), batches.weight.astype(dtype), boundary, start, xi, emit,
     )  # fmt: skip
     states = slice(n_components)
     return HMMStatistics(

@@ -8,9 +8,9 @@ the backward pass smooths them and adds up expected counts; both are built from 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from spectral_nn.compiled import Compiled, compiled_part
 from spectral_nn.models.hmm.registers import (
     LANES,
     advance,
@@ -27,7 +27,7 @@ __all__ = ["LANES", "expect_batches", "padded"]
 _BLOCK = 32
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@compiled_part
 def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, emitted, log_p):
     """Filter a batch; `filtered` and `emitted` (steps, size, LANES) keep what going back needs."""
     step = entry.size
@@ -51,7 +51,7 @@ def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, 
                 product[lane] = 1
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@compiled_part
 def _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backward, share):
     """Posterior of step `t`, weighted, and the two sides of the transition into it."""
     for lane in range(LANES):
@@ -67,7 +67,7 @@ def _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backwa
             emitted[there] = onward[here] * share[lane]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@compiled_part
 def _backward(
     back, symbols, symbols_at, n_steps, own, weight, filtered, emitted, work, start, xi, emit
 ):
@@ -93,9 +93,13 @@ def _backward(
             counted = t
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def expect_batches(entries, matrix, table, symbols, offsets, own, weight, boundary):
-    """Expected counts and log-likelihood of batches of lanes (Rabiner 1989, eq. 18-27, 40).
+@Compiled
+def expect_batches(
+    entries, matrix, table, symbols, offsets, own, weight, boundary, start, xi, emit
+):
+    """Add expected counts of batches of lanes to `start`, `xi` and `emit`.
+
+    Equations 18-27 and 40 of Rabiner (1989), lane by lane.
 
     Parameters
     ----------
@@ -110,10 +114,13 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
     weight : (n_batches, LANES) multiplicity of each lane.
     boundary : (n_batches, 2, size * LANES) receives the filter before and at the end of the own
         steps, or has no rows where nobody wants it.
+    start : (size,) float64, to be added to, as are
+    xi : (size * size,) float64, without the factor `matrix`, and
+    emit : (D * size,) float64.
 
     Returns
     -------
-    start (size,), xi (size * size,) without the factor `matrix`, emit (D * size,), log_likelihood.
+    log_likelihood : float, nats.
 
     Notes
     -----
@@ -128,9 +135,7 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
     emitted = np.empty(longest * step, dtype=matrix.dtype)
     work = np.empty((3, step), dtype=matrix.dtype)
     entry = np.empty(step, dtype=matrix.dtype)
-    start = np.zeros(step)
-    xi = np.zeros(size * size)
-    emit = np.zeros(table.size)
+    starting = np.zeros(step)
     log_likelihood = 0.0
     for b in range(offsets.size - 1):
         n_steps = offsets[b + 1] - offsets[b]
@@ -146,15 +151,18 @@ def expect_batches(entries, matrix, table, symbols, offsets, own, weight, bounda
             _keep_boundary(boundary[b], filtered, own[b], size)
         _backward(
             matrix[1], symbols, at, n_steps, own[b], weight[b],
-            filtered, emitted, work, start, xi, emit,
+            filtered, emitted, work, starting, xi, emit,
         )  # fmt: skip
         for lane in range(LANES):
             if weight[b, lane] > 0:
                 log_likelihood += weight[b, lane] * log_p[lane]
-    return start.reshape(size, LANES).sum(axis=1), xi, emit, log_likelihood
+    for k in range(size):
+        for lane in range(LANES):
+            start[k] += starting[k * LANES + lane]
+    return log_likelihood
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@compiled_part
 def _keep_boundary(boundary, filtered, own, size):
     step = size * LANES
     for side in range(2):

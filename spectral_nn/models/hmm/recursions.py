@@ -21,12 +21,12 @@ offsets : array of int64, shape (m + 1,), the ends of the m sequences in ``codes
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spectral_nn.compiled import Compiled, compiled_part
 
 __all__ = ["filtered", "log_likelihoods", "posteriors", "sample", "viterbi"]
 
 _TINY = 1e-200  # below it, states that rounding lost could carry the likelihood
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 def log_likelihoods(
@@ -218,7 +218,7 @@ def _by_logarithms(
     return lattice, log_likelihood
 
 
-@_compiled
+@Compiled
 def _forward(startprob, transmat, table, codes, offsets, keep, out, log_likelihood):
     """Scaled forward pass; `out` gets all filtering distributions or (keep=False) the last.
 
@@ -256,7 +256,7 @@ def _forward(startprob, transmat, table, codes, offsets, keep, out, log_likeliho
         log_likelihood[s] = total
 
 
-@_compiled
+@Compiled
 def _backward(transposed, table, codes, offsets, posterior, redo):
     """Turn filtering distributions into posteriors in place; `redo` marks what rounding spoils."""
     n_components = transposed.shape[0]
@@ -290,7 +290,7 @@ def _backward(transposed, table, codes, offsets, posterior, redo):
                 posterior[t, i] /= norm
 
 
-@_compiled
+@Compiled
 def _best_paths(log_start, log_trans, log_table, codes, offsets, back, states, log_probability):
     """Viterbi's recursion with back pointers for every sequence."""
     n_components = log_start.size
@@ -321,7 +321,7 @@ def _best_paths(log_start, log_trans, log_table, codes, offsets, back, states, l
             states[t - 1] = best
 
 
-@_compiled
+@Compiled
 def _log_forward(log_start, log_transposed, log_table, codes, lattice):
     """Forward pass of one sequence in logarithms."""
     n_components = log_start.size
@@ -342,7 +342,7 @@ def _log_forward(log_start, log_transposed, log_table, codes, lattice):
             lattice[t, j] = value + log_table[codes[t], j]
 
 
-@_compiled
+@Compiled
 def _log_backward(log_trans, log_table, codes, lattice, log_likelihood):
     """Backward pass of one possible sequence in logarithms: lattice becomes posteriors."""
     n_components = log_trans.shape[0]
@@ -369,7 +369,7 @@ def _log_backward(log_trans, log_table, codes, lattice, log_likelihood):
             lattice[t, i] /= norm
 
 
-@_compiled
+@compiled_part
 def _draw(cumulative, uniform):
     """First index whose cumulative probability exceeds the uniform (by bisection)."""
     low, high = 0, cumulative.size - 1
@@ -382,7 +382,7 @@ def _draw(cumulative, uniform):
     return low
 
 
-@_compiled
+@Compiled
 def _draw_path(start, transitions, emissions, uniforms, given, states, symbols):
     """Walk the chain; `given` is the first state or -1."""
     state = given
