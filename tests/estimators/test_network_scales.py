@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_estimators import MLPClassifier, MLPRegressor, TensorFeatures
+from spectral_nn.moments.scores import GaussianScore
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -152,6 +153,16 @@ class TestInputs:
         chunks = [(X[i : i + 70], 1e30 * y[i : i + 70]) for i in range(0, 300, 70)]
         walked = regressor(init="random").fit(chunks)
         assert_allclose(walked.predict(X), net.predict(X), rtol=1e-4, atol=1e25)
+
+    def test_a_score_of_the_user_sees_them_as_they_are(self):
+        seen = []
+
+        def score(X, theta):
+            seen.append(np.abs(X).max())
+            return GaussianScore(np.zeros(3), 1e24 * np.eye(3))(X, theta)
+
+        regressor(input_model=score).fit(1e12 * Z, y)
+        assert set(seen) == {np.abs(1e12 * Z).max()}
 
     @BOTH
     @pytest.mark.parametrize("power", [-30, 20, 37])

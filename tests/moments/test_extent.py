@@ -71,7 +71,7 @@ def test_the_extent_of_a_table():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_powers_bring_sizes_near_one(dtype):
     kind = np.finfo(dtype)
-    sizes = np.array([0, 1, 2.0**31, 2.0**33, 2.0**-33, kind.max, kind.smallest_subnormal], dtype)
+    sizes = np.array([0, 1, 2.0**31, 2.0**33, 2.0**-34, kind.max, kind.smallest_subnormal], dtype)
     found = exponents(sizes, 32)
     assert_array_equal(found[:3], [NOTHING, 0, 0])
     near = sizes * powers(-found, dtype).astype(dtype)

@@ -43,7 +43,8 @@ _ROOM = 4  # outputs of this share of the largest number may still be subtracted
 def scaling_of(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
     """Units in which a table can be fitted: one, unless its numbers are far from it.
 
-    Columns of X beyond 2^32, and weights beyond 2^±32, are divided by a power of two.  Targets
+    Columns of X beyond 2^32 (unless a score of the user's is to see them), and weights beyond
+    2^±32, are divided by a power of two.  Targets
     whose deviation or mean is beyond 2^20 are standardised, and so are those whose deviation is
     below 2^-20 if the penalty is small beside their variance.
 
@@ -63,9 +64,10 @@ def scaling_of(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
     One pass, O(n (d + q)); two where targets are far from one.
     """
     seen = total(run, extent, rows.chunks())
+    # What is small stays as it is: beside a penalty its weights have no say.
+    inputs = np.maximum(exponents(seen.inputs, _ORDINARY), 0)
     plain = Scaling(
-        # What is small stays as it is: beside a penalty its weights have no say.
-        np.maximum(exponents(seen.inputs, _ORDINARY), 0),
+        np.zeros_like(inputs) if callable(options.input_model) else inputs,
         np.zeros(seen.low.size),
         0,
         _weight_exponent(seen, rows),
