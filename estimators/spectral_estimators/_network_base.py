@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
-from spectral_estimators._network_input import check_rows, layer_sizes
+from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_report import ComponentsReport
 from spectral_estimators._progress import listener
 from spectral_estimators._reading import (
@@ -233,7 +233,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool, **how: Any
     ) -> Given:
         """What the user gave, checked."""
-        given = read_rows(
+        return read_rows(
             self,
             X,
             y,
@@ -243,9 +243,6 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             numeric=self._numeric,
             targets=partial(self._targets, resume=resume, **how),
         )
-        if not resume and self.init != "random":
-            check_rows(given.rows)
-        return given
 
     def components_report(self) -> ComponentsReport:
         """What the data say about the hidden units.

@@ -13,7 +13,6 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "DTYPES",
     "check_known",
-    "check_rows",
     "check_same_classes",
     "columns",
     "fit_classes",
@@ -33,7 +32,7 @@ def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
     Raises
     ------
     ValueError
-        If a size is no positive whole number, or ``init`` cannot start that many layers.
+        If a size is no positive whole number, or "auto" meets ``init="random"``.
     """
     if isinstance(hidden_layer_sizes, str):  # the constraints leave "auto" alone
         if init == "random":
@@ -47,12 +46,6 @@ def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
     if sizes.ndim != 1 or not whole or any(size < 1 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be whole numbers > 0, one a layer, got {hidden_layer_sizes}."
-        )
-    if len(sizes) != 1 and init != "random":
-        raise ValueError(
-            f"hidden_layer_sizes={hidden_layer_sizes} asks for {len(sizes)} hidden layers, but "
-            f"init={init!r} finds the weights of exactly one. Use init='random' for other depths, "
-            "or a single hidden layer such as hidden_layer_sizes=(10,)."
         )
     return tuple(int(size) for size in sizes)
 
@@ -133,20 +126,6 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
     if kept.all():
         return X, Y, weights
     return X[kept], Y[kept], weights[kept]
-
-
-def check_rows(rows: Any) -> None:
-    """Check that there are rows enough for a moment.
-
-    Raises
-    ------
-    ValueError
-        Naming X.
-    """
-    if rows.n_rows < 2:
-        raise ValueError(
-            f"X has n_samples={rows.n_rows} row of positive weight, and moments need at least two."
-        )
 
 
 def fit_classes(y: Any) -> LabelBinarizer:

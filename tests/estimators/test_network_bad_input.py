@@ -68,12 +68,12 @@ class TestSettings:
             net.fit(X, target(Network))
         assert not [attribute for attribute in vars(net) if attribute.endswith("_")]
 
-    @pytest.mark.parametrize("init", ["tensor", "nn-lift"])
     @pytest.mark.parametrize("sizes", [(4, 3), ()])
-    def test_moments_find_one_layer(self, Network, init, sizes):
-        found = f"{len(sizes)} hidden layers"
-        with pytest.raises(ValueError, match=rf"{found}.*Use init='random'"):
-            make(Network, init=init, hidden_layer_sizes=sizes).fit(X, target(Network))
+    def test_moments_find_one_layer(self, Network, sizes):
+        net = make(Network, init="nn-lift", hidden_layer_sizes=sizes)
+        with pytest.raises(ValueError, match=rf"{len(sizes)} hidden layers.*Use init='random'"):
+            net.fit(X, target(Network))
+        assert not hasattr(net, "coefs_")
 
     def test_an_automatic_width_needs_moments(self, Network):
         with pytest.raises(ValueError, match=r"hidden_layer_sizes='auto'.*init='tensor'"):
@@ -263,22 +263,44 @@ class TestMoments:
             net = self.fit(X)
         assert net.coefs_[0].shape == (5, 2)
 
-    def test_no_column_that_varies(self):
-        net = MLPRegressor((2,))
-        with pytest.raises(ValueError, match="X has no column that varies"):
-            net.fit(np.ones((50, 3)), np.arange(50.0))
+    @pytest.mark.parametrize(
+        ("settings", "at", "said"),
+        [
+            ({"hidden_layer_sizes": (3, 2)}, slice(None), r"\(3, 2\) asks for 2 hidden layers"),
+            ({"hidden_layer_sizes": ()}, slice(None), "0 hidden layers"),
+            ({"activation": "square"}, slice(None), "'square'.*span"),
+            ({"activation": "identity"}, slice(None), "'identity'.*span"),
+            ({}, [0] * 50, "X has no column that varies"),
+            ({}, [0], "X has n_samples=1"),
+        ],
+    )
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_nothing_to_start_from(self, settings, at, said, method):
+        X, y = self.X[at], self.X[at, 0]
+        settings = {"hidden_layer_sizes": (2,), "random_state": 0, "max_iter": 5} | settings
+        with pytest.warns(RecoveryWarning, match=f"The start is random: .*{said}"):
+            net = getattr(MLPRegressor(**settings), method)(X, y)
+        assert net.init_ == "random"
+        assert net.components_report()["init"] == "random"
+        chance = getattr(MLPRegressor(init="random", **settings), method)(X, y)
+        np.testing.assert_array_equal(net.predict(self.X), chance.predict(self.X))
+        net = MLPRegressor(**settings | {"init": "nn-lift"})
+        with pytest.raises(ValueError, match=said):
+            getattr(net, method)(X, y)
         assert not hasattr(net, "coefs_")
+
+    @pytest.mark.parametrize(
+        ("settings", "at"), [({"activation": "identity"}, slice(None)), ({}, [0])]
+    )
+    def test_nothing_to_read_a_width_off(self, settings, at):
+        with pytest.raises(ValueError, match="span|n_samples=1"):
+            self.fit(self.X[at], hidden_layer_sizes="auto", **settings)
 
     def test_a_column_twice(self):
         self.assert_warns("covariance of X is singular", np.hstack([self.X, self.X[:, :1]]))
 
     def test_too_few_rows(self):
         self.assert_warns(r"n=60 rows .*5 d k\^2 = 80", self.X[:60])
-
-    @pytest.mark.parametrize("init", ["tensor", "nn-lift"])
-    def test_one_row(self, init):
-        with pytest.raises(ValueError, match="n_samples=1"):
-            self.fit(self.X[:1], init=init)
 
     def test_more_units_than_dimensions(self):
         self.assert_warns("k=6 units in 4 dimensions", self.X, hidden_layer_sizes=(6,))
@@ -291,11 +313,6 @@ class TestMoments:
 
     def test_columns_of_two_values(self):
         self.assert_warns("few values", np.hstack([self.X, np.sign(self.X)]))
-
-    @pytest.mark.parametrize("activation", ["square", "identity"])
-    def test_units_that_moments_cannot_tell_apart(self, activation):
-        with pytest.raises(ValueError, match="span"):
-            self.fit(self.X, activation=activation)
 
     def test_a_constant_target(self):
         net = MLPRegressor((2,)).fit(self.X, np.ones(1000))

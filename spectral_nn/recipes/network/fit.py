@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
 from spectral_nn.refine.adam import AdamState, adam
 from spectral_nn.refine.lbfgs import lbfgs
+from spectral_nn.results import RecoveryWarning
 
 __all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_network", "fit_table", "start_table"]
 
@@ -157,15 +159,32 @@ def start_table(
     network : Network
     init : what it is: "tensor", "nn-lift" or "random", whichever won.
     diagnostics : dict
+
+    Raises
+    ------
+    ValueError
+        If ``init="nn-lift"``, or a width of "auto", asks for moments that say nothing.
+
+    Warns
+    -----
+    RecoveryWarning
+        If ``init="tensor"`` does, whose place a random start then takes.
     """
     if options.init == "random":
         sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
         network = random_network(sizes, options.activation, options.output, rng, like=rows.like)
         return network, "random", {}
     # imported late: the moment recipe is a large part that a random start does not need
+    from spectral_nn.recipes.network.evidence import NoMoments
     from spectral_nn.recipes.network.starts import make_start
 
-    return make_start(rows, options, rng, run, on_step or silent)
+    try:
+        return make_start(rows, options, rng, run, on_step or silent)
+    except NoMoments as why:
+        if options.init != "tensor" or options.hidden_layer_sizes == "auto":
+            raise
+        warnings.warn(f"The start is random: {why}", RecoveryWarning, stacklevel=2)
+        return start_table(rows, replace(options, init="random"), run=run, rng=rng)
 
 
 class _Watch:
