@@ -17,7 +17,9 @@ from spectral_estimators._network_input import (
     one_hot,
 )
 from spectral_estimators._reading import Encoder, by_chunks
-from spectral_nn.arrays import from_numpy, get_namespace, is_foreign, to_numpy
+from spectral_nn.arrays import clip, from_numpy, get_namespace, is_foreign, to_numpy
+from spectral_nn.models.network.activations import logistic
+from spectral_nn.models.network.passes import softmax
 from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -398,13 +400,24 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         probabilities : array (n, n_classes)
             In the order of ``classes_``.  Rows sum to one, except for several labels, where each
-            column is the probability that its label applies.
+            column is the probability that its label applies.  None is less than the least normal
+            number of its dtype, 2e-308 or 1e-38, so that all have a logarithm.
         """
-        log_proba = self.predict_log_proba(X)
-        return np.exp(log_proba) if is_dask(log_proba) else get_namespace(log_proba).exp(log_proba)
+        return by_chunks(self._probabilities, X)
+
+    def _probabilities(self, X: Any) -> Any:
+        """Probabilities of rows in memory."""
+        raw = self._forward(X, "identity")
+        xp = get_namespace(raw)
+        if len(self.classes_) == 1:
+            return xp.ones_like(raw)
+        if raw.shape[1] == 1:
+            raw = xp.concat([-raw, raw], axis=1)
+        proba = softmax(raw, axis=1) if self.out_activation_ == "softmax" else logistic(raw)
+        return clip(proba, low=float(xp.finfo(proba.dtype).smallest_normal))
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithm of `predict_proba`, finite even where that is zero in floating point.
+        """Logarithm of `predict_proba`, always finite.
 
         Parameters
         ----------
@@ -414,13 +427,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         log_probabilities : array (n, n_classes)
         """
-        return by_chunks(self._log_proba, X)
-
-    def _log_proba(self, X: Any) -> Any:
-        """Log-probabilities of rows in memory."""
-        raw = self._forward(X, "identity")
-        log_proba = _log_probabilities(to_numpy(raw), self.out_activation_)
-        return from_numpy(log_proba, like=raw)
+        proba = self.predict_proba(X)
+        return np.log(proba) if is_dask(proba) else get_namespace(proba).log(proba)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Take the steps of one epoch of Adam on a batch of rows.
@@ -488,12 +496,3 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _log_probabilities(raw: NDArray, output: str) -> NDArray:
-    """Logarithms of probabilities (n, n_classes) from outputs before the output function."""
-    if output == "softmax":
-        return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
-    if raw.shape[1] == 1:
-        raw = np.hstack([-raw, raw])
-    return -np.logaddexp(0, -raw)
