@@ -13,7 +13,6 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "DTYPES",
     "check_known",
-    "check_same_classes",
     "columns",
     "fit_classes",
     "layer_sizes",
@@ -134,34 +133,10 @@ def fit_classes(y: Any) -> LabelBinarizer:
     Raises
     ------
     ValueError
-        If y is no target of classification, or has a single class.
+        If y is no target of classification.
     """
     check_classification_targets(y)
-    binarizer = LabelBinarizer().fit(y)
-    if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
-        raise ValueError(
-            f"y has one class only, {binarizer.classes_.tolist()[0]!r}; a classifier needs two "
-            "classes or more."
-        )
-    return binarizer
-
-
-def check_same_classes(binarizer: LabelBinarizer, y: Any) -> None:
-    """Check that a fit that goes on from an earlier one has all of its classes.
-
-    Raises
-    ------
-    ValueError
-        Naming the classes that are missing.
-    """
-    if binarizer.y_type_.startswith("multilabel"):
-        return
-    known, given = binarizer.classes_.tolist(), set(np.unique(y).tolist())
-    if given != set(known):
-        raise ValueError(
-            f"warm_start=True goes on with the classes of the earlier fit, {known[:20]}, but y "
-            f"has {sorted(given, key=str)[:20]}. Set warm_start=False, or use partial_fit."
-        )
+    return LabelBinarizer().fit(y)
 
 
 def columns(y: Any, dtype: Any) -> NDArray:
@@ -175,8 +150,14 @@ def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:
     return binarizer.transform(y).astype(dtype)
 
 
-def check_known(binarizer: LabelBinarizer, y: Any) -> None:
+def check_known(binarizer: LabelBinarizer, y: Any, *, same: bool = False) -> None:
     """Check that labels are of the kind and among the classes that a binarizer knows.
+
+    Parameters
+    ----------
+    binarizer : of `fit_classes`.
+    y : labels.
+    same : whether y must have all of the classes, as a warm start must.
 
     Raises
     ------
@@ -197,10 +178,16 @@ def check_known(binarizer: LabelBinarizer, y: Any) -> None:
                 f"{len(binarizer.classes_)}."
             )
     else:
-        known = set(binarizer.classes_.tolist())
-        extra = [label for label in np.unique(y).tolist() if label not in known]
+        known, found = binarizer.classes_, np.unique(y)
+        if same and set(found.tolist()) != set(known.tolist()):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {known}, `y` has {found}. Set warm_start=False, or "
+                "use partial_fit."
+            )
+        extra = sorted(set(found.tolist()) - set(known.tolist()), key=str)
         if extra:
             raise ValueError(
                 f"y has classes that are not among those of earlier calls: {extra[:5]}; known "
-                f"classes are {binarizer.classes_.tolist()[:20]}."
+                f"classes are {known.tolist()[:20]}."
             )

@@ -11,7 +11,6 @@ from sklearn.utils.multiclass import type_of_target
 from spectral_estimators._network_base import BaseNetwork
 from spectral_estimators._network_input import (
     check_known,
-    check_same_classes,
     columns,
     fit_classes,
     one_hot,
@@ -482,9 +481,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
                 )
         else:
             binarizer = fit_classes(y if classes is None else classes)
-        check_known(binarizer, y)
-        if resume and not batch:
-            check_same_classes(binarizer, y)
+        check_known(binarizer, y, same=resume and not batch)
         return partial(one_hot, binarizer), {
             "_label_binarizer": binarizer,
             "classes_": binarizer.classes_,

@@ -290,6 +290,11 @@ class TensorFeatures(
         )
         if binarizer is None:
             return _numbers, {"binarizer": None}
+        if len(binarizer.classes_) == 1:
+            raise ValueError(
+                f"y has one class only, {binarizer.classes_.tolist()[0]!r}, and no direction tells "
+                "it from another. Give rows of two classes or more."
+            )
         check_known(binarizer, y)
         return partial(one_hot, binarizer), {"binarizer": binarizer}
 

@@ -167,13 +167,6 @@ class TestRegressor:
 
 
 class TestClassifier:
-    @pytest.mark.parametrize("labels", [np.zeros(N), np.full(N, "a"), np.ones(N, bool)])
-    def test_one_class(self, labels):
-        net = make(MLPClassifier)
-        with pytest.raises(ValueError, match="y has one class only"):
-            net.fit(X, labels)
-        assert not vars(net).keys() & {"classes_", "n_features_in_", "coefs_"}
-
     def test_numbers_are_no_labels(self):
         with pytest.raises(ValueError, match="Unknown label type: continuous"):
             make(MLPClassifier).fit(X, y)
@@ -216,7 +209,7 @@ class TestGoingOn:
         with pytest.raises(ValueError, match=r"y has classes .*: \['sideways'\]"):
             net.partial_fit(X, np.full(N, "sideways"))
         net.set_params(warm_start=True)
-        with pytest.raises(ValueError, match="warm_start=True goes on with the classes"):
+        with pytest.raises(ValueError, match=r"Previously got \['down' 'up'\], `y` has \['up'\]"):
             net.fit(X, np.full(N, "up"))
         with pytest.raises(ValueError, match="is not what earlier calls were given"):
             net.partial_fit(X, LABELS, classes=["up", "down", "sideways"])
@@ -226,10 +219,9 @@ class TestGoingOn:
     def test_batches_need_all_classes_first(self):
         with pytest.raises(ValueError, match="classes must be passed on the first call"):
             make(MLPClassifier).partial_fit(X, LABELS)
-        with pytest.raises(ValueError, match="one class only"):
-            make(MLPClassifier).partial_fit(X, LABELS, classes=["up"])
-        with pytest.raises(ValueError, match="not among those"):
-            make(MLPClassifier).partial_fit(X, LABELS, classes=["up", "sideways"])
+        for classes in (["up"], ["up", "sideways"]):
+            with pytest.raises(ValueError, match="not among those"):
+                make(MLPClassifier).partial_fit(X, LABELS, classes=classes)
 
     def test_other_columns_of_labels(self):
         Y = np.random.default_rng(0).integers(2, size=(N, 3))
