@@ -81,6 +81,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Of Adam.
     n_iter_no_change : int or inf, default=10
         Steps or epochs without a gain of ``tol`` that end the fit.
+    max_fun : int, default=15000
+        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
         against random starts; and, with L-BFGS, repaired: where rows are fewer than
@@ -280,6 +282,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         Of Adam.
     n_iter_no_change : int or inf, default=10
         Steps or epochs without a gain of ``tol`` that end the fit.
+    max_fun : int, default=15000
+        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
         against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.

