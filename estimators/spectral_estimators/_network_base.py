@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_report import ComponentsReport
-from spectral_estimators._progress import listener
+from spectral_estimators._progress import listener, print_iteration
 from spectral_estimators._reading import (
     Encoder,
     Given,
@@ -183,7 +183,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
                 run=run,
                 rng=rng,
                 start=self._resumed(options, given) if resume else None,
-                on_step=listener(self.verbose),
+                on_step=listener(self.verbose, print_iteration),
             )
         if not resume:
             told_columns(self, given)
@@ -225,7 +225,8 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             rows, settings = given.rows, given.settings
             options = self._options(sizes, settings["out_activation_"])
             epoch = replace(options, solver="adam", max_iter=1)
-            how: dict[str, Any] = {"run": run, "rng": rng, "on_step": listener(self.verbose)}
+            on_step = listener(self.verbose, print_iteration)
+            how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
                 start = self._resumed(options, given)
             else:

@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
         ``n_iter_no_change`` steps in a row gained less.
     verbose : bool, int or callable, default=False
-        Print progress to standard error; or hand it to a function ``(stage, step, loss)``.
+        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
     early_stopping : bool, default=False
@@ -270,7 +270,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
         ``n_iter_no_change`` steps in a row gained less.
     verbose : bool, int or callable, default=False
-        Print progress to standard error; or hand it to a function ``(stage, step, loss)``.
+        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
     early_stopping : bool, default=False

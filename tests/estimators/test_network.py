@@ -137,9 +137,14 @@ class TestInterface:
 
     def test_progress(self, planted, capsys):
         net = regressor(verbose=True).fit(*planted)
-        lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == net.n_iter_
-        assert lines[0].split()[:2] == ["lbfgs", "1"]
+        lines = capsys.readouterr().out.splitlines()
+        losses = enumerate(net.loss_curve_, 1)
+        assert lines == [f"Iteration {step}, loss = {loss:.8f}" for step, loss in losses]
+        regressor(init="tensor", hidden_layer_sizes=(2,), verbose=True).fit(*planted)
+        starts, steps = capsys.readouterr().out.split("Iteration", 1)
+        assert starts.startswith("moments, step 0: ")
+        assert "race gaussian, step " in starts
+        assert steps.startswith(" 1, loss = ")
         seen = []
         regressor(verbose=lambda *told: seen.append(told)).fit(*planted)
         assert [loss for _, _, loss in seen] == net.loss_curve_
