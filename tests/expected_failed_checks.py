@@ -9,8 +9,8 @@ _COLUMNS = (
 )
 
 _ROWS_DRAWN = (
-    "moments weigh rows, but the noise that they are compared with and the rows of a race are drawn "
-    "by row, so that a row twice is not a row of weight two to the last bit"
+    "moments weigh rows, but the noise that they are compared with and the rows of a race are "
+    "drawn by row, so that a row twice is not a row of weight two to the last bit"
 )
 
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {

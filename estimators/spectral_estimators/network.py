@@ -45,11 +45,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     ----------
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).  More layers than one need ``init="random"``.
+        (`components_report` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".  "square" and "identity" need ``init="random"``: moments
-        show only the span and the quadratic form of such a layer.
+        "squared_relu" or "identity".
     solver : {"lbfgs", "adam"}, default="lbfgs"
         What refines the start.
     alpha : float, default=0.0001
@@ -88,7 +87,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         against random starts; and, with L-BFGS, repaired: where rows are fewer than
         5 d k² or decompositions disagree, and ``max_iter`` allows 185 steps, units that stand in a
         poor optimum are replaced.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
+        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
+        hidden layer or several, with "square" and "identity" units, of which moments show only the
+        span and the quadratic form, and where X has one row only or nothing that varies.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X.  A callable is a score function of your own:
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
@@ -139,15 +141,15 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     and the race takes the better.  On everyday tables no gain was seen over random starts:
     expect the same loss, no more.
 
-    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
-    100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
+    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn 100,
+    more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
     ``init``.  ``hidden_layer_sizes`` comes first, as in scikit-learn before 1.7.  ``max_iter=0`` is
     allowed.  There is no ``solver="sgd"``, and so neither ``learning_rate``, ``power_t``,
-    ``momentum`` nor ``nesterovs_momentum``; no ``max_fun``; and the only ``loss`` is the squared
-    error, whose gradient for several outputs is that of the formula above (scikit-learn's is q
-    times as large beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the
-    solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed
-    ``fit`` leaves the estimator as it was.
+    ``momentum`` nor ``nesterovs_momentum``; and the only ``loss`` is the squared error, whose
+    gradient for several outputs is that of the formula above (scikit-learn's is q times as large
+    beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the solver.
+    ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit``
+    leaves the estimator as it was.
 
     **Cost.**  4 n d k flops a step, for one output.  The moment passes take
     O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
@@ -246,11 +248,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     ----------
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).  More layers than one need ``init="random"``.
+        (`components_report` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".  "square" and "identity" need ``init="random"``: moments
-        show only the span and the quadratic form of such a layer.
+        "squared_relu" or "identity".
     solver : {"lbfgs", "adam"}, default="lbfgs"
         What refines the start.
     alpha : float, default=0.0001
@@ -287,7 +288,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
         against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
+        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
+        hidden layer or several, with "square" and "identity" units, of which moments show only the
+        span and the quadratic form, and where X has one row only or nothing that varies.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X.  A callable is a score function of your own:
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
@@ -343,11 +347,11 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
     100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
     ``init``.  ``max_iter=0`` is allowed.  There is no ``solver="sgd"``, and so neither
-    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``; no ``max_fun``.
-    ``partial_fit`` takes an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and
-    early stopping exist with L-BFGS as well.  Validation rows are drawn class by class with more
-    than two classes too.  A target of one class is an error.  A failed ``fit`` leaves the estimator
-    as it was.
+    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``.  ``partial_fit`` takes
+    an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist
+    with L-BFGS as well.  Validation rows are drawn class by class with more than two classes too,
+    and a class of one row is trained on.  Of a single class, ``predict_proba`` has one column, not
+    two.  ``predict_log_proba`` is finite.  A failed ``fit`` leaves the estimator as it was.
 
     **Cost.**  4 n d k flops a step, for one output.  The moment passes take
     O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.

@@ -291,7 +291,7 @@ class TestMoments:
         ("settings", "at"), [({"activation": "identity"}, slice(None)), ({}, [0])]
     )
     def test_nothing_to_read_a_width_off(self, settings, at):
-        with pytest.raises(ValueError, match="span|n_samples=1"):
+        with pytest.raises(ValueError, match=r"span|n_samples=1"):
             self.fit(self.X[at], hidden_layer_sizes="auto", **settings)
 
     def test_a_column_twice(self):

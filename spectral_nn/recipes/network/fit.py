@@ -133,7 +133,7 @@ def fit_table(
         network, options = _repaired(network, train, options, notes, rng, run, record)
     with np.errstate(all="ignore"):  # what overflows is told of by the loss
         if options.solver == "lbfgs":
-            found = _by_lbfgs(objective, network, options, record)
+            found: Minimum | AdamMinimum = _by_lbfgs(objective, network, options, record)
         else:
             assert isinstance(chosen, Rows)
             found = _by_adam(chosen, network, options, record, rng, state)
