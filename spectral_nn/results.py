@@ -18,7 +18,8 @@ class RankWarning(UserWarning):
 class RecoveryWarning(UserWarning):
     """Hidden weights cannot be expected to be those of the network that made the data.
 
-    The fit goes on: moments give one of its starts.  The message gives the figures.
+    The fit goes on: from moments all the same, or from a random start where they can give none.
+    The message gives the figures.
     """
 
 

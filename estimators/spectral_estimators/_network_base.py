@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
-from spectral_estimators._network_input import check_rows, layer_sizes
+from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_report import ComponentsReport
-from spectral_estimators._progress import listener
+from spectral_estimators._progress import listener, print_iteration
 from spectral_estimators._reading import (
     Encoder,
     Given,
@@ -74,6 +74,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         "beta_1": _SHARE,
         "beta_2": _SHARE,
         "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
         "n_iter_no_change": [Interval(Real, 1, None, closed="both")],  # infinity is one of them
         "init": [StrOptions(set(INITS))],
         "input_model": [StrOptions(set(INPUT_MODELS)), callable],
@@ -102,6 +103,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
+        max_fun: int = 15_000,
         init: str = "tensor",
         input_model: Any = "auto",
         n_jobs: int | None = None,
@@ -125,6 +127,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
         self.init = init
         self.input_model = input_model
         self.n_jobs = n_jobs
@@ -161,7 +164,10 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If the solver stopped at ``max_iter``, or the moments do not carry the start.
+            If the solver did not converge, saying why; or the moments do not carry the start.
+        RecoveryWarning
+            If moments are not likely to give the weights of the network that made the data, or can
+            give no start, so that a random one takes its place.
         """
         check_constraints(self)
         check_device(self)
@@ -177,16 +183,18 @@ class BaseNetwork(MovableMixin, BaseEstimator):
                 run=run,
                 rng=rng,
                 start=self._resumed(options, given) if resume else None,
-                on_step=listener(self.verbose),
+                on_step=listener(self.verbose, print_iteration),
             )
         if not resume:
             told_columns(self, given)
         self._assign(result, given.settings, rng, given.rows.n_rows, resume=resume)
         if options.max_iter and not result.converged:
-            unit = "steps of L-BFGS" if self.solver == "lbfgs" else "epochs of Adam"
+            limits = f"max_iter={self.max_iter}"
+            if self.solver == "lbfgs":
+                limits += f", max_fun={self.max_fun}"
             warnings.warn(
-                f"The fit ended after max_iter={self.max_iter} {unit}, before it converged to "
-                f"tol={self.tol:g}. Raise max_iter or tol, or scale the columns of X.",
+                f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
+                f"{result.message}. Raise {limits} or tol, or scale the columns of X.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -217,7 +225,8 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             rows, settings = given.rows, given.settings
             options = self._options(sizes, settings["out_activation_"])
             epoch = replace(options, solver="adam", max_iter=1)
-            how: dict[str, Any] = {"run": run, "rng": rng, "on_step": listener(self.verbose)}
+            on_step = listener(self.verbose, print_iteration)
+            how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
                 start = self._resumed(options, given)
             else:
@@ -233,7 +242,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool, **how: Any
     ) -> Given:
         """What the user gave, checked."""
-        given = read_rows(
+        return read_rows(
             self,
             X,
             y,
@@ -243,9 +252,6 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             numeric=self._numeric,
             targets=partial(self._targets, resume=resume, **how),
         )
-        if not resume and self.init != "random":
-            check_rows(given.rows)
-        return given
 
     def components_report(self) -> ComponentsReport:
         """What the data say about the hidden units.
@@ -285,6 +291,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             batch_size=self.batch_size,
             learning_rate_init=self.learning_rate_init,
             max_iter=self.max_iter,
+            max_fun=self.max_fun,
             tol=self.tol,
             shuffle=self.shuffle,
             early_stopping=self.early_stopping,

@@ -13,8 +13,6 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "DTYPES",
     "check_known",
-    "check_rows",
-    "check_same_classes",
     "columns",
     "fit_classes",
     "layer_sizes",
@@ -33,7 +31,7 @@ def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
     Raises
     ------
     ValueError
-        If a size is no positive whole number, or ``init`` cannot start that many layers.
+        If a size is no positive whole number, or "auto" meets ``init="random"``.
     """
     if isinstance(hidden_layer_sizes, str):  # the constraints leave "auto" alone
         if init == "random":
@@ -47,12 +45,6 @@ def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
     if sizes.ndim != 1 or not whole or any(size < 1 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be whole numbers > 0, one a layer, got {hidden_layer_sizes}."
-        )
-    if len(sizes) != 1 and init != "random":
-        raise ValueError(
-            f"hidden_layer_sizes={hidden_layer_sizes} asks for {len(sizes)} hidden layers, but "
-            f"init={init!r} finds the weights of exactly one. Use init='random' for other depths, "
-            "or a single hidden layer such as hidden_layer_sizes=(10,)."
         )
     return tuple(int(size) for size in sizes)
 
@@ -135,54 +127,16 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
     return X[kept], Y[kept], weights[kept]
 
 
-def check_rows(rows: Any) -> None:
-    """Check that there are rows enough for a moment.
-
-    Raises
-    ------
-    ValueError
-        Naming X.
-    """
-    if rows.n_rows < 2:
-        raise ValueError(
-            f"X has n_samples={rows.n_rows} row of positive weight, and moments need at least two."
-        )
-
-
 def fit_classes(y: Any) -> LabelBinarizer:
     """How the labels of y, or a list of all classes, become columns of 0 and 1.
 
     Raises
     ------
     ValueError
-        If y is no target of classification, or has a single class.
+        If y is no target of classification.
     """
     check_classification_targets(y)
-    binarizer = LabelBinarizer().fit(y)
-    if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
-        raise ValueError(
-            f"y has one class only, {binarizer.classes_.tolist()[0]!r}; a classifier needs two "
-            "classes or more."
-        )
-    return binarizer
-
-
-def check_same_classes(binarizer: LabelBinarizer, y: Any) -> None:
-    """Check that a fit that goes on from an earlier one has all of its classes.
-
-    Raises
-    ------
-    ValueError
-        Naming the classes that are missing.
-    """
-    if binarizer.y_type_.startswith("multilabel"):
-        return
-    known, given = binarizer.classes_.tolist(), set(np.unique(y).tolist())
-    if given != set(known):
-        raise ValueError(
-            f"warm_start=True goes on with the classes of the earlier fit, {known[:20]}, but y "
-            f"has {sorted(given, key=str)[:20]}. Set warm_start=False, or use partial_fit."
-        )
+    return LabelBinarizer().fit(y)
 
 
 def columns(y: Any, dtype: Any) -> NDArray:
@@ -196,8 +150,14 @@ def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:
     return binarizer.transform(y).astype(dtype)
 
 
-def check_known(binarizer: LabelBinarizer, y: Any) -> None:
+def check_known(binarizer: LabelBinarizer, y: Any, *, same: bool = False) -> None:
     """Check that labels are of the kind and among the classes that a binarizer knows.
+
+    Parameters
+    ----------
+    binarizer : of `fit_classes`.
+    y : labels.
+    same : whether y must have all of the classes, as a warm start must.
 
     Raises
     ------
@@ -218,10 +178,16 @@ def check_known(binarizer: LabelBinarizer, y: Any) -> None:
                 f"{len(binarizer.classes_)}."
             )
     else:
-        known = set(binarizer.classes_.tolist())
-        extra = [label for label in np.unique(y).tolist() if label not in known]
+        known, found = binarizer.classes_, np.unique(y)
+        if same and set(found.tolist()) != set(known.tolist()):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {known}, `y` has {found}. Set warm_start=False, or "
+                "use partial_fit."
+            )
+        extra = sorted(set(found.tolist()) - set(known.tolist()), key=str)
         if extra:
             raise ValueError(
                 f"y has classes that are not among those of earlier calls: {extra[:5]}; known "
-                f"classes are {binarizer.classes_.tolist()[:20]}."
+                f"classes are {known.tolist()[:20]}."
             )

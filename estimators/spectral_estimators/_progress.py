@@ -1,11 +1,13 @@
-"""How a fit reports: lines on standard error, and the monitor that stays with the model."""
+"""How a fit reports: printed lines, and the monitor that stays with the model."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ConvergenceMonitor", "listener"]
+from spectral_nn.recipes.listening import OnStep
+from spectral_nn.recipes.network.options import SOLVERS
+
+__all__ = ["ConvergenceMonitor", "listener", "print_iteration"]
 
 
 @dataclass
@@ -37,11 +39,22 @@ class ConvergenceMonitor:
         return len(self.history)
 
 
-def listener(verbose: Any) -> Callable[[str, int, float], None] | None:
-    """Who is told of progress: the caller's function, lines on standard error, or nobody."""
+def listener(verbose: Any, printer: OnStep | None = None) -> OnStep | None:
+    """Who is told of progress: the caller's function, a printer of lines, or nobody."""
     if callable(verbose):
         return verbose
-    return Progress() if verbose else None
+    return (printer or Progress()) if verbose else None
+
+
+def print_iteration(stage: str, step: int, loss: float) -> None:
+    """``on_step`` of a verbose fit of a network: scikit-learn's line, on standard output as there.
+
+    The race and the repair of starts, which scikit-learn does not have, have lines of their own.
+    """
+    if stage in SOLVERS:
+        sys.stdout.write(f"Iteration {step}, loss = {loss:.8f}\n")
+    else:
+        sys.stdout.write(f"{stage}, step {step}: {loss:.8f}\n")
 
 
 class Progress:

@@ -11,13 +11,14 @@ from sklearn.utils.multiclass import type_of_target
 from spectral_estimators._network_base import BaseNetwork
 from spectral_estimators._network_input import (
     check_known,
-    check_same_classes,
     columns,
     fit_classes,
     one_hot,
 )
 from spectral_estimators._reading import Encoder, by_chunks
-from spectral_nn.arrays import from_numpy, get_namespace, is_foreign, to_numpy
+from spectral_nn.arrays import clip, from_numpy, get_namespace, is_foreign, to_numpy
+from spectral_nn.models.network.activations import logistic
+from spectral_nn.models.network.passes import softmax
 from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -44,11 +45,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     ----------
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).  More layers than one need ``init="random"``.
+        (`components_report` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".  "square" and "identity" need ``init="random"``: moments
-        show only the span and the quadratic form of such a layer.
+        "squared_relu" or "identity".
     solver : {"lbfgs", "adam"}, default="lbfgs"
         What refines the start.
     alpha : float, default=0.0001
@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         ``n_iter_no_change`` steps in a row gained less.  Not relative to y, unless that is far
         from one (see Notes): a y of small deviation is better scaled to 1.
     verbose : bool, int or callable, default=False
-        Print progress to standard error; or hand it to a function ``(stage, step, loss)``.
+        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
     early_stopping : bool, default=False
@@ -81,12 +81,17 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Of Adam.
     n_iter_no_change : int or inf, default=10
         Steps or epochs without a gain of ``tol`` that end the fit.
+    max_fun : int, default=15000
+        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
         against random starts; and, with L-BFGS, repaired: where rows are fewer than
         5 d k² or decompositions disagree, and ``max_iter`` allows 185 steps, units that stand in a
         poor optimum are replaced.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
+        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
+        hidden layer or several, with "square" and "identity" units, of which moments show only the
+        span and the quadratic form, and where X has one row only or nothing that varies.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X.  A callable is a score function of your own:
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
@@ -137,15 +142,15 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     and the race takes the better.  On everyday tables no gain was seen over random starts:
     expect the same loss, no more.
 
-    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
-    100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
+    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn 100,
+    more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
     ``init``.  ``hidden_layer_sizes`` comes first, as in scikit-learn before 1.7.  ``max_iter=0`` is
     allowed.  There is no ``solver="sgd"``, and so neither ``learning_rate``, ``power_t``,
-    ``momentum`` nor ``nesterovs_momentum``; no ``max_fun``; and the only ``loss`` is the squared
-    error, whose gradient for several outputs is that of the formula above (scikit-learn's is q
-    times as large beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the
-    solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed
-    ``fit`` leaves the estimator as it was.
+    ``momentum`` nor ``nesterovs_momentum``; and the only ``loss`` is the squared error, whose
+    gradient for several outputs is that of the formula above (scikit-learn's is q times as large
+    beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the solver.
+    ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit``
+    leaves the estimator as it was.
 
     **Scale.**  A y whose deviation or mean is beyond 2^20 is standardised inside, columns of X
     beyond 2^32 and weights beyond 2^±32 are divided by powers of two; so is a y of deviation below
@@ -251,11 +256,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     ----------
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).  More layers than one need ``init="random"``.
+        (`components_report` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".  "square" and "identity" need ``init="random"``: moments
-        show only the span and the quadratic form of such a layer.
+        "squared_relu" or "identity".
     solver : {"lbfgs", "adam"}, default="lbfgs"
         What refines the start.
     alpha : float, default=0.0001
@@ -275,7 +279,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
         ``n_iter_no_change`` steps in a row gained less.
     verbose : bool, int or callable, default=False
-        Print progress to standard error; or hand it to a function ``(stage, step, loss)``.
+        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
     early_stopping : bool, default=False
@@ -287,10 +291,15 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         Of Adam.
     n_iter_no_change : int or inf, default=10
         Steps or epochs without a gain of ``tol`` that end the fit.
+    max_fun : int, default=15000
+        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
     init : {"tensor", "nn-lift", "random"}, default="tensor"
         Where the start comes from.  "tensor": moments of all orders decomposed together, raced
         against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.
+        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
+        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
+        hidden layer or several, with "square" and "identity" units, of which moments show only the
+        span and the quadratic form, and where X has one row only or nothing that varies.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X.  A callable is a score function of your own:
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
@@ -346,11 +355,11 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
     100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
     ``init``.  ``max_iter=0`` is allowed.  There is no ``solver="sgd"``, and so neither
-    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``; no ``max_fun``.
-    ``partial_fit`` takes an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and
-    early stopping exist with L-BFGS as well.  Validation rows are drawn class by class with more
-    than two classes too.  A target of one class is an error.  A failed ``fit`` leaves the estimator
-    as it was.
+    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``.  ``partial_fit`` takes
+    an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist
+    with L-BFGS as well.  Validation rows are drawn class by class with more than two classes too,
+    and a class of one row is trained on.  Of a single class, ``predict_proba`` has one column, not
+    two.  ``predict_log_proba`` is finite.  A failed ``fit`` leaves the estimator as it was.
 
     **Scale.**  Columns of X beyond 2^32 and weights beyond 2^±32 are divided by powers of two
     inside; what is lowered remains the loss above, and attributes are in the user's units.  What
@@ -410,13 +419,24 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         probabilities : array (n, n_classes)
             In the order of ``classes_``.  Rows sum to one, except for several labels, where each
-            column is the probability that its label applies.
+            column is the probability that its label applies.  None is less than the least normal
+            number of its dtype, 2e-308 or 1e-38, so that all have a logarithm.
         """
-        log_proba = self.predict_log_proba(X)
-        return np.exp(log_proba) if is_dask(log_proba) else get_namespace(log_proba).exp(log_proba)
+        return by_chunks(self._probabilities, X)
+
+    def _probabilities(self, X: Any) -> Any:
+        """Probabilities of rows in memory."""
+        raw = self._forward(X, "identity")
+        xp = get_namespace(raw)
+        if len(self.classes_) == 1:
+            return xp.ones_like(raw)
+        if raw.shape[1] == 1:
+            raw = xp.concat([-raw, raw], axis=1)
+        proba = softmax(raw, axis=1) if self.out_activation_ == "softmax" else logistic(raw)
+        return clip(proba, low=float(xp.finfo(proba.dtype).smallest_normal))
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithm of `predict_proba`, finite even where that is zero in floating point.
+        """Logarithm of `predict_proba`, always finite.
 
         Parameters
         ----------
@@ -426,13 +446,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         -------
         log_probabilities : array (n, n_classes)
         """
-        return by_chunks(self._log_proba, X)
-
-    def _log_proba(self, X: Any) -> Any:
-        """Log-probabilities of rows in memory."""
-        raw = self._forward(X, "identity")
-        log_proba = _log_probabilities(to_numpy(raw), self.out_activation_)
-        return from_numpy(log_proba, like=raw)
+        proba = self.predict_proba(X)
+        return np.log(proba) if is_dask(proba) else get_namespace(proba).log(proba)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Take the steps of one epoch of Adam on a batch of rows.
@@ -486,9 +501,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
                 )
         else:
             binarizer = fit_classes(y if classes is None else classes)
-        check_known(binarizer, y)
-        if resume and not batch:
-            check_same_classes(binarizer, y)
+        check_known(binarizer, y, same=resume and not batch)
         return partial(one_hot, binarizer), {
             "_label_binarizer": binarizer,
             "classes_": binarizer.classes_,
@@ -500,12 +513,3 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _log_probabilities(raw: NDArray, output: str) -> NDArray:
-    """Logarithms of probabilities (n, n_classes) from outputs before the output function."""
-    if output == "softmax":
-        return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
-    if raw.shape[1] == 1:
-        raw = np.hstack([-raw, raw])
-    return -np.logaddexp(0, -raw)

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._network_input import (
     check_known,
-    check_rows,
     columns,
     fit_classes,
     one_hot,
@@ -175,7 +174,6 @@ class TensorFeatures(
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._given(X, y, sample_weight, run)
-            check_rows(given.rows)
             found = directions(
                 given.rows,
                 self.n_components,
@@ -225,8 +223,6 @@ class TensorFeatures(
         rng = spawn_rng(self.random_state)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._given(X, y, sample_weight, run, seen=kept, classes=classes)
-            if kept is None:
-                check_rows(given.rows)
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
@@ -298,6 +294,11 @@ class TensorFeatures(
         )
         if binarizer is None:
             return _numbers, {"binarizer": None}
+        if len(binarizer.classes_) == 1:
+            raise ValueError(
+                f"y has one class only, {binarizer.classes_.tolist()[0]!r}, and no direction tells "
+                "it from another. Give rows of two classes or more."
+            )
         check_known(binarizer, y)
         return partial(one_hot, binarizer), {"binarizer": binarizer}
 

@@ -26,6 +26,7 @@ class Minimum:
     value : the objective there.
     history : the objective after each iteration.
     n_iter : iterations done.
+    n_evaluations : calls of the objective.
     converged : whether the tolerance was met.
     message : why it ended.
     """
@@ -34,6 +35,7 @@ class Minimum:
     value: float
     history: list[float]
     n_iter: int
+    n_evaluations: int
     converged: bool
     message: str
 
@@ -57,7 +59,7 @@ def lbfgs(
     ----------
     objective : x (p,) -> (value, gradient (p,))
     start : array (p,) of any library
-    max_iter : most iterations; the start itself is the outcome of 0.
+    max_iter : most iterations; the start itself is the outcome of 0, and of no evaluations.
     tol : stop when no entry of the gradient is larger. It also stops, converged, when an iteration
         gains less than 2.2e-9 times the larger of the value and 1. Both are scikit-learn's rules.
     on_step : told (iteration, value, x) after each; true stops. `x` is a copy.
@@ -89,8 +91,8 @@ def lbfgs(
     from scipy.optimize import minimize
 
     x = np.array(to_numpy(start), dtype=np.float64)
-    if max_iter < 1:
-        return Minimum(x, float(objective(x)[0]), [], 0, False, "no iteration was asked for")
+    if min(max_iter, max_evaluations) < 1:
+        return Minimum(x, float(objective(x)[0]), [], 0, 1, False, "no iteration is left")
     history: list[float] = []
     stopped = ""
 
@@ -117,4 +119,5 @@ def lbfgs(
     if not np.isfinite(value) and history:  # the line search failed, and x is where it began
         value = history[-1]
     converged = bool(found.success) and not stopped and bool(np.isfinite(value))
-    return Minimum(found.x, value, history, len(history), converged, stopped or found.message)
+    message = stopped or str(found.message)
+    return Minimum(found.x, value, history, len(history), int(found.nfev), converged, message)

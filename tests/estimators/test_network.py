@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.datasets import load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
+from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
@@ -53,7 +53,7 @@ class TestInterface:
     )
     def test_the_same_keywords_with_the_same_defaults(self, ours, theirs):
         ours, theirs = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
-        absent = {"loss", "learning_rate", "power_t", "momentum", "nesterovs_momentum", "max_fun"}
+        absent = {"loss", "learning_rate", "power_t", "momentum", "nesterovs_momentum"}
         assert set(theirs) - set(ours) == absent & set(theirs)
         assert set(ours) - set(theirs) == {"init", "input_model", "n_jobs", "device"}
         differ = {
@@ -137,9 +137,14 @@ class TestInterface:
 
     def test_progress(self, planted, capsys):
         net = regressor(verbose=True).fit(*planted)
-        lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == net.n_iter_
-        assert lines[0].split()[:2] == ["lbfgs", "1"]
+        lines = capsys.readouterr().out.splitlines()
+        losses = enumerate(net.loss_curve_, 1)
+        assert lines == [f"Iteration {step}, loss = {loss:.8f}" for step, loss in losses]
+        regressor(init="tensor", hidden_layer_sizes=(2,), verbose=True).fit(*planted)
+        starts, steps = capsys.readouterr().out.split("Iteration", 1)
+        assert starts.startswith("moments, step 0: ")
+        assert "race gaussian, step " in starts
+        assert steps.startswith(" 1, loss = ")
         seen = []
         regressor(verbose=lambda *told: seen.append(told)).fit(*planted)
         assert [loss for _, _, loss in seen] == net.loss_curve_
@@ -359,9 +364,42 @@ class TestClassifier:
         X, y = X[y < n_classes], y[y < n_classes]
         net = classifier().fit(X, y)
         assert net.predict_proba(X).shape == (len(X), n_classes)
-        assert_allclose(net.predict_proba(X).sum(axis=1), 1)
-        assert_allclose(np.exp(net.predict_log_proba(X)), net.predict_proba(X))
-        assert np.isfinite(net.predict_log_proba(1e4 * X)).all()
+        for rows in (X, 1e4 * X):  # where most probabilities would be 0 and 1
+            probabilities, logarithms = net.predict_proba(rows), net.predict_log_proba(rows)
+            assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-15)
+            assert_array_equal(logarithms, np.log(probabilities))
+            assert np.isfinite(logarithms).all()
+        assert logarithms.min() < -700
+        assert ((logarithms < 0) | (probabilities == 1)).all()
+
+    @pytest.mark.parametrize("n_classes", [2, 10])
+    @pytest.mark.parametrize("library", ["numpy", "torch"])
+    @unfinished
+    def test_probabilities_of_float32(self, library, n_classes):
+        xp = pytest.importorskip(library)
+        X, y = load_digits(n_class=n_classes, return_X_y=True)
+        X = xp.asarray(X, dtype=xp.float32)
+        net = classifier(tol=1e-4, max_iter=400).fit(X, y)
+        probabilities = net.predict_proba(X)
+        assert probabilities.dtype == xp.float32
+        rounding = 4 * xp.finfo(xp.float32).eps
+        assert_allclose(np.asarray(probabilities).sum(axis=1, dtype=float), 1, rtol=rounding)
+        assert_array_equal(net.predict_log_proba(X), xp.log(probabilities))
+        assert xp.isfinite(net.predict_log_proba(X)).all()
+        if n_classes > 2:
+            assert roc_auc_score(y, probabilities, multi_class="ovr") > 0.9
+
+    @pytest.mark.parametrize("label", [3, "a", True])
+    @pytest.mark.parametrize("init", ["tensor", "random"])
+    @pytest.mark.filterwarnings("ignore::spectral_estimators.RecoveryWarning")
+    @unfinished
+    def test_one_class(self, iris, label, init):
+        X, y = iris[0], np.full(len(iris[0]), label)
+        net = classifier(init=init).fit(X, y)
+        assert_array_equal(net.classes_, [label])
+        assert_array_equal(net.predict(X), y)
+        assert_array_equal(net.predict_proba(X), np.ones((len(X), 1)))
+        assert_array_equal(net.predict_log_proba(X), np.zeros((len(X), 1)))
 
     @unfinished
     def test_several_labels(self):

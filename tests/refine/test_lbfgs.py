@@ -29,12 +29,14 @@ def test_finds_a_minimum():
     assert found.value == found.history[-1] == rosenbrock(found.x)[0]
     assert found.n_iter == len(found.history) < 200
     assert (np.diff(found.history) <= 0).all()
+    assert found.n_evaluations > found.n_iter
     np.testing.assert_array_equal(start, [-1.2, 1.0])
 
 
-def test_no_iteration_returns_the_start():
+@pytest.mark.parametrize("nothing", [{"max_iter": 0}, {"max_iter": 9, "max_evaluations": 0}])
+def test_no_iteration_returns_the_start(nothing):
     start = np.array([-1.2, 1.0])
-    found = lbfgs(rosenbrock, start, max_iter=0, tol=1e-8)
+    found = lbfgs(rosenbrock, start, tol=1e-8, **nothing)
     np.testing.assert_array_equal(found.x, start)
     assert found.x is not start
     assert (found.value, found.history, found.n_iter) == (rosenbrock(start)[0], [], 0)

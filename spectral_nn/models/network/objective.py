@@ -20,7 +20,7 @@ from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.execute.runner import Runner, SerialRunner
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, Shape, flatten
-from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, take
+from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, log_losses, take
 from spectral_nn.models.network.scaling import Penalty, of_each_weight
 from spectral_nn.moments.rows import CHUNK_ROWS, Rows
 from spectral_nn.moments.table import Table
@@ -70,11 +70,10 @@ class Objective:
         ``f = 1/s Σ_i w_i loss(y_i, p_i) + alpha / (2 s) Σ_l |W_l|²``
 
     where the loss is half the squared error averaged over the outputs (output "identity"), minus
-    the log likelihood of each output on its own ("logistic") or of the class ("softmax"), with
-    probabilities clipped to a rounding error away from 0 and 1. These are the losses of
-    scikit-learn 1.9. The gradient is the gradient of this function; scikit-learn's, with several
-    outputs and squared errors, is larger by the number of outputs in all but the penalty
-    (scikit-learn issue 8349).
+    the log likelihood of each output on its own ("logistic") or of the class ("softmax"). These are
+    the losses of scikit-learn 1.9, which clips probabilities to a rounding error away from 0 and 1.
+    The gradient is the gradient of this function; scikit-learn's, with several outputs and squared
+    errors, is larger by the number of outputs in all but the penalty (scikit-learn issue 8349).
 
     Parameters
     ----------
@@ -280,15 +279,10 @@ def mean_loss(network: Network, X: Array, Y: Array, sample_weight: Array | None 
 
 def row_losses(network: Network, X: Array, Y: Array) -> np.ndarray:
     """Return the loss of each row, (n,) on the host; their average is `mean_loss`."""
-    found, Y = to_numpy(network.predict(X)), to_numpy(Y)
+    found, Y = to_numpy(network.decision(X)), to_numpy(Y)
     if network.output == "identity":
         return 0.5 * np.mean((found - Y) ** 2, axis=1)
-    tiny = np.finfo(found.dtype).eps
-    found = np.clip(found, tiny, 1 - tiny)
-    likelihood = Y * np.log(found)
-    if network.output == "logistic":
-        likelihood += (1 - Y) * np.log(1 - found)
-    return -np.sum(likelihood, axis=1)
+    return log_losses(found, Y, network.output, axis=1)[0].sum(axis=1)
 
 
 def _passes(shape: Shape, like: Array) -> HostPasses | LibraryPasses:

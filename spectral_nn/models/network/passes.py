@@ -20,7 +20,16 @@ from scipy import sparse
 from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.network.activations import Activation, add_bias, logistic, outer
 
-__all__ = ["Block", "HostPasses", "LibraryPasses", "same_kind", "softmax", "split", "take"]
+__all__ = [
+    "Block",
+    "HostPasses",
+    "LibraryPasses",
+    "log_losses",
+    "same_kind",
+    "softmax",
+    "split",
+    "take",
+]
 
 _CACHE_BYTES = 2 * 1024 * 1024  # of the work space of a block
 _FEWEST_ROWS, _MOST_ROWS = 512, 4096
@@ -226,17 +235,37 @@ def _loss(xp: ModuleType, output: str, Z: Array, block: Block) -> tuple[float, A
         if block.weight is not None:
             delta = delta * block.weight
         return 0.5 * float(xp.vecdot(xp.reshape(Z, (-1,)), xp.reshape(delta, (-1,)))), delta
-    P = logistic(Z) if output == "logistic" else softmax(Z, axis=0)
-    tiny = xp.finfo(Z.dtype).eps
-    kept = clip(P, tiny, 1.0 - tiny)
-    losses = block.targets * xp.log(kept)
-    if output == "logistic":
-        losses += (1.0 - block.targets) * xp.log(1.0 - kept)
+    losses, P = log_losses(Z, block.targets, output, axis=0)
     delta = P - block.targets
     if block.weight is not None:
         losses *= block.weight
         delta *= block.weight
-    return -float(xp.sum(losses)), delta
+    return float(xp.sum(losses)), delta
+
+
+def log_losses(Z: Array, targets: Array, output: str, axis: int) -> tuple[Array, Array]:
+    """Log losses, and the probabilities, of outputs before the output function.
+
+    Logarithms of probabilities would end at that of the precision, at 16 in float32, where their
+    gradient goes on, which misleads line searches.
+
+    Parameters
+    ----------
+    Z, targets : arrays, (n, q) or (q, n); targets are 0 and 1
+    output : "logistic" or "softmax"
+    axis : that of the q outputs
+
+    Returns
+    -------
+    losses, P : arrays of the shape of Z; losses are to be summed along the axis
+    """
+    xp = get_namespace(Z)
+    if output == "logistic":
+        return clip(Z, low=0.0) - targets * Z + xp.log1p(xp.exp(-xp.abs(Z))), logistic(Z)
+    below = Z - xp.max(Z, axis=axis, keepdims=True)
+    P = xp.exp(below)
+    total = xp.sum(P, axis=axis, keepdims=True)
+    return targets * (xp.log(total) - below), P / total
 
 
 def softmax(Z: Array, axis: int) -> Array:

@@ -17,7 +17,7 @@ from spectral_nn.moments.rows import dense
 from spectral_nn.moments.table import Table
 from spectral_nn.results import RecoveryWarning
 
-__all__ = ["Evidence", "gather", "rows_needed"]
+__all__ = ["Evidence", "NoMoments", "gather", "rows_needed"]
 
 ROWS_A_WEIGHT = 5  # rows needed for each of d k^2: below, recovery failed or was luck
 MOST_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
@@ -26,6 +26,10 @@ _HOPELESS = 0.05  # of the rows needed
 _HEAVY = 9.0  # kurtosis; 3 for a Gaussian, 6 for a double exponential
 _SHAPED = 0.5  # distance of a kurtosis from a Gaussian's at which a column is not Gaussian
 _FEW_VALUES = 3
+
+
+class NoMoments(ValueError):
+    """Moments have nothing to say: about such a network, or of such data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,16 +160,20 @@ def gather(
 
     Raises
     ------
-    ValueError
-        If no column of X varies.
+    NoMoments
+        If there is one row only, or no column of X varies.
 
     Notes
     -----
     Five passes, and three over at most 20,000 rows for the noise; O(n d^2 + n d K^2).
     """
+    if rows.n_rows < 2:
+        raise NoMoments(
+            f"X has n_samples={rows.n_rows} row of positive weight, and moments need at least two."
+        )
     seen = look(rows, run)
     if seen.frame.n_dimensions == 0:
-        raise ValueError(
+        raise NoMoments(
             "X has no column that varies: there is nothing to learn from. Check the data."
         )
     null = null_rows(rows, seen, rng, run)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,8 +33,9 @@ from spectral_nn.recipes.network.scale import (
     users_notes,
     weighed,
 )
-from spectral_nn.refine.adam import AdamState, adam
-from spectral_nn.refine.lbfgs import lbfgs
+from spectral_nn.refine.adam import AdamMinimum, AdamState, adam
+from spectral_nn.refine.lbfgs import Minimum, lbfgs
+from spectral_nn.results import RecoveryWarning
 
 __all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_network", "fit_table", "start_table"]
 
@@ -157,17 +159,29 @@ def _fit_near_one(
     _check_finite(value, options.solver, 0)
     if options.max_iter == 0:
         return NetworkFit(
-            network, name, [], [], None if watch is None else [], 0, False, value, notes, state
+            network=network,
+            init=name,
+            loss_curve=[],
+            seconds=[],
+            validation_scores=None if watch is None else [],
+            n_iter=0,
+            converged=False,
+            message="no iteration is left",
+            loss=value,
+            diagnostics=notes,
+            solver_state=state,
         )
     if options.solver == "lbfgs":  # the race's steps count
         options = replace(options, max_iter=options.max_iter - notes.get("race_steps", 0))
     if options.init == "tensor" and name != "given":
         network, options = _repaired(network, train, options, notes, rng, run, record)
     if options.solver == "lbfgs":
-        vector, value, converged = _by_lbfgs(objective, network, options, record)
+        found: Minimum | AdamMinimum = _by_lbfgs(objective, network, options, record)
     else:
         assert isinstance(chosen, Rows)
-        vector, value, converged, state = _by_adam(chosen, network, options, record, rng, state)
+        found = _by_adam(chosen, network, options, record, rng, state)
+        state = found.state
+    vector, value, converged = found.x, found.value, found.converged
     if watch is not None and watch.best is not None:
         vector, converged = watch.best, converged or watch.exhausted
         value = objective.value(vector)
@@ -179,6 +193,7 @@ def _fit_near_one(
         validation_scores=None if watch is None else watch.scores,
         n_iter=len(record.losses),
         converged=converged,
+        message=found.message,
         loss=value,
         diagnostics=notes,
         solver_state=state,
@@ -200,6 +215,16 @@ def start_table(
     network : Network
     init : what it is: "tensor", "nn-lift" or "random", whichever won.
     diagnostics : dict
+
+    Raises
+    ------
+    ValueError
+        If ``init="nn-lift"``, or a width of "auto", asks for moments that say nothing.
+
+    Warns
+    -----
+    RecoveryWarning
+        If ``init="tensor"`` does, whose place a random start then takes.
     """
     scaling = scaling_of(rows, options, run)
     scaled = replace(options, alpha=scaling.penalty(options.alpha))
@@ -221,9 +246,16 @@ def _start(
         network = random_network(sizes, options.activation, options.output, rng, like=rows.like)
         return network, "random", {}
     # imported late: the moment recipe is a large part that a random start does not need
+    from spectral_nn.recipes.network.evidence import NoMoments
     from spectral_nn.recipes.network.starts import make_start
 
-    return make_start(rows, options, rng, run, on_step or silent)
+    try:
+        return make_start(rows, options, rng, run, on_step or silent)
+    except NoMoments as why:
+        if options.init != "tensor" or options.hidden_layer_sizes == "auto":
+            raise
+        warnings.warn(f"The start is random: {why}", RecoveryWarning, stacklevel=2)
+        return _start(rows, replace(options, init="random"), run, rng, on_step)
 
 
 class _Watch:
@@ -278,13 +310,18 @@ class _Record:
 
 def _by_lbfgs(
     objective: Smooth, network: Network, options: NetworkOptions, record: _Record
-) -> tuple[NDArray, float, bool]:
-    """Parameters, loss, whether it converged."""
+) -> Minimum:
+    """Steps of L-BFGS, reported to the record."""
     found = lbfgs(
-        objective, _host(network), max_iter=options.max_iter, tol=options.tol, on_step=record
+        objective,
+        _host(network),
+        max_iter=options.max_iter,
+        tol=options.tol,
+        max_evaluations=options.max_fun,
+        on_step=record,
     )
     _check_finite(found.value, "lbfgs", found.n_iter)
-    return found.x, found.value, found.converged
+    return found
 
 
 def _by_adam(
@@ -294,8 +331,8 @@ def _by_adam(
     record: _Record,
     rng: np.random.Generator,
     state: AdamState | None,
-) -> tuple[NDArray, float, bool, AdamState]:
-    """Parameters, loss of the last epoch, whether it converged, and the state to go on from."""
+) -> AdamMinimum:
+    """Epochs of Adam, reported to the record."""
     n_rows = rows.n_rows
     objective = Objective(rows.X, rows.Y, network, options.alpha, rows.weight)
     patience: Any = options.n_iter_no_change if record.watch is None else np.inf
@@ -318,7 +355,7 @@ def _by_adam(
     )
     if not np.isfinite(found.x).all():  # the last steps of the last epoch
         _check_finite(float("nan"), "adam", found.n_iter)
-    return found.x, found.value, found.converged, found.state
+    return found
 
 
 def _repaired(
@@ -340,19 +377,24 @@ def _repaired(
 
     least = FIRST_STEPS + LEAST_STEPS
     regression = options.solver == "lbfgs" and options.output == "identity"
-    if not regression or options.max_iter < least or not in_doubt(notes):
+    if not regression or _steps_left(options) < least or not in_doubt(notes):
         return network, options
     objective = objective_of(train, run, network, options.alpha)
     record.network = network
     few = notes["n_effective"] < notes["n_needed"]
     first = replace(options, max_iter=FIRST_STEPS if few else options.max_iter)
-    vector, _, _ = _by_lbfgs(objective, network, first, record)
-    network = unflatten(vector, network)
-    left = options.max_iter - len(record.losses)
+    found = _by_lbfgs(objective, network, first, record)
+    network = unflatten(found.x, network)
+    options = replace(
+        options,
+        max_iter=options.max_iter - found.n_iter,
+        max_fun=options.max_fun - found.n_evaluations,
+    )
     if record.watch is not None and record.watch.exhausted:
         return network, replace(options, max_iter=0)
+    left = _steps_left(options)
     if left < LEAST_STEPS:
-        return network, replace(options, max_iter=left)
+        return network, options
     signal = residual_signal(network, train, rng, run)
     notes["residual_signal"] = signal
     if signal > 1:
@@ -361,8 +403,15 @@ def _repaired(
         network = done.network.on(train.like)
         notes["repair"] = done.rounds
         notes["repair_steps"] = done.n_iter
-        left -= done.n_iter
-    return network, replace(options, max_iter=left)
+        options = replace(
+            options, max_iter=options.max_iter - done.n_iter, max_fun=options.max_fun - done.n_iter
+        )
+    return network, options
+
+
+def _steps_left(options: NetworkOptions) -> int:
+    """Steps of L-BFGS that there may be: each takes an evaluation at the least."""
+    return min(options.max_iter, options.max_fun)
 
 
 def _split(

@@ -33,6 +33,7 @@ class NetworkOptions:
     batch_size : rows of one step of Adam; "auto" for the lesser of 200 and n.
     learning_rate_init : step of Adam.
     max_iter : most steps of L-BFGS, or epochs of Adam; 0 leaves the start as it is.
+    max_fun : L-BFGS stops after the step that reaches so many evaluations on all rows.
     tol : L-BFGS stops at a gradient below it (largest entry), Adam and early stopping at a gain
         below it.
     shuffle : whether each epoch of Adam takes the rows in a new order.
@@ -53,6 +54,7 @@ class NetworkOptions:
     batch_size: int | Literal["auto"] = "auto"
     learning_rate_init: float = 1e-3
     max_iter: int = 200
+    max_fun: int = 15_000
     tol: float = 1e-4
     shuffle: bool = True
     early_stopping: bool = False
@@ -90,7 +92,8 @@ class NetworkFit:
         stopping.
     n_iter : steps of L-BFGS or epochs of Adam in the refinement; the length of `loss_curve`.  Steps
         of the race and of repair, which count towards `max_iter`, are in the diagnostics.
-    converged : whether the solver stopped by itself rather than at `max_iter`.
+    converged : whether the solver stopped by itself rather than at a limit.
+    message : why it stopped.
     loss : of the network as returned, on the training rows, penalty included; with Adam and no
         early stopping, the last entry of `loss_curve`.
     diagnostics : what the start had to say.
@@ -104,6 +107,7 @@ class NetworkFit:
     validation_scores: list[float] | None
     n_iter: int
     converged: bool
+    message: str
     loss: float
     diagnostics: dict[str, Any] = field(default_factory=dict)
     solver_state: Any = None

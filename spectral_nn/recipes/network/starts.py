@@ -24,7 +24,7 @@ from spectral_nn.models.network.units import fit_second_layer, read_units_on_dat
 from spectral_nn.moments.rows import Rows, dense, row_by_row
 from spectral_nn.moments.table import Table
 from spectral_nn.recipes.listening import OnStep, silent
-from spectral_nn.recipes.network.evidence import Evidence, gather
+from spectral_nn.recipes.network.evidence import Evidence, NoMoments, gather
 from spectral_nn.recipes.network.options import NetworkOptions
 from spectral_nn.recipes.network.race import Start, finite_loss, race, random_starts
 from spectral_nn.refine.lbfgs import lbfgs
@@ -45,17 +45,24 @@ _CONDITION = 1e4
 _SAMPLE = 20_000  # rows that units are read off
 
 
-def check_identifiable(activation: str) -> None:
-    """Refuse activations whose moments cannot show hidden weights.
+def check_identifiable(hidden_layer_sizes: Any, activation: str) -> None:
+    """Refuse networks whose moments cannot show hidden weights.
 
     Raises
     ------
-    ValueError
-        If the activation is a polynomial of degree 1 or 2.
+    NoMoments
+        If there is not exactly one hidden layer, or the activation is a polynomial of degree 1 or
+        2.
     """
+    if hidden_layer_sizes != "auto" and len(hidden_layer_sizes) != 1:
+        raise NoMoments(
+            f"hidden_layer_sizes={hidden_layer_sizes} asks for {len(hidden_layer_sizes)} hidden "
+            "layers, and moments find the weights of exactly one. Use init='random' for other "
+            "depths, or a single hidden layer such as hidden_layer_sizes=(10,)."
+        )
     degree = ACTIVATIONS[activation].degree
     if degree is not None and degree <= 2:
-        raise ValueError(
+        raise NoMoments(
             f"activation={activation!r} is a polynomial of degree {degree}: only the span of the "
             "hidden weights and a quadratic form are identifiable, so moments have nothing to "
             "recover. Use init='random', or another activation."
@@ -87,8 +94,11 @@ def make_start(
 
     Raises
     ------
+    NoMoments
+        If there is not exactly one hidden layer, the activation is a polynomial of degree 2 or
+        less, or X has one row only or nothing that varies.
     ValueError
-        If the activation is a polynomial of degree 2 or less, or nothing in X varies.
+        If ``init="nn-lift"`` and X has fewer dimensions than units or columns.
 
     Warns
     -----
@@ -103,8 +113,8 @@ def make_start(
     then 15 steps of L-BFGS from every start on at most 2^14 rows, unless ``max_iter`` is 0, where
     nothing is iterated on the data and nothing random takes part.
     """
-    check_identifiable(options.activation)
     width = options.hidden_layer_sizes
+    check_identifiable(width, options.activation)
     evidence = gather(rows, None if width == "auto" else width[0], rng, run)
     evidence.warn(rows.n_features)
     if options.init == "nn-lift":

@@ -10,7 +10,7 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.models.network import passes
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import OUTPUTS, Network, flatten, random_network, unflatten
-from spectral_nn.models.network.objective import Objective, mean_loss
+from spectral_nn.models.network.objective import Objective, mean_loss, row_losses
 
 N_OUTPUTS = {"identity": 1, "logistic": 1, "softmax": 3}
 THEIRS = ("identity", "logistic", "tanh", "relu")
@@ -104,14 +104,25 @@ def test_squared_error_of_several_outputs_has_its_own_gradient(rng):
     np.testing.assert_allclose(3 * gradient, expected, rtol=RTOL, atol=RTOL)
 
 
-def test_saturated_probabilities_are_clipped_as_by_scikit_learn(rng):
-    for output in ("logistic", "softmax"):
-        X, Y, _ = problem(output, rng)
-        network = draw((4, 5, Y.shape[1]), "tanh", output, rng)
-        network = unflatten(300 * flatten(network), network)
-        value, gradient = Objective(X, Y, network)(flatten(network))
-        expected_value, expected = backprop(network, X, Y, 0.0, None)
-        assert value == pytest.approx(expected_value, rel=1e-10)
+@pytest.mark.parametrize("output", ["logistic", "softmax"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_losses_of_saturated_probabilities_go_on(output, dtype, rng):
+    """scikit-learn's end at the logarithm of a rounding error, where its gradient goes on."""
+    X, Y, _ = problem(output, rng, dtype=dtype)
+    network = draw((4, 5, Y.shape[1]), "tanh", output, rng, like=X)
+    network = unflatten(300 * flatten(network), network)
+    Z = network.decision(X).astype(np.float64)
+    if output == "logistic":
+        exact = np.logaddexp(0, np.where(Y > 0.5, -Z, Z)).sum(axis=1)
+    else:
+        exact = np.logaddexp.reduce(Z, axis=1) - (Y * Z).sum(axis=1)
+    assert exact.max() > 40  # beyond -log(2e-16), and -log(1e-7) of float32
+    value, gradient = Objective(X, Y, network)(flatten(network).astype(np.float64))
+    rounding = 1e-10 if dtype == np.float64 else 1e-4
+    assert value == pytest.approx(exact.mean(), rel=rounding)
+    np.testing.assert_allclose(row_losses(network, X, Y), exact, rtol=rounding, atol=rounding)
+    if dtype == np.float64:
+        _, expected = backprop(network, X, Y, 0.0, None)
         np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=RTOL)
 
 
