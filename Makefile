@@ -6,11 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test lint bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test test-kernels lint bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       a text and planted networks, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, with coverage"
+	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy and the import contracts"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
@@ -35,6 +36,18 @@ pictures: $(STAMP)
 # array-API checks without a word.
 test: $(STAMP)
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest --cov --cov-report=term
+
+# Products are cut differently by each kernel, and for each number of threads.
+KERNELS := Haswell $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)
+ON_ARRAYS := tests/test_blas.py tests/tensors tests/models/hmm/test_spectral.py \
+    tests/models/network/test_moments.py tests/estimators/test_network_scale.py
+
+test-kernels: $(STAMP)
+	for kernel in $(KERNELS); do \
+	    echo "-- $$kernel, 2 threads"; \
+	    OPENBLAS_CORETYPE=$$kernel OPENBLAS_NUM_THREADS=2 SCIPY_ARRAY_API=1 \
+	        $(BIN)/python -m pytest -q $(ON_ARRAYS) || exit 1; \
+	done
 
 test-gpu: $(STAMP)
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest tests/gpu

@@ -86,7 +86,8 @@ class CategoricalHMM(HMMInference):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 16, up to 32 with more than ten states; or 1 for "random".
+        Number of starts.  None: 16, or fewer where few steps are wanted or states are many, so that
+        the race between them costs about twice what EM from one of them does; 1 for "random".
         Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
         instead; ``n_iter=0`` takes one.
     n_jobs : int, optional

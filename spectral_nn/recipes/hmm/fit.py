@@ -2,9 +2,9 @@
 
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
-3. Race by successive halving: fit the trigrams from every start (composite EM; longer windows
-   where there are more states than symbols), then a few steps of EM on the data, or on a sample of
-   large data, from all, 3/8, 1/4, 1/8 of them.
+3. Race: fit the trigrams from every start (composite EM; longer windows where there are more states
+   than symbols), then take EM steps on a sample of the data, more steps from fewer and fewer starts
+   (successive halving).  `spectral_nn.recipes.hmm.plan` sets sizes, so that it costs two climbs.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
@@ -137,8 +137,8 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, 300 (K <= 10) to 1800 (K >= 30) passes over about 2^19 positions at most for
-    the race of the starts, and one pass a step of EM, at 6 K^2 flops a token and pass.  What the
+    One counting pass, about 200 passes over 2^19 positions at most for the race of the starts (see
+    `spectral_nn.recipes.hmm.plan`), and one pass a step of EM, at 6 K^2 flops a token and pass.  What the
     race looks at is gathered here, wherever the data are; all other sums are made where they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
