@@ -138,8 +138,9 @@ def fit_hmm(
     Notes
     -----
     One counting pass, about 200 passes over 2^19 positions at most for the race of the starts (see
-    `spectral_nn.recipes.hmm.plan`), and one pass a step of EM, at 6 K^2 flops a token and pass.  What the
-    race looks at is gathered here, wherever the data are; all other sums are made where they are.
+    `spectral_nn.recipes.hmm.plan`), and one pass a step of EM, at 6 K^2 flops a token and pass.
+    What the race looks at is gathered here, wherever the data are; all other sums are made where
+    they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
     counts = count(source, options.n_symbols, run, RACE_ROWS if options.n_iter else None)
