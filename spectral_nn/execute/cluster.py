@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -150,21 +151,24 @@ class ClusterRunner(DaskRunner):
         """Start computing dask's parts, and keep them in the cluster's memory; send all others."""
         if not isinstance(parts, list):
             return parts
-        if any(map(is_remote, parts)):
-            futures = self._guarded(lambda: self._kept([self._there_is(p) for p in parts]))
-            group = self._group(self._results(size, futures, lambda sizes: sizes))
-            return self._neighbours(futures, group) if group else futures
-        group = self._group(list(map(size, parts)))
-        if not group:
-            return [self._sent(part) for part in parts]
-        bundles = [self._sent(parts[i : i + group]) for i in range(0, len(parts), group)]
-        return Bundled(bundles, group, len(parts))
+        with self._guarded():
+            if any(map(is_remote, parts)):
+                futures = self._kept([self._there_is(part) for part in parts])
+                group = self._group(self._results(size, futures, lambda sizes: sizes))
+                return self._neighbours(futures, group) if group else futures
+            group = self._group(list(map(size, parts)))
+            if not group:
+                return [Sent(self._client, part) for part in parts]
+            bundles = [
+                Sent(self._client, parts[i : i + group]) for i in range(0, len(parts), group)
+            ]
+            return Bundled(bundles, group, len(parts))
 
     def _group(self, sizes: list[int]) -> int:
         """How many neighbours to bundle, so that a thread keeps one; 0 for large parts."""
         if max(sizes) > _SMALL:
             return 0
-        n_threads = sum(self._guarded(self._client.nthreads).values())
+        n_threads = sum(self._client.nthreads().values())
         group = 1
         while group * n_threads < len(sizes):
             group *= 2
@@ -172,7 +176,7 @@ class ClusterRunner(DaskRunner):
 
     def _neighbours(self, futures: list[Any], group: int) -> Bundled:
         """Bundles of what is on the cluster, each on one worker."""
-        threads = self._guarded(self._client.nthreads)
+        threads = self._client.nthreads()
         homes = [name for name, n in threads.items() for _ in range(n)]
         bundles = [
             self._client.submit(
@@ -188,33 +192,33 @@ class ClusterRunner(DaskRunner):
 
     def _there_is(self, part: Any) -> Any:
         """A part that is on the cluster, or sent."""
-        return part if is_remote(part) else self._sent(part)
-
-    def _sent(self, part: Any) -> Sent:
-        return self._guarded(lambda: Sent(self._client, part))
+        return part if is_remote(part) else Sent(self._client, part)
 
     def _bundle_sums(self, call: Callable[[Any], T], bundles: list[Any]) -> list[T]:
         """A result for each bundle, without tasks where they would take longer than the work."""
         few = len(bundles) <= _FEW
-        if few and (sums := self._direct.results(call, self._computed(bundles))) is not None:
+        with self._guarded():
+            if few and (sums := self._direct.results(call, self._computed(bundles))) is not None:
+                return sums
+            begin = monotonic()
+            sums = self._results(call, bundles, self._sums)
+            if few:
+                self._direct.after_tasks(self._computed(bundles), monotonic() - begin)
             return sums
-        begin = monotonic()
-        sums = self._results(call, bundles, self._sums)
-        if few:
-            self._direct.after_tasks(self._computed(bundles), monotonic() - begin)
-        return sums
 
     def _results(
         self, call: Callable[[Any], Any], parts: list[Any], sums: Callable[[list[Any]], list[Any]]
     ) -> list[Any]:
         """Results, or their partial sums, in order; what was sent and is lost is sent again."""
-        views = [seen(self._there_is(part)) for part in parts]
+        with self._guarded():
+            views = [seen(self._there_is(part)) for part in parts]
         for attempt in range(_ATTEMPTS):
-            if attempt:
-                for sent in {view.base for view in views if isinstance(view.base, Sent)}:
-                    sent.send()
             try:
-                return self._guarded(lambda: self._gathered(call, views, sums))
+                with self._guarded():
+                    if attempt:
+                        for sent in {view.base for view in views if isinstance(view.base, Sent)}:
+                            sent.send()
+                    return self._gathered(call, views, sums)
             except ClusterError:
                 if attempt == _ATTEMPTS - 1 or self._client.status != "running":
                     raise
@@ -261,23 +265,42 @@ class ClusterRunner(DaskRunner):
         started = iter(self._client.compute([task for task in tasks if is_dask(task)]))
         return [next(started) if is_dask(task) else task for task in tasks]
 
-    def _guarded(self, action: Callable[[], T]) -> T:
-        """Do something with the client; ClusterError where the cluster is at fault."""
-        from distributed import CancelledError, KilledWorker
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Use the client; ClusterError where the cluster is at fault."""
         from distributed.client import ClosedClientError
-        from distributed.comm import CommClosedError
 
-        lost = (CancelledError, KilledWorker, CommClosedError, ClosedClientError, OSError)
         try:
             if self._client.status == "closed":
                 raise ClosedClientError("the client is closed")
-            return action()
-        except lost as error:
+            yield
+        except ClusterError:
+            raise
+        except Exception as error:
+            if not self._is_at_fault(error):
+                raise
             raise ClusterError(
                 f"the dask cluster failed ({type(error).__name__}: {error}); its client is "
                 f"{self._client.status}. The estimator is as it was before: start the cluster "
                 "again and repeat the fit."
             ) from error
+
+    def _is_at_fault(self, error: Exception) -> bool:
+        """Whether the cluster raised it, rather than a statistic or a part that was not to be had.
+
+        Tasks may raise an OSError of their own, and so may the network; once its client is no
+        longer connected, a cluster may raise anything.
+        """
+        from distributed import CancelledError, KilledWorker
+        from distributed.client import ClosedClientError
+        from distributed.comm import CommClosedError
+
+        if isinstance(error, CancelledError | KilledWorker | ClosedClientError | CommClosedError):
+            return True
+        _, found = self._held or ((), ())
+        if any(future.status == "error" for future in found):
+            return False
+        return isinstance(error, OSError) or self._client.status != "running"
 
 
 def _current_client() -> Any:

@@ -25,6 +25,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
+from dask import array, bag  # noqa: E402
+from distributed.client import ClosedClientError  # noqa: E402
+from distributed.comm import CommClosedError  # noqa: E402
+
+from spectral_estimators import CategoricalHMM, MLPRegressor  # noqa: E402
 from spectral_nn.execute import direct  # noqa: E402
 from spectral_nn.execute.cluster import ClusterError, ClusterRunner, DaskRunner  # noqa: E402
 
@@ -287,6 +292,78 @@ def test_a_worker_that_was_killed_is_not_waited_for(breakable_client, parts, sen
     begin = time.monotonic()
     np.testing.assert_array_equal(run.total(column_sums, placed), expected)
     assert time.monotonic() - begin < 20
+
+
+def no_part(x):
+    raise FileNotFoundError("no such part")
+
+
+@pytest.mark.parametrize("failing", [partial(no_part), None], ids=["statistic", "part"])
+def test_a_tasks_own_oserror_is_not_the_clusters(client, parts, failing):
+    lazy = [dask.delayed(no_part if failing is None else as_it_is)(part) for part in parts[:3]]
+    with pytest.raises(FileNotFoundError, match="no such part"):
+        ClusterRunner(client).total(failing or column_sums, lazy)
+
+
+LOST = [CommClosedError("closed"), ClosedClientError("closed"), TimeoutError("no workers")]
+
+
+@pytest.mark.parametrize("step", ["compute", "gather", "map", "nthreads", "scatter", "submit"])
+@pytest.mark.parametrize("lost", LOST, ids=lambda error: type(error).__name__)
+def test_whichever_call_the_cluster_fails_it_is_said_to_be(client, parts, step, lost, monkeypatch):
+    """Where parts are placed, and where they are used."""
+
+    def fail_it(*args, **kwargs):
+        raise lost
+
+    monkeypatch.setattr(client, step, fail_it)
+    run = ClusterRunner(client)
+    given = parts if step == "scatter" else [dask.delayed(made)(i) for i in range(40)]
+    with pytest.raises(ClusterError, match="the dask cluster failed"):
+        run.total(column_sums, run.place(given))
+
+
+def test_what_is_sent_again_to_a_cluster_that_is_gone(client, parts, monkeypatch):
+    """The tasks fail, and then the parts cannot be sent again."""
+    run = ClusterRunner(client)
+    placed = run.place(parts)
+
+    def closed(*args, **kwargs):
+        raise CommClosedError("closed")
+
+    monkeypatch.setattr(client, "map", closed)
+    monkeypatch.setattr(client, "scatter", closed)
+    with pytest.raises(ClusterError, match=r"CommClosedError.*repeat the fit"):
+        run.total(column_sums, placed)
+
+
+def sequences_of(i):
+    return [np.random.default_rng(i).integers(0, 9, size=200) for _ in range(50)]
+
+
+@pytest.mark.parametrize("given", ["bag", "memory", "array"])
+@pytest.mark.parametrize("seconds", [0.2, 1.0])
+def test_a_cluster_that_closes_during_a_fit(breakable_client, given, seconds):
+    """Whenever it does: one error, soon, and an estimator that is not fitted."""
+    model = CategoricalHMM(4, n_init=2, n_iter=10**6, tol=0, random_state=0)
+    if given == "bag":
+        data = (bag.from_delayed([dask.delayed(sequences_of)(i) for i in range(6)]),)
+    elif given == "memory":
+        data = (sequences_of(0),)
+    else:
+        table = array.random.default_rng(0).standard_normal((40_000, 5), chunks=(8000, 5))
+        model = MLPRegressor(4, activation="tanh", max_iter=10**6, tol=0, random_state=0)
+        data = (table, array.tanh(table).sum(axis=1))
+    before = vars(model).copy()
+    closing = threading.Timer(seconds, breakable_client.cluster.close)
+    with breakable_client.as_current(), joblib.parallel_config("dask"):
+        closing.start()
+        begin = time.monotonic()
+        with pytest.raises(ClusterError, match="repeat the fit"):
+            model.fit(*data)
+    assert time.monotonic() - begin < 60
+    closing.join()
+    assert vars(model) == before
 
 
 def test_a_cluster_that_is_gone_is_said_to_be(breakable_client, parts):
