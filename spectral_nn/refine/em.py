@@ -49,8 +49,7 @@ def em(
     M-step of the last good parameters, after one that does (Salakhutdinov, Roweis, *Adaptive
     overrelaxed bound optimization methods*, ICML 2003).  The last step is always plain.
 
-    A start at -inf ends the climb at once, unless one step leads out of there: pseudo-counts fill
-    zeros of the start.
+    A start at -inf ends the climb at once: zeros stay, and so does what they make impossible.
 
     Parameters
     ----------
@@ -77,6 +76,8 @@ def em(
         return EMResult(parameters, history, converged)
     statistics = expect(parameters)
     history.append(objective(statistics, parameters))
+    if history == [-math.inf]:
+        return EMResult(parameters, history, converged)
     power = 1.0
     for step in range(1, n_iter + 1):
         if on_step is not None:
@@ -91,13 +92,9 @@ def em(
             power, trial = 1.0, plain
             trial_statistics = expect(trial)
             reached = objective(trial_statistics, trial)
-        if history == [-math.inf]:
-            if reached == -math.inf:
-                return EMResult(parameters, history, False)
-            history.clear()
-        elif not reached >= history[-1]:  # rounding: a plain step cannot fall otherwise
+        if not reached >= history[-1]:  # rounding: a plain step cannot fall otherwise
             return EMResult(parameters, history, True)
-        converged = bool(history) and reached - history[-1] < tol
+        converged = reached - history[-1] < tol
         parameters, statistics = trial, trial_statistics
         history.append(reached)
         power = min(power * _GROWTH, _LARGEST_POWER)

@@ -85,17 +85,18 @@ def test_an_impossible_start_ends_at_once_with_a_warning(X, init):
     with pytest.warns(UserWarning, match="X is impossible under the start"):
         model.fit(X)
     assert model.monitor_.history == [-np.inf]
-    assert told.count("EM") == 1
+    assert "EM" not in told
     assert_probabilities(model)
     assert_allclose(model.emissionprob_, [[1, 0, 0], [0, 1, 0]])
 
 
-def test_priors_fill_the_zeros_of_a_start():
-    model = contradicted(init_params="st").fit([0, 2, 2, 2, 1, 2])
-    assert np.isfinite(model.monitor_.history).all()
-    assert model.emissionprob_.min() > 0
-    kept = contradicted(init_params="st", params="st").fit([0, 1, 1, 0, 1, 0])
-    assert np.isfinite(kept.monitor_.history).all()  # the prior of what stays as it is is none
+def test_priors_fill_no_zeros_that_are_given():
+    """The default prior of emissions would: it has pseudo-counts for every symbol."""
+    X = [0, 1, 1, 0, 1, 0]
+    for params in ("ste", "st"):
+        model = contradicted(init_params="st", params=params).fit(X)
+        assert np.isfinite(model.monitor_.history).all()
+        assert_allclose(model.emissionprob_, [[1, 0, 0], [0, 1, 0]])
 
 
 @st.composite

@@ -22,6 +22,7 @@ WINDOW_STEPS = 30
 
 _CLIMB_STEPS = 100
 _BUDGET = 2.0  # climbs for the race
+_LEAST_BUDGET = 1e9  # flops: less than 0.1 s is nothing to save
 _ON_WINDOWS = 0.3  # of the budget; rounds on the data share the rest evenly
 _FOR_SPECTRAL = 0.5  # of the budget, at the most, to make spectral starts
 _ROUNDS = ((1.0, 8), (1 / 2, 16), (1 / 4, 32))  # share of the starts, EM steps each
@@ -86,7 +87,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     rows = min(counts.n_rows, RACE_ROWS)
     climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)
     n_starts = options.n_init or N_STARTS
-    budget = _BUDGET * climb * max(1.0, n_starts / N_STARTS)
+    budget = max(_BUDGET * climb, _LEAST_BUDGET) * max(1.0, n_starts / N_STARTS)
     for_windows = _ON_WINDOWS * budget
     least_windows = max(1, min(_LEAST_WINDOWS, rows // 12))
     if options.n_init is None:
