@@ -86,8 +86,8 @@ class CategoricalHMM(HMMInference):
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
-        Number of starts.  None: 16, or fewer where few steps are wanted or states are many, so that
-        the race between them costs about twice what EM from one of them does; 1 for "random".
+        Number of starts.  None: 12, or fewer where few steps are wanted or states are many, so that
+        the race between them costs little more than EM from one of them does; 1 for "random".
         Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
         instead; ``n_iter=0`` takes one.
     n_jobs : int, optional
@@ -409,20 +409,23 @@ class CategoricalHMM(HMMInference):
     def _assign(self, result: Any, counts: Any, home: Any, symbols: np.ndarray | None) -> Self:
         """Put a finished fit on the estimator, all at once, with arrays where X came from."""
         parameters = result.parameters
-        self.startprob_ = at_home(parameters.startprob, home)
-        self.transmat_ = at_home(parameters.transmat, home)
-        self.emissionprob_ = at_home(parameters.emissionprob, home)
-        self._fitted = parameters
-        if symbols is not None:
-            self.symbols_ = symbols
-        elif hasattr(self, "symbols_"):
-            del self.symbols_
-        self.n_components_ = parameters.n_components
-        self.monitor_ = ConvergenceMonitor(
-            self.tol, self.n_iter, self.verbose, list(result.history), result.converged
-        )
-        self.diagnostics_ = result.diagnostics
-        self._counts = counts
+        values = {
+            "startprob_": at_home(parameters.startprob, home),
+            "transmat_": at_home(parameters.transmat, home),
+            "emissionprob_": at_home(parameters.emissionprob, home),
+            "n_components_": parameters.n_components,
+            "monitor_": ConvergenceMonitor(
+                self.tol, self.n_iter, self.verbose, list(result.history), result.converged
+            ),
+            "diagnostics_": result.diagnostics,
+            "_fitted": parameters,
+            "_counts": counts,
+        }
+        if symbols is None:
+            vars(self).pop("symbols_", None)
+        else:
+            values["symbols_"] = symbols
+        vars(self).update(values)  # at once: Ctrl-C leaves no half of it
         return self
 
     def _alphabet(

@@ -283,7 +283,7 @@ def test_no_iteration_is_no_likelihood_step(small, init, monkeypatch):
     [
         (HMMOptions(3, 6, init="random"), ["random"]),
         (HMMOptions(3, 6, init="random", n_init=3), ["random"] * 3),
-        (HMMOptions(3, 6), ["tensor"] * 4 + ["random"] * 12),
+        (HMMOptions(3, 6), ["tensor"] * 3 + ["random"] * 9),
         (HMMOptions(3, 6, n_init=1), ["tensor"]),
         (HMMOptions(3, 6, n_iter=0), ["tensor"]),
         (HMMOptions(3, 6, init="spectral-clustering", n_init=2), ["spectral-clustering"] * 2),
@@ -299,7 +299,7 @@ def test_kinds_of_starts(options, kinds):
 
 
 class TestPlan:
-    """A race costs about two climbs, whatever the sizes."""
+    """A race costs little more than a climb, whatever the sizes."""
 
     @pytest.mark.parametrize("n_iter", [1, 10, 100, 1000])
     @pytest.mark.parametrize("n_rows", [3_000, 100_000, 10_000_000])
@@ -317,16 +317,16 @@ class TestPlan:
         cost += sum(one.n_starts * one.n_steps * step(one.n_rows) for one in plan.rounds)
         climb = min(n_iter, 100) * step(min(n_rows, 2**19))
         least = 2 * (4 + 4 + 2 + 2) * step(3 * 2**12)  # two steps a start are the least
-        assert cost <= max(2.1 * climb, 1e9) + least
-        assert 4 <= n_starts <= 16
+        assert cost <= max(1.3 * climb, 1e9) + least
+        assert 4 <= n_starts <= 12
 
     def test_more_starts_that_are_asked_for_cost_more(self):
         counts = self.counts(100_000, 30)
-        few, many = (plan_race(counts, HMMOptions(5, 30, n_init=n)) for n in (16, 64))
+        few, many = (plan_race(counts, HMMOptions(5, 30, n_init=n)) for n in (12, 64))
         assert many.n_spectral + many.n_random == 64
         assert many.rounds[0].n_rows >= few.rounds[0].n_rows
 
-    def test_decompositions_that_cost_more_than_half_of_the_race_are_left_out(self):
+    def test_decompositions_that_cost_most_of_the_race_are_left_out(self):
         counts = self.counts(100_000, 1000)
         assert plan_race(counts, HMMOptions(200, 1000, n_iter=10)).n_spectral == 0
         assert plan_race(counts, HMMOptions(200, 1000, n_iter=100)).n_spectral >= 1
@@ -551,7 +551,8 @@ def test_sequences_begin_where_they_begin_without_a_walk(rng):
     known = replace(truth, startprob=np.full(3, 1 / 3))
     assert fit_startprob(known, counts)[0] > 0.97
     fit = fit_counts(counts, HMMOptions(3, 6), rng=rng_of()).parameters
-    assert fit.startprob[fit.emissionprob[:, :2].sum(axis=1).argmax()] > 0.95
+    # Of the state that symbols 0 and 1 tell; 0.15 of any position are in it.
+    assert fit.startprob[fit.emissionprob[:, :2].sum(axis=1).argmax()] > 0.8
     unrefined = fit_hmm(data, HMMOptions(3, 6, n_iter=0), rng=rng_of()).parameters
     assert unrefined.startprob.max() > 0.95
 
@@ -586,7 +587,7 @@ def test_very_unlikely_is_not_impossible_in_single_precision(rng):
 def test_all_starts_are_noted(small):
     _, data = small
     starts = fit_hmm(data, HMMOptions(3, 6), rng=rng_of()).diagnostics["starts"]
-    assert len(starts) == 16
+    assert len(starts) == 12
     assert np.isfinite([start["composite"] for start in starts]).all()
     assert np.isfinite([start["likelihood"] for start in starts]).all()
 

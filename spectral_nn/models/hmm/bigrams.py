@@ -9,13 +9,14 @@ from spectral_nn.compiled import Compiled
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 
-__all__ = ["fit_transitions"]
+__all__ = ["N_UPDATES", "fit_transitions"]
 
+N_UPDATES = 200
 _TOL = 1e-3  # nats, of all bigrams together
 
 
 def fit_transitions(
-    emission: NDArray[np.float64], counts: NgramCounts, n_iter: int = 200, tol: float = _TOL
+    emission: NDArray[np.float64], counts: NgramCounts, n_iter: int = N_UPDATES, tol: float = _TOL
 ) -> HMMParameters:
     """Transitions for given emissions by the convex Kullback-Leibler fit of the bigrams.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from spectral_nn.execute.runner import Runner, total
-from spectral_nn.models.hmm.excerpts import Beginning, Share, excerpt
+from spectral_nn.models.hmm.excerpts import Share, beginning, excerpt
 from spectral_nn.models.hmm.expectation import expect_exact, expect_lanes
 from spectral_nn.models.hmm.kernels import LANES
 from spectral_nn.models.hmm.lanes import LaneBatches, window_lanes
@@ -21,6 +22,7 @@ from spectral_nn.sequences import Cut, Source, over_windows, whole_sequences
 EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
 _LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
 _CHUNK_STEPS = 2**11  # time steps of 32 lanes that a worker takes at once: 65,536 tokens
+_ROWS_A_SYMBOL = 8  # of a chunk, at the least
 _WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
 _WHOLE = 2**62  # no sequence is longer
 _LANE_LENGTH = (128, 1024)
@@ -66,7 +68,7 @@ class LaneEngine:
         self._seed = seed
         self._kept: Iterable[Any] | None = None
         self.burn_in = _BURN_IN[self._dtype.itemsize]
-        self.lane_length = int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))
+        self.lane_length = _lane_length(n_rows)
         self.exact = n_rows <= EXACT_ROWS
         self.lane_error = 0.0
 
@@ -110,17 +112,19 @@ class LaneEngine:
         Returns
         -------
         list of one LaneBatches (Sequences where exact): lanes chosen by a hash of where they are
-        in the data, or the first sequences where exact; however the data come.
+        in the data, or the first sequences where exact, of which the last is cut off; however the
+        data come.
 
         Notes
         -----
         One pass over the data, of which only what is chosen is laid out.
         """
         if self.exact:
-            values, window = self._excerpt(Beginning(n_rows))
-            return [whole_sequences(values, window)]
+            return [beginning(self._run, self._source, n_rows)]
         few = n_rows < self._n_rows
-        values, window = self._excerpt(Share(n_rows / self._n_rows, self._seed) if few else None)
+        chosen = Share(n_rows / self._n_rows, self._seed) if few else None
+        cut = self._lane_cut(min(_lane_length(n_rows), self.lane_length), _WINDOW, chosen)
+        values, window = excerpt(self._run, self._source, cut)
         return [window_lanes(values, window, self._pad)]
 
     @property
@@ -146,24 +150,29 @@ class LaneEngine:
 
     def _lane_parts(self) -> Iterator[Any]:
         # On a device a time step is one product, whose rows are lanes: it takes tens of thousands.
-        steps = _CHUNK_STEPS * self._run.bulk**2
-        cut = self._cut(max(_WINDOW, LANES * steps))
+        steps = self._chunk_steps() * self._run.bulk**2
+        cut = self._lane_cut(self.lane_length, max(_WINDOW, LANES * steps))
         for part in self._source.parts(self._run, cut, partial(window_lanes, pad=self._pad)):
             # What is laid out here already is cut finer, so that all workers have some.
             yield from part.chunks(steps) if isinstance(part, LaneBatches) else [part]
 
+    def _chunk_steps(self) -> int:
+        """Time steps of a chunk: more where symbols are many, as each chunk counts all of them."""
+        rows = LANES * _CHUNK_STEPS
+        return _CHUNK_STEPS * 2 ** max(0, ceil(log2(_ROWS_A_SYMBOL * self._pad / rows)))
+
     def _exact_parts(self) -> Iterable[Any]:
-        cut = self._cut(LANES * _CHUNK_STEPS)
+        cut = Cut(_WHOLE, window=LANES * self._chunk_steps())
         return self._source.parts(self._run, cut, whole_sequences)
 
-    def _excerpt(self, chosen: Beginning | Share | None) -> Any:
-        return excerpt(self._run, self._source, self._cut(_WINDOW, chosen))
+    def _lane_cut(self, length: int, window: int, chosen: Share | None = None) -> Cut:
+        """Lanes of some length, with their burn-in."""
+        return Cut(length, (self.burn_in, self.burn_in), window, chosen)
 
-    def _cut(self, window: int, chosen: Beginning | Share | None = None) -> Cut:
-        """Lanes with their burn-in, or whole sequences."""
-        if self.exact:
-            return Cut(_WHOLE, window=window, chosen=chosen)
-        return Cut(self.lane_length, (self.burn_in, self.burn_in), window, chosen)
+
+def _lane_length(n_rows: int) -> int:
+    """Length at which so many rows fill some batches of lanes."""
+    return int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))
 
 
 def _expect(

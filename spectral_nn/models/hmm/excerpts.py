@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.execute.parts import load
 from spectral_nn.execute.runner import Runner
-from spectral_nn.sequences import Blocks, Cut, Several, Source, Window
+from spectral_nn.sequences import Blocks, Cut, Sequences, Several, Source, Window
 
 
 class Excerpt(NamedTuple):
@@ -130,3 +130,22 @@ def _hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (z ^ (z >> np.uint64(31))) * 2.0**-64
+
+
+def beginning(run: Runner, source: Source, n_rows: int) -> Sequences:
+    """The first sequences of some data, up to a number of rows.
+
+    Parameters
+    ----------
+    run : who reads.
+    source : coded data.
+    n_rows : rows wanted; a sequence that is longer is cut off there.
+
+    Returns
+    -------
+    Sequences, in memory here.
+    """
+    values, window = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
+    begins = window.blocks.start[window.begins]
+    n = min(values.size, n_rows)
+    return Sequences(values[:n], np.append(begins[begins < n], n))

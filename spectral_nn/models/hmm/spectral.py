@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
-from spectral_nn.models.hmm.bigrams import fit_transitions
+from spectral_nn.models.hmm.bigrams import N_UPDATES, fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.moments.past_future import past_future
@@ -91,7 +91,10 @@ def whitened_moments(
 
 
 def decompose(
-    moments: WhitenedMoments, counts: NgramCounts, rng: np.random.Generator
+    moments: WhitenedMoments,
+    counts: NgramCounts,
+    rng: np.random.Generator,
+    n_updates: int = N_UPDATES,
 ) -> HMMParameters:
     """Read a model off whitened moments: Jennrich, alternating least squares, simplex, bigrams.
 
@@ -100,6 +103,7 @@ def decompose(
     moments : d operators of size K.
     counts : the windows they come from.
     rng : draws the random combinations of Jennrich's algorithm.
+    n_updates : most updates of `fit_transitions`; a start that EM goes on from needs few.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def decompose(
     emission[:, seen] = _rows_on_simplex(loadings.T)
     share = smoothing(counts)
     emission = (1 - share) * emission + share * counts.frequency
-    return without_zeros(fit_transitions(emission, counts), share)
+    return without_zeros(fit_transitions(emission, counts, n_updates), share)
 
 
 def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 100) -> NDArray:

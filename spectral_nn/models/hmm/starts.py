@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from spectral_nn.models.hmm.bigrams import fit_transitions
+from spectral_nn.models.hmm.bigrams import N_UPDATES, fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import smoothing, without_zeros
 from spectral_nn.moments.ngrams import NgramCounts
@@ -41,7 +41,10 @@ def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generato
 
 
 def cluster_start(
-    n_components: int, counts: NgramCounts, rng: np.random.Generator
+    n_components: int,
+    counts: NgramCounts,
+    rng: np.random.Generator,
+    n_updates: int = N_UPDATES,
 ) -> HMMParameters:
     """States from classes of symbols: k-means on the spectral embedding of the bigrams.
 
@@ -55,6 +58,7 @@ def cluster_start(
     n_components : K.
     counts : of the data; bigrams with a missing symbol are left out.
     rng : seeds the SVD and k-means, and tells states apart where there are fewer classes than K.
+    n_updates : most updates of `fit_transitions`; a start that EM goes on from needs few.
 
     Returns
     -------
@@ -62,8 +66,7 @@ def cluster_start(
 
     Notes
     -----
-    O(nnz K + d K^2) for the SVD and a step of k-means, nnz K^2 for each of the 200 steps of
-    `fit_transitions`.
+    O(nnz K + d K^2) for the SVD, a step of k-means, and an update of `fit_transitions`.
 
     Words by the singular vectors of their left and right neighbours: Schütze, *Distributional
     part-of-speech tagging*, EACL (1995).  The scaling of table and embedding: Dhillon,
@@ -92,4 +95,4 @@ def cluster_start(
     emission = np.where(mass > 0, emission / np.where(mass > 0, mass, 1), frequency)
     noise = rng.dirichlet(np.ones(d), n_components) if n_clusters < n_components else frequency
     emission = (1 - _SMOOTHING) * emission + _SMOOTHING * noise
-    return without_zeros(fit_transitions(emission, counts), smoothing(counts))
+    return without_zeros(fit_transitions(emission, counts, n_updates), smoothing(counts))

@@ -4,7 +4,7 @@
 2. Start: decompositions of the moments, classes of symbols, or random draws.
 3. Race: fit the trigrams from every start (composite EM; longer windows where there are more states
    than symbols), then take EM steps on a sample of the data, more steps from fewer and fewer starts
-   (successive halving).  `spectral_nn.recipes.hmm.plan` sets sizes, so that it costs two climbs.
+   (successive halving).  `spectral_nn.recipes.hmm.plan` sets sizes, so that it costs about one climb.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
@@ -137,7 +137,7 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, about 200 passes over 2^19 positions at most for the race of the starts (see
+    One counting pass, about 125 passes over 2^19 positions at most for the race of the starts (see
     `spectral_nn.recipes.hmm.plan`), and one pass a step of EM, at 6 K^2 flops a token and pass.
     What the race looks at is gathered here, wherever the data are; all other sums are made where
     they are.
@@ -163,6 +163,8 @@ def fit_hmm(
         windows = windows_for(counts, options, rng, plan.n_windows)
         starts = race_on_windows(starts, windows, plan.window_steps, track)
         starts = race_on_data(starts, engine, plan.rounds, track)
+        if engine.exact:  # the winner may mix faster than the start that lanes did not do for
+            engine = problem.engine(run)
     result = problem.climb(starts[0].parameters, engine, tell)
     winner = replace(starts[0], likelihood=result.history[-1])
     return _finished(result, [winner, *starts[1:]], notes | engine.notes())

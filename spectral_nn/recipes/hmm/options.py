@@ -22,7 +22,7 @@ class HMMOptions:
     ----------
     n_components, n_symbols : K and d.
     init : "tensor", "random" or "spectral-clustering".
-    n_init : number of starts; None for 4 to 16, see `spectral_nn.recipes.hmm.plan`, or 1 with
+    n_init : number of starts; None for 4 to 12, see `spectral_nn.recipes.hmm.plan`, or 1 with
         init="random".
     n_iter : most EM steps on all data; 0 leaves the start as it is.
     tol : least gain of such a step, nats; None for 3e-6 a token.

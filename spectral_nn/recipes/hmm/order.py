@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from spectral_nn.execute.runner import Runner, SerialRunner
 from spectral_nn.models.hmm.coding import emission_table
-from spectral_nn.models.hmm.excerpts import Beginning, excerpt
+from spectral_nn.models.hmm.excerpts import beginning
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.recursions import log_likelihoods
 from spectral_nn.recipes.hmm.fit import fit_hmm
 from spectral_nn.recipes.hmm.options import HMMOptions
 from spectral_nn.recipes.listening import OnStep, silent
-from spectral_nn.sequences import Cut, Sequences, Source, blocks
+from spectral_nn.sequences import Sequences, Source, blocks
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 _MOST_ROWS = 2**18  # of larger data the beginning is looked at
@@ -90,7 +90,7 @@ def choose_n_components(
     and 2 K^2 flops a held-out symbol.
     """
     tell, run = on_step or silent, run or SerialRunner()
-    training, held_out = _split(_beginning(source, run), rng)
+    training, held_out = _split(beginning(run, source, _MOST_ROWS), rng)
     rows = held_out.lengths
     best, reference = 1, np.full(rows.size, -np.inf)
     evidence: list[OrderEvidence] = []
@@ -121,14 +121,6 @@ def choose_n_components(
             stacklevel=4,
         )
     return best, evidence
-
-
-def _beginning(source: Source, run: Runner) -> Sequences:
-    """The first sequences, up to `_MOST_ROWS` rows; a longer one is cut off there."""
-    values, window = excerpt(run, source, Cut(_MOST_ROWS, chosen=Beginning(_MOST_ROWS)))
-    begins = window.blocks.start[window.begins]
-    n = min(values.size, _MOST_ROWS)
-    return Sequences(values[:n], np.append(begins[begins < n], n))
 
 
 def _split(data: Sequences, rng: np.random.Generator) -> tuple[Sequences, Sequences]:

@@ -12,25 +12,26 @@ import numpy as np
 
 from spectral_nn.models.hmm.composite import MOST_WINDOWS
 from spectral_nn.moments.ngrams import NgramCounts
-from spectral_nn.recipes.hmm.options import LARGE_ALPHABET, HMMOptions
+from spectral_nn.recipes.hmm.options import HMMOptions
 
 __all__ = ["Plan", "Round", "plan_race"]
 
 RACE_ROWS = 2**19  # of larger data a sample is raced on
-N_STARTS = 16
+N_STARTS = 12
 WINDOW_STEPS = 30
 
 _CLIMB_STEPS = 100
-_BUDGET = 2.0  # climbs for the race
+_BUDGET = 1.25  # climbs for the race
 _LEAST_BUDGET = 1e9  # flops: less than 0.1 s is nothing to save
 _ON_WINDOWS = 0.3  # of the budget; rounds on the data share the rest evenly
-_FOR_SPECTRAL = 0.5  # of the budget, at the most, to make spectral starts
+_FOR_SPECTRAL = 0.3  # of the budget, at the most, to make spectral starts
 _ROUNDS = ((1.0, 8), (1 / 2, 16), (1 / 4, 32))  # share of the starts, EM steps each
 _PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
 _LEAST_STARTS = 4
 _LEAST_STEPS = 10  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
+_SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
 _M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
 
 
@@ -69,11 +70,11 @@ class Plan:
 
 
 def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
-    """Plan a race that costs about two climbs, or in proportion to `n_init` where that is given.
+    """Plan a race that costs 1.25 climbs, or more in proportion to an `n_init` beyond 12.
 
-    More starts than 16, or more states, get fewer rows a round rather than more time.  Where little
+    More starts, or more states, get fewer rows a round rather than more time.  Where little
     can be spent (few EM steps are wanted, or states are many) fewer starts take part, and spectral
-    ones are left out that would cost more than half of the race.
+    ones are left out that would cost more than a third of the race.
 
     Parameters
     ----------
@@ -89,7 +90,10 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     n_starts = options.n_init or N_STARTS
     budget = max(_BUDGET * climb, _LEAST_BUDGET) * max(1.0, n_starts / N_STARTS)
     for_windows = _ON_WINDOWS * budget
-    least_windows = max(1, min(_LEAST_WINDOWS, rows // 12))
+    # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
+    as_m_step = int(_step(0, options) / (6 * options.n_components**2))
+    least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MOST_WINDOWS))
+    least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
     if options.n_init is None:
         least = _LEAST_STEPS * _step(3 * least_windows, options)
         n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
@@ -103,7 +107,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     for share, steps in _ROUNDS:
         n = max(2, int(np.ceil(share * n_starts)))
         n_steps = int(np.clip(options.n_iter, 1, steps * longer))
-        n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), _LEAST_ROWS, rows))
+        n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
         n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
         rounds.append(Round(n, n_steps, n_rows))
     wanted = n_starts if options.init == "spectral-clustering" else -(-n_starts // 4)
@@ -126,9 +130,7 @@ def _rows_for(flops: float, options: HMMOptions) -> int:
 def _spectral_cost(counts: NgramCounts, options: HMMOptions) -> float:
     """Flops of a spectral start, roughly."""
     K, d = options.n_components, options.n_symbols
-    bigrams = 100.0 * 4 * K * (min(counts.codes.size, d**2) + d * K)
-    if options.n_symbols > LARGE_ALPHABET:  # half of them are classes of symbols
-        return bigrams
+    bigrams = _SCATTERED * K * min(counts.codes.size, d**2)
     operators = 2.0 * d * K**2 * min(d, K**2)
     decomposition = 800.0 * min(2 * K, 64) * K**3
     return bigrams + operators + decomposition

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.models.hmm.bigrams import fit_transitions
+from spectral_nn.models.hmm.bigrams import N_UPDATES, fit_transitions
 from spectral_nn.models.hmm.parameters import HMMParameters
 from spectral_nn.models.hmm.spectral import (
     WhitenedMoments,
@@ -27,6 +27,7 @@ from spectral_nn.recipes.hmm.plan import Plan
 from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
+_FEW_UPDATES = 20  # of transitions, where EM goes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,14 +123,15 @@ def make_starts(
         kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
     if moments is not None:
         notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
+    n_updates = _FEW_UPDATES if options.n_iter else N_UPDATES
     starts: list[Start] = []
     for kind in kinds:
         if kind == "tensor" and not starts and moments is not None:
-            parameters = decompose(moments, counts, rng)
+            parameters = decompose(moments, counts, rng, n_updates)
         elif kind == "tensor":  # ALS ends in the same place from any rotation
-            parameters = _decompose_resampled(counts, options, rng)
+            parameters = _decompose_resampled(counts, options, rng, n_updates)
         elif kind == "spectral-clustering":
-            parameters = cluster_start(options.n_components, counts, rng)
+            parameters = cluster_start(options.n_components, counts, rng, n_updates)
         else:
             parameters = random_start(options.n_components, counts, rng)
         starts.append(Start(kind, replace(parameters, **options.fixed)))
@@ -183,12 +185,13 @@ def _pairs(counts: NgramCounts) -> int:
 
 
 def _decompose_resampled(
-    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator, n_updates: int
 ) -> HMMParameters:
     """Decomposition of a bootstrap sample; of little data, which may not carry one, a draw."""
     again = counts.resampled(rng)
     try:
-        return decompose(whitened_moments(again, options.n_components, rng), again, rng)
+        moments = whitened_moments(again, options.n_components, rng)
+        return decompose(moments, again, rng, n_updates)
     except ValueError:
         return random_start(options.n_components, counts, rng)
 

@@ -137,7 +137,7 @@ def test_a_sample_does_not_depend_on_how_the_data_come(mixing, monkeypatch, kind
     (found,) = engine_of(SOURCES[kind](sequences), n, 6).sample(5000)
     for name in ("symbols", "offsets", "own", "weight"):
         assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert 4000 < found.n_rows < 6000
+    assert 3000 < found.n_rows < 7000  # three standard deviations: lanes are chosen at random
     (other,) = engine_of(sequences, n, 6, seed=1).sample(5000)
     assert other.symbols.size != found.symbols.size or (other.symbols != found.symbols).any()
 
@@ -153,12 +153,13 @@ def test_a_sample_of_as_much_as_there_is_is_everything(mixing, kind):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_exact_samples_are_the_first_sequences(mixing, kind):
+def test_exact_samples_are_the_first_rows(mixing, kind):
+    """A sequence that goes on is cut off: one long sequence would be all of the data."""
     _, sequences, _ = mixing
     engine = engine_of(SOURCES[kind](sequences), sequences.values.size, 6)
     engine.exact = True
-    (first,) = engine.sample(15_001)
-    assert first.lengths.tolist() == sequences.lengths[:2].tolist()
+    (first,) = engine.sample(15_100)
+    assert first.lengths.tolist() == [15_000, 100]
     assert_array_equal(first.values, sequences.values[: first.offsets[-1]])
 
 
