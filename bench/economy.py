@@ -96,8 +96,8 @@ def run(n_fits: int = 3, n_climbs: int = 5, n_large: int = 2, rounds: int = 3) -
     report = Report(
         "economy",
         {
-            "ours": f"CategoricalHMM(K), random_state 0..{n_fits - 1}; of the {N_LARGE} largest, as "
-            f"of their climbs, 0..{n_large - 1}",
+            "ours": f"CategoricalHMM(K), random_state 0..{n_fits - 1}; of the {N_LARGE} largest "
+            f"cases 0..{n_large - 1}, for fits and climbs",
             "a climb": f'the same with init="random", random_state 0..{n_climbs - 1}, until it '
             f"converges (n_iter={TO_CONVERGENCE}); n_iter=10 where the case says ten steps",
             "BLAS threads": f"second fit of a fresh process, least of {rounds}, all cores",

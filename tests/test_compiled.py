@@ -61,7 +61,8 @@ INTERRUPTED = textwrap.dedent("""
         except BaseException as error:
             # All of it is as it was, or all is new, if it came when fit was just done.
             kept = {vars(model)[name] is vars(fitted)[name] for name in FITTED}
-            print(type(error).__name__, len(kept) == 1 and vars(model).keys() == vars(fitted).keys())
+            same = vars(model).keys() == vars(fitted).keys()
+            print(type(error).__name__, same and len(kept) == 1)
     """)
 
 

@@ -384,7 +384,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             values["best_validation_score_"] = max(scores, default=-np.inf)
             values["best_loss_"] = None
         values["_solver_state"], values["_rng"] = result.solver_state, rng
-        vars(self).update(values)  # at once: Ctrl-C leaves no half of it
+        self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that X may be sparse."""

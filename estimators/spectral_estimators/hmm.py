@@ -422,10 +422,10 @@ class CategoricalHMM(HMMInference):
             "_counts": counts,
         }
         if symbols is None:
-            vars(self).pop("symbols_", None)
+            self.__dict__.pop("symbols_", None)
         else:
             values["symbols_"] = symbols
-        vars(self).update(values)  # at once: Ctrl-C leaves no half of it
+        self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
         return self
 
     def _alphabet(

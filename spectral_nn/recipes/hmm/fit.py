@@ -4,7 +4,7 @@
 2. Start: decompositions of the moments, classes of symbols, or random draws.
 3. Race: fit the trigrams from every start (composite EM; longer windows where there are more states
    than symbols), then take EM steps on a sample of the data, more steps from fewer and fewer starts
-   (successive halving).  `spectral_nn.recipes.hmm.plan` sets sizes, so that it costs about one climb.
+   (successive halving).  It costs about one climb: `spectral_nn.recipes.hmm.plan` sets sizes.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
