@@ -210,7 +210,7 @@ _ = axes[1].set_ylim(0.09, 7)
 # | decomposition, then EM | `init="tensor", n_init=1` |
 # | one random start, then EM | `init="random"` |
 # | ten random starts | `init="random", n_init=10`: Baum-Welch with restarts |
-# | the default | 4 decompositions and 12 random starts in a race, then EM from the winner |
+# | the default | 3 decompositions and 9 random starts in a race, then EM from the winner |
 
 # %%
 WAYS = {

@@ -68,10 +68,7 @@ class _SharedLimit:
     def __enter__(self) -> None:
         with self._lock:
             if self._users == 0:
-                ready, self._over = Event(), Event()
-                self._holder = Thread(target=_hold, args=(ready, self._over), daemon=True)
-                self._holder.start()
-                ready.wait()
+                self._over, self._holder = _started()
             self._users += 1
 
     def __exit__(self, *error: object) -> None:
@@ -84,6 +81,19 @@ class _SharedLimit:
 
 
 _shared_limit = _SharedLimit()
+
+
+def _started() -> tuple[Event, Thread]:
+    """A thread that has set the limit, and what tells it to lift it."""
+    ready, over = Event(), Event()
+    holder = Thread(target=_hold, args=(ready, over), daemon=True)
+    holder.start()
+    try:
+        ready.wait()
+    except BaseException:  # Ctrl-C
+        over.set()
+        raise
+    return over, holder
 
 
 def _hold(ready: Event, over: Event) -> None:
