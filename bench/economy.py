@@ -39,7 +39,7 @@ def planted(n_components: int, n_symbols: int, n_tokens: int, stay: float) -> Da
 
 def characters(name: str, n_tokens: int) -> Data:
     """The beginning of a text."""
-    split = split_text(name, n_tokens, 1)
+    split = split_text(name, n_tokens, 30_000)
     return split.train, split.n_symbols
 
 
