@@ -11,6 +11,11 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import array_api_compat.numpy
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair: speed is measured in bench/.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(params=["numpy", "array_api_strict", "torch"])
