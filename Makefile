@@ -39,7 +39,7 @@ test: $(STAMP)
 
 # Products are cut differently by each kernel, and for each number of threads.
 KERNELS := Haswell $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)
-ON_ARRAYS := tests/test_blas.py tests/tensors tests/models/hmm/test_spectral.py \
+ON_ARRAYS := tests/test_blas.py tests/tensors tests/models/chains/test_spectral.py \
     tests/models/network/test_moments.py tests/estimators/test_network_scale.py
 
 test-kernels: $(STAMP)

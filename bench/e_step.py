@@ -10,7 +10,7 @@ from bench import ours
 from bench.harness import Report, main, race
 from bench.rivals import dynamax, hmmlearn
 from bench.scoring import split_text
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 HMMLEARN = {10: (8.0, 15.0), 30: (15.0, 40.0), 100: (15.0, 40.0)}  # must, reach by K
 DYNAMAX = (4.0, 10.0)

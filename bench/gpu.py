@@ -15,13 +15,13 @@ import numpy as np
 
 from bench.harness import Report, timed
 from spectral_nn.arrays import get_namespace
+from spectral_nn.data import Sequences
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.execute.device import Device, DeviceRunner
-from spectral_nn.execute.runner import SerialRunner, total
-from spectral_nn.models.hmm.expectation import expect_lanes
-from spectral_nn.models.hmm.expectation_on import expect_on
-from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.expectation import expect_lanes
+from spectral_nn.models.chains.expectation_on import expect_on
+from spectral_nn.models.chains.lanes import LaneBatches, lane_batches
+from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.network.moments import solve_moments
 from spectral_nn.moments.frame import Frame, column_moments, input_moments
 from spectral_nn.moments.polynomial import (
@@ -30,8 +30,8 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import Rows
-from spectral_nn.sequences import Sequences
+from spectral_nn.runners.base import SerialRunner, total
+from spectral_nn.runners.device import Device, DeviceRunner
 
 MOST = 60 * 10**9  # bytes of device memory to use
 LANE, BURN_IN = 500, 24
@@ -284,7 +284,7 @@ def report(
 
 def cuda() -> tuple[Machine, dict[str, Any], float]:
     """The current GPU, what it is, and the speed of its bus."""
-    from spectral_nn.execute.cuda import open_cuda
+    from spectral_nn.runners.cuda import open_cuda
 
     device = open_cuda(None)
     import cupy

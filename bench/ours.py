@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_estimators import CategoricalHMM
-from spectral_nn.execute.runner import SerialRunner
-from spectral_nn.models.hmm.engine import LaneEngine
-from spectral_nn.models.hmm.expectation import expect_exact
-from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.statistics import Priors, maximise
-from spectral_nn.sequences import Sequences
+from spectral_nn.data import Sequences
+from spectral_nn.models.chains.engine import LaneEngine
+from spectral_nn.models.chains.expectation import expect_exact
+from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.statistics import Priors, maximise
+from spectral_nn.runners.base import SerialRunner
 
 
 def lane_engine(

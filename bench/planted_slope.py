@@ -13,7 +13,7 @@ from bench import ours
 from bench.harness import Report, main
 from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.metrics import parameter_errors
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 N_COMPONENTS, N_SYMBOLS, STAY, CONCENTRATION = 4, 20, 0.7, 0.1
 FIRST_SEED = 100  # the draws 0..99 are for trying things out

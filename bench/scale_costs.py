@@ -18,12 +18,12 @@ import numpy as np
 from bench.harness import Report, main, timed
 from bench.scale_data import PlantedSequences, local_cluster
 from bench.scale_model import Costs, n_tasks, simulate_pass
+from spectral_nn.data import Sequences
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.execute.cluster import ClusterRunner
-from spectral_nn.models.hmm.expectation import expect_lanes
-from spectral_nn.models.hmm.lanes import LaneBatches, lane_batches
-from spectral_nn.models.hmm.parameters import HMMParameters
-from spectral_nn.models.hmm.statistics import HMMStatistics
+from spectral_nn.models.chains.expectation import expect_lanes
+from spectral_nn.models.chains.lanes import LaneBatches, lane_batches
+from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.moments.ngrams import (
     NgramChunk,
     NgramCounts,
@@ -31,7 +31,7 @@ from spectral_nn.moments.ngrams import (
     ngram_chunks,
     window_order,
 )
-from spectral_nn.sequences import Sequences
+from spectral_nn.runners.cluster import ClusterRunner
 
 SIZES = (30, 100)  # states
 N_SYMBOLS = 50

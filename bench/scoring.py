@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.rivals import hmmlearn
 from spectral_nn import datasets
 from spectral_nn.metrics import bits_per_symbol, smooth
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 SMOOTHING = 1e-3
 SMOOTHING_SAID = (

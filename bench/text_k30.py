@@ -14,7 +14,7 @@ import numpy as np
 from bench import ours
 from bench.harness import Report, main
 from bench.scoring import SMOOTHING_SAID, Split, held_out_bits, split_text
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 N_COMPONENTS = 30
 TOL = 1e-6

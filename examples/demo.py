@@ -33,7 +33,7 @@ from examples import demo_network, demo_pictures
 from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
 from spectral_nn.metrics import bits_per_symbol
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 N_COMPONENTS = 10
 N_TRAIN, N_HELD_OUT = 100_000, 50_000

@@ -44,7 +44,7 @@ from spectral_nn.datasets import (
     split_text,
 )
 from spectral_nn.metrics import bits_per_symbol, smooth
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 plt.rcParams["figure.dpi"] = 80
 OURS, THEIRS, GREY = "#2b6ca3", "#c8642b", "#8a949e"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spectral_nn.models.hmm.parameters import HMMParameters, stationary
+from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.moments.ngrams import NgramCounts
 
 _TRANSMAT = np.array([[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]])

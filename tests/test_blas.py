@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from spectral_estimators import CategoricalHMM, MLPRegressor, TensorFeatures
 from spectral_nn.blas import one_blas_thread
-from spectral_nn.execute.parts import evaluate
-from spectral_nn.execute.runner import runner
+from spectral_nn.runners.base import runner
+from spectral_nn.runners.parts import evaluate
 
 AMBIENT = 2
 

@@ -16,7 +16,7 @@ import spectral_estimators
 import spectral_nn
 from spectral_estimators import CategoricalHMM, MLPRegressor
 from spectral_nn.compiled import Compiled
-from spectral_nn.models.hmm.engine import EXACT_ROWS
+from spectral_nn.models.chains.engine import EXACT_ROWS
 from spectral_nn.models.network.activations import ACTIVATIONS, add_bias
 
 PACKAGES = [Path(module.__file__).parent for module in (spectral_nn, spectral_estimators)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spectral_nn import datasets
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 
 def test_manual_is_there_without_any_download():

@@ -7,7 +7,7 @@ import pytest
 
 from spectral_nn.datasets import planted_hmm
 from spectral_nn.metrics import bits_per_symbol, direction_angles, parameter_errors, smooth
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 
 def test_bits_of_a_fair_die():

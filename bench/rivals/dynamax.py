@@ -14,7 +14,7 @@ import numpy as np
 from dynamax.hidden_markov_model import CategoricalHMM
 from numpy.typing import NDArray
 
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 
 def prepare_e_step(

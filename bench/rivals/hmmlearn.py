@@ -12,7 +12,7 @@ from hmmlearn.base import ConvergenceMonitor
 from hmmlearn.hmm import CategoricalHMM
 from numpy.typing import NDArray
 
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 
 class TellingMonitor(ConvergenceMonitor):

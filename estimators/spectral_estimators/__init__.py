@@ -12,9 +12,9 @@ from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_nn import __version__
+from spectral_nn.data import Sequences, SequenceStream
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning, RecoveryWarning
-from spectral_nn.sequences import Sequences, SequenceStream
 
 __all__ = [
     "CategoricalHMM",

@@ -17,8 +17,8 @@ from spectral_nn.arrays import (
     where_it_lives,
 )
 from spectral_nn.blas import one_blas_thread
-from spectral_nn.execute.runner import Runner, runner
-from spectral_nn.sequences import Sequences
+from spectral_nn.data import Sequences
+from spectral_nn.runners.base import Runner, runner
 
 __all__ = ["MovableMixin", "at_home", "check_device", "home_of", "on_host", "runner_at"]
 
@@ -125,7 +125,7 @@ def runner_at(
     Parameters
     ----------
     home : see `home_of`.
-    n_jobs, device, remote : see `spectral_nn.execute.runner.runner`.
+    n_jobs, device, remote : see `spectral_nn.runners.base.runner`.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def runner_at(
             "is computed on where it lives. Leave device=None."
         )
     if home is not None and not _on_processor(home):
-        from spectral_nn.execute.device import runner_like
+        from spectral_nn.runners.device import runner_like
 
         with one_blas_thread():
             yield runner_like(home)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.models.hmm.parameters import HMMParameters
+from spectral_nn.models.chains.parameters import HMMParameters
 
 __all__ = [
     "check_letters",

@@ -17,10 +17,10 @@ from spectral_estimators._validation import (
     takes_lengths_second,
     together,
 )
-from spectral_nn.models.hmm import recursions
-from spectral_nn.models.hmm.coding import emission_table
-from spectral_nn.models.hmm.parameters import HMMParameters, n_parameters, stationary
-from spectral_nn.sequences import Sequences, Source
+from spectral_nn.data import Sequences, Source
+from spectral_nn.models.chains import recursions
+from spectral_nn.models.chains.coding import emission_table
+from spectral_nn.models.chains.parameters import HMMParameters, n_parameters, stationary
 
 _ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
 
@@ -265,7 +265,7 @@ class HMMInference(MovableMixin, BaseEstimator):
 
         Returns
         -------
-        float, with the p of `spectral_nn.models.hmm.parameters.n_parameters`
+        float, with the p of `spectral_nn.models.chains.parameters.n_parameters`
         """
         return -2 * self.score(X, lengths=lengths) + 2 * n_parameters(self._parameters())
 

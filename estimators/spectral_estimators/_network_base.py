@@ -35,8 +35,8 @@ from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array, is_foreign, same_precision, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
-from spectral_nn.recipes.network.fit import fit_table, start_table
-from spectral_nn.recipes.network.options import (
+from spectral_nn.models.network.fit import fit_table, start_table
+from spectral_nn.models.network.options import (
     INITS,
     INPUT_MODELS,
     SOLVERS,

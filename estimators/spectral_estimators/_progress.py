@@ -4,8 +4,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from spectral_nn.recipes.listening import OnStep
-from spectral_nn.recipes.network.options import SOLVERS
+from spectral_nn.callbacks import OnStep
+from spectral_nn.models.network.options import SOLVERS
 
 __all__ = ["ConvergenceMonitor", "listener", "print_iteration"]
 

@@ -21,10 +21,10 @@ from spectral_nn.arrays import (
     require_one_device,
     to_numpy,
 )
-from spectral_nn.execute.parts import load
-from spectral_nn.moments.rows import CHUNK_ROWS, Rows, joined
-from spectral_nn.moments.table import ChunkedRows, Table
-from spectral_nn.recipes.network.fit import as_rows
+from spectral_nn.data.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.data.table import ChunkedRows, Table
+from spectral_nn.models.network.fit import as_rows
+from spectral_nn.runners.parts import load
 from spectral_nn.stored import is_dask
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.arrays import is_foreign
-from spectral_nn.execute.parts import Derived
-from spectral_nn.moments.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.data.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.runners.parts import Derived
 from spectral_nn.stored import is_dask, is_stored, portable
 
 __all__ = ["is_chunked", "is_lazy", "is_remote", "raw_parts", "recut"]

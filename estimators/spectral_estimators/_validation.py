@@ -8,10 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from spectral_estimators._devices import on_host
-from spectral_nn.execute.parts import load
-from spectral_nn.execute.runner import Runner
-from spectral_nn.models.hmm.coding import alphabet, encode
-from spectral_nn.sequences import (
+from spectral_nn.data import (
     LazySequences,
     Partitions,
     Place,
@@ -22,6 +19,9 @@ from spectral_nn.sequences import (
     is_list_of_sequences,
     is_partitioned,
 )
+from spectral_nn.models.chains.coding import alphabet, encode
+from spectral_nn.runners.base import Runner
+from spectral_nn.runners.parts import load
 from spectral_nn.stored import is_stored
 
 __all__ = [

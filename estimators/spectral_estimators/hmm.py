@@ -33,11 +33,11 @@ from spectral_estimators._validation import (
     takes_lengths_second,
 )
 from spectral_nn.arrays import require_one_device
-from spectral_nn.execute.runner import Runner
-from spectral_nn.recipes.hmm.fit import count, fit_counts, fit_hmm
-from spectral_nn.recipes.hmm.options import HMMOptions
-from spectral_nn.recipes.hmm.order import choose_n_components
-from spectral_nn.sequences import Partitions, SequenceStream, Source
+from spectral_nn.data import Partitions, SequenceStream, Source
+from spectral_nn.models.chains.fit import count, fit_counts, fit_hmm
+from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.order import choose_n_components
+from spectral_nn.runners.base import Runner
 
 _AUTO_NEEDS_DATA = (
     "n_components='auto' holds out data, but partial_fit and fit on a generator keep only counts. "

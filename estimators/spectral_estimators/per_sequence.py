@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._sklearn_compat import HasMethods, check_constraints
 from spectral_estimators._validation import is_table
-from spectral_nn.sequences import Sequences
+from spectral_nn.data import Sequences
 
 
 def _inner_has(name: str) -> Any:

@@ -34,8 +34,8 @@ from spectral_estimators._sklearn_compat import (
 from spectral_estimators._tables import is_remote
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array, from_numpy, is_foreign, same_precision
-from spectral_nn.recipes.network.features import absorb, directions, directions_of_stream
-from spectral_nn.recipes.network.options import INPUT_MODELS
+from spectral_nn.models.network.features import absorb, directions, directions_of_stream
+from spectral_nn.models.network.options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.models.hmm import recursions
-from spectral_nn.models.hmm.parameters import HMMParameters, stationary
+from spectral_nn.models.chains import recursions
+from spectral_nn.models.chains.parameters import HMMParameters, stationary
 
 __all__ = ["planted_hmm", "sample_hmm"]
 

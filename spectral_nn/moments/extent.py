@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array, get_namespace, to_numpy
-from spectral_nn.moments.rows import Rows, by_blocks
+from spectral_nn.data.rows import Rows, by_blocks
 
 __all__ = ["NOTHING", "Extent", "exponents", "extent", "largest", "powers"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
+from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.moments.extent import exponents, largest, powers
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 
 __all__ = [
     "ColumnMoments",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
-from spectral_nn.sequences import Cut, Sequences, Window
+from spectral_nn.data import Cut, Sequences, Window
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
 _CHUNK = 2**17  # tokens counted at once: 8 MB of work space

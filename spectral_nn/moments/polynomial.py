@@ -10,8 +10,8 @@ import numpy as np
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 
 __all__ = [
     "HighMoments",

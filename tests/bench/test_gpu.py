@@ -9,7 +9,7 @@ import pytest
 
 from bench import gpu
 from spectral_nn.arrays import from_numpy
-from spectral_nn.execute.device import DeviceRunner
+from spectral_nn.runners.device import DeviceRunner
 
 
 class OnTorch:

@@ -119,7 +119,7 @@ def test_a_bad_chunk_is_named(form, case, method):
 
 
 def test_a_bad_window_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("spectral_nn.sequences.lazy.WINDOW", 4)
+    monkeypatch.setattr("spectral_nn.data.lazy.WINDOW", 4)
     X = np.memmap(tmp_path / "x", np.int8, "w+", shape=(30,))
     X[:] = np.tile(GOOD, 3)
     X[17] = -3
@@ -293,7 +293,7 @@ def test_an_error_in_the_middle_of_a_fit_leaves_nothing(monkeypatch):
             raise RuntimeError("out of luck")
         return original(*_, **__)
 
-    from spectral_nn.recipes.hmm import climb as hmm_climb
+    from spectral_nn.models.chains import climb as hmm_climb
 
     original = hmm_climb.maximise
     monkeypatch.setattr(hmm_climb, "maximise", fails_late)

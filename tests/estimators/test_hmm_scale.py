@@ -10,12 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from spectral_estimators import CategoricalHMM, Sequences, SequenceStream
 from spectral_nn.arrays import to_numpy, where_it_lives
+from spectral_nn.data import lazy
 from spectral_nn.datasets import planted_hmm, sample_hmm
-from spectral_nn.models.hmm import engine
+from spectral_nn.models.chains import engine, plan
+from spectral_nn.models.chains import fit as recipe
 from spectral_nn.moments.ngrams import ngram_cut
-from spectral_nn.recipes.hmm import fit as recipe
-from spectral_nn.recipes.hmm import plan
-from spectral_nn.sequences import lazy
 
 FITTED = ("startprob_", "transmat_", "emissionprob_")
 

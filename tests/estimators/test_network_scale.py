@@ -19,7 +19,7 @@ from spectral_estimators import MLPClassifier, MLPRegressor, TensorFeatures
 from spectral_estimators import _tables as tables
 from spectral_nn.arrays import to_numpy
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.cluster import ClusterError
+from spectral_nn.runners.cluster import ClusterError
 
 N = 40_000  # three chunks of 16,384 rows, the last one shorter
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

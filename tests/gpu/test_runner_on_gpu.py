@@ -16,15 +16,15 @@ from spectral_nn.arrays import (
     to_numpy,
     where_it_lives,
 )
+from spectral_nn.data import Sequences
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_hmm
-from spectral_nn.execute.device import DeviceRunner, OnDevice, open_device, runner_like
-from spectral_nn.execute.runner import SerialRunner, total
-from spectral_nn.models.hmm.expectation import expect_lanes
-from spectral_nn.models.hmm.expectation_on import expect_on
-from spectral_nn.models.hmm.lanes import lane_batches
+from spectral_nn.models.chains.expectation import expect_lanes
+from spectral_nn.models.chains.expectation_on import expect_on
+from spectral_nn.models.chains.lanes import lane_batches
 from spectral_nn.moments.frame import Frame, column_moments, input_moments
-from spectral_nn.moments.rows import Rows
-from spectral_nn.sequences import Sequences
+from spectral_nn.runners.base import SerialRunner, total
+from spectral_nn.runners.device import DeviceRunner, OnDevice, open_device, runner_like
 
 
 def chunks(rng, n=8, rows=50_000, d=50, dtype=np.float64):

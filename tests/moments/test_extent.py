@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from spectral_nn.additive import tree_sum
+from spectral_nn.data.rows import Rows
 from spectral_nn.moments.extent import NOTHING, exponents, extent, powers
 from spectral_nn.moments.frame import Frame, column_moments
-from spectral_nn.moments.rows import Rows
 
 rng = np.random.default_rng(0)
 Z = rng.standard_normal((90, 4)) + 0.5

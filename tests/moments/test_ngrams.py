@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from spectral_nn.data import Sequences
 from spectral_nn.moments import ngrams
 from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
-from spectral_nn.sequences import Sequences
 
 
 def coded(lists):

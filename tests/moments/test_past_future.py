@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from spectral_nn.data import Sequences
 from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
 from spectral_nn.moments.past_future import past_future
-from spectral_nn.sequences import Sequences
 from spectral_nn.tensors import whiten_cross
 from tests.populations import population_counts, three_state_model, window_probabilities
 

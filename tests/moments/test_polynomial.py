@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.execute.runner import SerialRunner, total
+from spectral_nn.data.rows import Rows
 from spectral_nn.moments.frame import Frame, column_moments, input_moments
 from spectral_nn.moments.polynomial import (
     high_moments,
@@ -23,7 +23,7 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import Rows
+from spectral_nn.runners.base import SerialRunner, total
 
 N, D, K, S = 50, 4, 3, 2
 FIELDS = {

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.execute.runner import SerialRunner, total
 from spectral_nn.moments.scores import (
     GaussianMixtureScore,
     GaussianScore,
@@ -17,6 +16,7 @@ from spectral_nn.moments.scores import (
     ScoreMoments,
     score_moments,
 )
+from spectral_nn.runners.base import SerialRunner, total
 
 MEANS = np.array([[0.4, -0.3, 0.1], [-1.0, 0.8, 0.0], [0.5, 0.9, -0.7]])
 ROOTS = np.array(

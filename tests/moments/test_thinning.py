@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from spectral_nn.data import Sequences
 from spectral_nn.moments import ngrams
 from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
-from spectral_nn.sequences import Sequences
 
 
 def _counted(rng, n, d=6):

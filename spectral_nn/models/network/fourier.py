@@ -23,11 +23,11 @@ from scipy.interpolate import CubicSpline
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import HasDensity
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, total
 
 __all__ = ["fourier_biases", "matched_biases"]
 

@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, SerialRunner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.fourier import fourier_biases, matched_biases
@@ -46,9 +47,8 @@ from spectral_nn.models.network.lift_directions import (
     whiten_second,
     whiten_slices,
 )
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import HasDensity, Score, ScoreMoments, score_moments
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, SerialRunner, total
 
 __all__ = ["LiftResult", "lift", "lift_table"]
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.arrays import from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import (
@@ -24,9 +25,8 @@ from spectral_nn.moments.polynomial import (
     monomial_index,
     monomials,
 )
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import fit_mixture
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, total
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import drawn
+from spectral_nn.data.table import Table, placed
 from spectral_nn.moments.frame import (
     ColumnMoments,
     Frame,
@@ -28,8 +29,7 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.moments.rows import drawn
-from spectral_nn.moments.table import Table, placed
+from spectral_nn.runners.base import Runner, total
 
 __all__ = [
     "Look",

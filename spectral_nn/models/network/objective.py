@@ -17,13 +17,13 @@ from scipy import sparse
 
 from spectral_nn.additive import Additive, tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
-from spectral_nn.execute.runner import Runner, SerialRunner
+from spectral_nn.data.rows import CHUNK_ROWS, Rows
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, Shape, flatten
 from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, log_losses, take
 from spectral_nn.models.network.scaling import Penalty, of_each_weight
-from spectral_nn.moments.rows import CHUNK_ROWS, Rows
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, SerialRunner
 
 __all__ = [
     "LossSums",

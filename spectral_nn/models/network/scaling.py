@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array, clip, from_numpy, numpy_dtype
+from spectral_nn.data.rows import Rows
+from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.models.network.dense import Network, Shape
 from spectral_nn.moments.extent import powers
-from spectral_nn.moments.rows import Rows
-from spectral_nn.moments.table import ChunkedRows, Table
 
 __all__ = ["Penalty", "Scaling", "layers_above", "of_each_weight"]
 

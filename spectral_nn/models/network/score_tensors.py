@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.moments import Look, NetworkMoments
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.rows import Rows, by_blocks, dense
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, total
 
 __all__ = ["moments_from_score"]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.moments import (
     NetworkMoments,
     deviation_of,
@@ -19,8 +20,7 @@ from spectral_nn.models.network.moments import (
 )
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
-from spectral_nn.moments.rows import Rows, by_blocks, dense
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, total
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, to_numpy
-from spectral_nn.execute.runner import Runner, total
+from spectral_nn.data.rows import Rows, by_blocks, dense
+from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.rows import Rows, by_blocks, dense
-from spectral_nn.moments.table import Table
+from spectral_nn.runners.base import Runner, total
 
 __all__ = [
     "HiddenMoments",

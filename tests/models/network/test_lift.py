@@ -6,14 +6,14 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.execute.runner import SerialRunner, runner
+from spectral_nn.data.rows import Rows
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.fourier import _frequencies, fourier_biases
 from spectral_nn.models.network.lift import lift
-from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning
+from spectral_nn.runners.base import SerialRunner, runner
 from spectral_nn.tensors import match_components
 
 MIXTURE = GaussianMixtureScore(

@@ -7,12 +7,12 @@ from scipy import sparse
 from sklearn.mixture import GaussianMixture
 
 from spectral_nn.arrays import to_numpy
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
 from spectral_nn.models.network.moments import look, network_moments, null_rows, subspace
-from spectral_nn.moments.rows import Rows
+from spectral_nn.runners.base import SerialRunner
 from spectral_nn.tensors.shared_cp import shared_cp
 
 RUN = SerialRunner()

@@ -10,8 +10,8 @@ from scipy import sparse
 from scipy.linalg import subspace_angles
 
 from spectral_nn.arrays import to_numpy
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.runner import SerialRunner, runner
 from spectral_nn.models.network import moments as moments_module
 from spectral_nn.models.network.hermite import hermite_coefficients
 from spectral_nn.models.network.moments import (
@@ -23,7 +23,7 @@ from spectral_nn.models.network.moments import (
 )
 from spectral_nn.moments import frame as frame_module
 from spectral_nn.moments.polynomial import LowMoments
-from spectral_nn.moments.rows import Rows
+from spectral_nn.runners.base import SerialRunner, runner
 
 RUN = SerialRunner()
 

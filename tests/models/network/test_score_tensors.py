@@ -5,13 +5,13 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.moments import look
 from spectral_nn.models.network.score_tensors import moments_from_score
-from spectral_nn.moments.rows import Rows
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
+from spectral_nn.runners.base import SerialRunner
 from spectral_nn.tensors.shared_cp import shared_cp
 
 RUN = SerialRunner()

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from spectral_nn.execute.runner import SerialRunner
+from spectral_nn.data.rows import Rows
 from spectral_nn.models.network.moments import look, network_moments
 from spectral_nn.models.network.stream import stream_moments, tensors_of_stream
-from spectral_nn.moments.rows import Rows
+from spectral_nn.runners.base import SerialRunner
 
 RUN = SerialRunner()
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.execute.runner import SerialRunner
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.units import (
     fit_second_layer,
@@ -20,7 +20,7 @@ from spectral_nn.models.network.units import (
     weakest_units,
 )
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.rows import Rows
+from spectral_nn.runners.base import SerialRunner
 
 RUN = SerialRunner()
 

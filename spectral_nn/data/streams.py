@@ -1,0 +1,98 @@
+"""Sequences that come one after another, from an iterable that is walked again in every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from spectral_nn.data.container import Sequences, as_rows
+from spectral_nn.data.cuts import Cut, Place, Window
+
+__all__ = ["SequenceStream"]
+
+T = TypeVar("T")
+
+
+class SequenceStream:
+    """Sequences from an iterable that can be walked again and again, piece by piece.
+
+    Parameters
+    ----------
+    iterable : iterable of arrays, each of shape (t,) or (t, p)
+        Every `pieces` call iterates it afresh, so a generator (which can be walked once) needs
+        a class with ``__iter__`` around it.  Empty arrays add nothing.
+    encode : callable, (values, place) -> values, optional
+        Applied to the values of every piece as it is made.
+    chunk_tokens : int
+        Least number of rows in a piece, apart from the last.  Memory is about that of one
+        piece and its longest sequence.
+    """
+
+    remote = False
+    lasting = False
+
+    def __init__(
+        self,
+        iterable: Iterable[Any],
+        encode: Callable[[Any, Place], Any] | None = None,
+        chunk_tokens: int = 2**18,
+    ) -> None:
+        self.iterable = iterable
+        self.encode = encode
+        self.chunk_tokens = chunk_tokens
+
+    def pieces(self) -> Iterator[Sequences]:
+        """Yield the data as `Sequences` of at least ``chunk_tokens`` rows (the last may be less).
+
+        Raises
+        ------
+        ValueError
+            If the iterable yields nothing (spent generators do).
+        """
+        for piece, place in self._placed():
+            if self.encode is None:
+                yield piece
+            else:
+                yield Sequences(self.encode(piece.values, place), piece.offsets)
+
+    def look(self, run: Any, function: Callable[[Any, Place], T]) -> Iterator[T]:
+        """Yield ``function(values, place)`` of each piece, without encoding it."""
+        return (function(piece.values, place) for piece, place in self._placed())
+
+    def coded(self, encode: Callable[[Any, Place], Any]) -> SequenceStream:
+        """The same sequences of ``encode(values, place)``, which is called in every walk."""
+        return SequenceStream(self.iterable, encode, self.chunk_tokens)
+
+    def parts(self, run: Any, cut: Cut, make: Callable[[Any, Window], T]) -> Iterator[T]:
+        """Yield ``make(values, window)`` of each window of each piece, in one walk."""
+        row = 0
+        for piece in self.pieces():
+            yield from piece.parts(run, cut, make, row)
+            row += int(piece.offsets[-1])
+
+    def _placed(self) -> Iterator[tuple[Sequences, Place]]:
+        """Pieces, and where they are."""
+        waiting: list[Any] = []
+        rows = chunk = walked = 0
+
+        def piece() -> tuple[Sequences, Place]:
+            joined = Sequences.from_list(waiting)
+            return joined, Place(0, chunk, walked - len(waiting), joined.offsets)
+
+        for position, item in enumerate(self.iterable):
+            array = as_rows(item, f"sequence {position} of X")
+            if array.shape[0] == 0:
+                continue
+            waiting.append(array)
+            walked += 1
+            rows += array.shape[0]
+            if rows >= self.chunk_tokens:
+                yield piece()
+                waiting, rows, chunk = [], 0, chunk + 1
+        if waiting:
+            yield piece()
+        if not walked:
+            raise ValueError(
+                "X yielded no sequences. If it is a generator it is spent: pass a list or an "
+                "object whose __iter__ starts again."
+            )

@@ -1,0 +1,181 @@
+"""E-steps over a whole data set: chunks for a runner, lanes widened until they are good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from spectral_nn.data import Cut, Source, over_windows, whole_sequences
+from spectral_nn.models.chains.excerpts import Share, beginning, excerpt
+from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
+from spectral_nn.models.chains.kernels import LANES
+from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
+from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.statistics import HMMStatistics
+from spectral_nn.runners.base import Runner, total
+
+EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
+_LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
+_CHUNK_STEPS = 2**11  # time steps of 32 lanes that a worker takes at once: 65,536 tokens
+_ROWS_A_SYMBOL = 8  # of a chunk, at the least
+_WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
+_WHOLE = 2**62  # no sequence is longer
+_LANE_LENGTH = (128, 1024)
+_BURN_IN = {4: 24, 8: 64}  # by item size: as accurate as the arithmetic, on text
+_TOLERANCE = {4: 1e-4, 8: 1e-10}
+
+
+class LaneEngine:
+    """E-steps of one data set on a runner.
+
+    Everything but the burn-in is fixed by the data: how they are cut, into how many chunks, and
+    the order of the sums, so that statistics do not depend on who computes them.  (A device wants
+    larger chunks: there, and where a cluster adds in a tree, sums change by rounding.)
+
+    Parameters
+    ----------
+    source : codes, wherever they are.
+    n_rows : positions in the whole source, missing ones included.
+    pad : code of a missing symbol.
+    dtype : float32 or float64.
+    labelled : whether codes carry labels.
+    run : the runner.
+    seed : chooses the lanes of a sample.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        n_rows: int,
+        pad: int,
+        dtype: DTypeLike,
+        labelled: bool,
+        run: Runner,
+        seed: int,
+    ) -> None:
+        self._source = source
+        self._n_rows = n_rows
+        self._pad = pad
+        self._dtype = np.dtype(dtype)
+        self._labelled = labelled
+        self._run = run
+        self._seed = seed
+        self._kept: Iterable[Any] | None = None
+        self.burn_in = _BURN_IN[self._dtype.itemsize]
+        self.lane_length = _lane_length(n_rows)
+        self.exact = n_rows <= EXACT_ROWS
+        self.lane_error = 0.0
+
+    def expect(self, parameters: HMMParameters) -> HMMStatistics:
+        """Statistics of all data.
+
+        Widens the burn-in where lanes disagree, and goes exact where that does not help or where
+        single precision underflows.  Lanes are compared within chunks, so that in large data
+        `lane_error` speaks of a sample of the cuts.
+
+        Parameters
+        ----------
+        parameters : K states, d symbols.
+
+        Returns
+        -------
+        HMMStatistics; log_likelihood is -inf where a sequence is impossible.
+
+        Notes
+        -----
+        A pass at 6 K^2 flops a token in lanes, 8 K^2 where exact, and another pass whenever the
+        burn-in is doubled.
+        """
+        while True:
+            statistics = total(self._run, partial(self.statistic, parameters), self._parts())
+            self.lane_error = statistics.lane_error
+            possible = np.isfinite(statistics.log_likelihood)
+            if self.exact or (possible and self.lane_error <= _TOLERANCE[self._dtype.itemsize]):
+                return statistics
+            self._kept = None
+            self.burn_in *= 2
+            self.exact = not possible or self.burn_in > self.lane_length
+
+    def sample(self, n_rows: int) -> list[Any]:
+        """Chunks with about `n_rows` positions, for `statistic`; in memory, here.
+
+        Parameters
+        ----------
+        n_rows : positions wanted; all of the data if they have no more.
+
+        Returns
+        -------
+        list of one LaneBatches (Sequences where exact): lanes chosen by a hash of where they are
+        in the data, or the first sequences where exact, of which the last is cut off; however the
+        data come.
+
+        Notes
+        -----
+        One pass over the data, of which only what is chosen is laid out.
+        """
+        if self.exact:
+            return [beginning(self._run, self._source, n_rows)]
+        few = n_rows < self._n_rows
+        chosen = Share(n_rows / self._n_rows, self._seed) if few else None
+        cut = self._lane_cut(min(_lane_length(n_rows), self.lane_length), _WINDOW, chosen)
+        values, window = excerpt(self._run, self._source, cut)
+        return [window_lanes(values, window, self._pad)]
+
+    @property
+    def statistic(self) -> Callable[[HMMParameters, Any], HMMStatistics]:
+        """The E-step of a chunk, which can be sent to a worker without this engine."""
+        if self.exact:
+            return partial(_expect, partial(expect_exact, labelled=self._labelled))
+        return partial(_expect, partial(expect_lanes, dtype=self._dtype, labelled=self._labelled))
+
+    def notes(self) -> dict[str, Any]:
+        """What diagnostics keep of the lanes."""
+        return {"lane_error": self.lane_error, "burn_in": self.burn_in, "exact": self.exact}
+
+    def _parts(self) -> Iterable[Any]:
+        """Chunks in order, kept where they are computed on if that is worth while."""
+        if self._kept is not None:
+            return self._kept
+        made = self._exact_parts() if self.exact else self._lane_parts()
+        if not self._source.lasting:
+            return made
+        self._kept = self._run.place(list(made))
+        return self._kept
+
+    def _lane_parts(self) -> Iterator[Any]:
+        # On a device a time step is one product, whose rows are lanes: it takes tens of thousands.
+        steps = self._chunk_steps() * self._run.bulk**2
+        cut = self._lane_cut(self.lane_length, max(_WINDOW, LANES * steps))
+        for part in self._source.parts(self._run, cut, partial(window_lanes, pad=self._pad)):
+            # What is laid out here already is cut finer, so that all workers have some.
+            yield from part.chunks(steps) if isinstance(part, LaneBatches) else [part]
+
+    def _chunk_steps(self) -> int:
+        """Time steps of a chunk: more where symbols are many, as each chunk counts all of them."""
+        rows = LANES * _CHUNK_STEPS
+        return _CHUNK_STEPS * 2 ** max(0, ceil(log2(_ROWS_A_SYMBOL * self._pad / rows)))
+
+    def _exact_parts(self) -> Iterable[Any]:
+        cut = Cut(_WHOLE, window=LANES * self._chunk_steps())
+        return self._source.parts(self._run, cut, whole_sequences)
+
+    def _lane_cut(self, length: int, window: int, chosen: Share | None = None) -> Cut:
+        """Lanes of some length, with their burn-in."""
+        return Cut(length, (self.burn_in, self.burn_in), window, chosen)
+
+
+def _lane_length(n_rows: int) -> int:
+    """Length at which so many rows fill some batches of lanes."""
+    return int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))
+
+
+def _expect(
+    step: Callable[[HMMParameters, Any], HMMStatistics], parameters: HMMParameters, chunk: Any
+) -> HMMStatistics:
+    return over_windows(partial(step, parameters), chunk)

@@ -1,0 +1,151 @@
+"""Excerpts: some blocks of data that are anywhere, gathered here.
+
+Which blocks, is decided by where they are in the whole of the data, so that an excerpt does not
+depend on how the data come: in memory, in a stream, in a file, or in the partitions of a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.data import Blocks, Cut, Sequences, Several, Source, Window
+from spectral_nn.runners.base import Runner
+from spectral_nn.runners.parts import load
+
+
+class Excerpt(NamedTuple):
+    """Blocks with their context, each with rows of its own.
+
+    Attributes
+    ----------
+    values : codes of one block after another.
+    window : the blocks in `values`, each counted as a sequence by itself.
+    """
+
+    values: NDArray[np.int32]
+    window: Window
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the blocks own."""
+        return int((self.window.blocks.stop - self.window.blocks.start).sum())
+
+
+@dataclass(frozen=True)
+class Share:
+    """Choose about a share of the blocks, at random: by a hash of where they start.
+
+    Attributes
+    ----------
+    share : from 0 to 1.
+    seed : of the hash.
+    """
+
+    share: float
+    seed: int
+
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each block, given the global row where it starts, is chosen."""
+        return _hashed(rows.astype(np.uint64), self.seed) < self.share
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Choose the first blocks.
+
+    Attributes
+    ----------
+    n_rows : blocks that start below this row are chosen.
+    """
+
+    n_rows: int
+
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each block, given the global row where it starts, is chosen."""
+        return rows < self.n_rows
+
+
+def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
+    """Gather the chosen blocks of data.
+
+    Parameters
+    ----------
+    run : who reads.
+    source : coded data.
+    cut : into blocks, and which of them.
+
+    Returns
+    -------
+    Excerpt
+
+    Notes
+    -----
+    Reads windows that hold chosen blocks, from the first to the last of them; of `Beginning`, no
+    more windows than these.
+    """
+    most = cut.chosen.n_rows if isinstance(cut.chosen, Beginning) else None
+    found: list[Excerpt] = []
+    rows = 0
+    for made in run.map(load, source.parts(run, cut, _compact)):
+        found += made.chunks if isinstance(made, Several) else [made]
+        rows = sum(one.n_rows for one in found) if most is not None else 0
+        if most is not None and rows >= most:
+            break
+    return _joined(found)
+
+
+def _compact(values: NDArray[np.int32], window: Window) -> Excerpt:
+    """Rows of the blocks alone."""
+    blocks = window.blocks
+    sizes = blocks.last - blocks.first
+    first = np.cumsum(sizes) - sizes
+    shift = first - blocks.first
+    at = np.arange(sizes.sum()) - np.repeat(shift, sizes)
+    moved = Blocks(
+        np.arange(sizes.size), first, blocks.start + shift, blocks.stop + shift, first + sizes
+    )
+    return Excerpt(values[at], Window(0, at.size, moved, window.begins))
+
+
+def _joined(excerpts: list[Excerpt]) -> Excerpt:
+    """One excerpt of all blocks."""
+    values = np.concatenate([one.values for one in excerpts])
+    row = np.cumsum([0] + [one.values.size for one in excerpts]).tolist()
+    moved = [
+        [x + row[i] for x in one.window.blocks[1:]] for i, one in enumerate(excerpts)
+    ]  # first, start, stop, last
+    blocks = [np.concatenate(column) for column in zip(*moved, strict=True)]
+    begins = np.concatenate([one.window.begins for one in excerpts])
+    window = Window(0, values.size, Blocks(np.arange(begins.size), *blocks), begins)
+    return Excerpt(values, window)
+
+
+def _hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
+    """Numbers from 0 to 1 that look random (splitmix64: Steele, Lea, Flood 2014, figure 15)."""
+    z = (x + np.uint64(seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))) * 2.0**-64
+
+
+def beginning(run: Runner, source: Source, n_rows: int) -> Sequences:
+    """The first sequences of some data, up to a number of rows.
+
+    Parameters
+    ----------
+    run : who reads.
+    source : coded data.
+    n_rows : rows wanted; a sequence that is longer is cut off there.
+
+    Returns
+    -------
+    Sequences, in memory here.
+    """
+    values, window = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
+    begins = window.blocks.start[window.begins]
+    n = min(values.size, n_rows)
+    return Sequences(values[:n], np.append(begins[begins < n], n))

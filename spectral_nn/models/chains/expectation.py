@@ -1,0 +1,124 @@
+"""E-steps of the hidden Markov model on a CPU: compiled lanes, and the exact recursion.
+
+`spectral_nn.models.chains.expectation_on` has the lanes for other array namespaces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from spectral_nn.data import Sequences
+from spectral_nn.models.chains.coding import emission_table
+from spectral_nn.models.chains.exact import expect_sequences
+from spectral_nn.models.chains.expectation_on import expect_on
+from spectral_nn.models.chains.kernels import LANES, expect_batches, padded
+from spectral_nn.models.chains.lanes import LaneBatches
+from spectral_nn.models.chains.parameters import HMMParameters, stationary
+from spectral_nn.models.chains.statistics import HMMStatistics
+
+
+def expect_lanes(
+    parameters: HMMParameters,
+    batches: LaneBatches,
+    *,
+    dtype: DTypeLike = np.float32,
+    labelled: bool = False,
+) -> HMMStatistics:
+    """Expected counts of lanes under a model, by the compiled kernels.
+
+    Lanes that are on a device are computed there, see `spectral_nn.models.chains.expectation_on`.
+
+    Parameters
+    ----------
+    parameters : K states, d symbols.
+    batches : the lanes, of codes below d + 1 (or (d + 1)(K + 1) with labels).
+    dtype : float32 or float64, the precision of the recursion; sums are always float64.
+    labelled : whether the codes carry labels.
+
+    Returns
+    -------
+    HMMStatistics, what the lanes disagree about included.
+
+    Notes
+    -----
+    6 K^2 flops a token, for K rounded up to a multiple of 4, plus 4 K for the look-ups.
+    """
+    if not isinstance(batches.symbols, np.ndarray):
+        return expect_on(parameters, batches, dtype=dtype, labelled=labelled)
+    n_components = parameters.n_components
+    size = padded(n_components)
+    probabilities = emission_table(parameters.emissionprob, labelled)
+    table = np.zeros((probabilities.shape[0], size), dtype=dtype)
+    table[:, :n_components] = probabilities
+    matrix = np.zeros((2, size, size), dtype=dtype)
+    matrix[0, :n_components, :n_components] = parameters.transmat
+    matrix[1] = matrix[0].T
+    entries = np.zeros((2, size, LANES), dtype=dtype)
+    if not (batches.own[:, 2].astype(bool) | (batches.weight == 0)).all():
+        entries[0, :n_components] = stationary(parameters.transmat)[:, None]
+    entries[1, :n_components] = parameters.startprob[:, None]
+    n_batches = batches.own.shape[0] if batches.joined.size else 0
+    boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
+    layout = (batches.symbols, batches.offsets, batches.own)
+    start, xi, emit = np.zeros(size), np.zeros(size * size), np.zeros(table.size)
+    log_likelihood = expect_batches(
+        entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
+        *map(_writeable, layout), batches.weight.astype(dtype), boundary, start, xi, emit,
+    )  # fmt: skip
+    states = slice(n_components)
+    return HMMStatistics(
+        start[states],
+        xi.reshape(size, size)[states, states] * parameters.transmat,
+        emit.reshape(-1, size)[:, states],
+        log_likelihood,
+        _disagreement(boundary.reshape(-1, 2, size, LANES), batches.joined),
+        batches.joined.shape[0],
+    )
+
+
+def expect_exact(
+    parameters: HMMParameters, sequences: Sequences, *, labelled: bool = False
+) -> HMMStatistics:
+    """Expected counts of whole sequences of codes by the float64 recursion; no lanes.
+
+    Parameters
+    ----------
+    parameters : K states, d symbols.
+    sequences : int32 codes below d + 1 (or (d + 1)(K + 1) with labels).
+    labelled : whether the codes carry labels.
+
+    Returns
+    -------
+    HMMStatistics; an impossible sequence adds no counts and makes log_likelihood -inf.
+
+    Notes
+    -----
+    8 K^2 flops a token, sequential; equal to hmmlearn's E-step to rounding.
+    """
+    table = emission_table(parameters.emissionprob, labelled)
+    start = np.zeros(parameters.n_components)
+    trans, emit = np.zeros_like(parameters.transmat), np.zeros_like(table)
+    log_likelihood = expect_sequences(
+        *map(_writeable, (parameters.startprob, parameters.transmat, table)),
+        *map(_writeable, (sequences.values, sequences.offsets)),
+        start, trans, emit,
+    )  # fmt: skip
+    return HMMStatistics(start, trans, emit, log_likelihood)
+
+
+def _writeable(x: Any) -> NDArray:
+    """C-ordered and writeable: Numba would compile again for what workers get read-only."""
+    return np.require(x, requirements=["C", "W"])
+
+
+def _disagreement(boundary: NDArray, joined: NDArray[np.int64]) -> float:
+    """Summed L1 distance between filters that end a lane and their successors' burn-in."""
+    if not joined.size:
+        return 0.0
+    before, after = (np.divmod(joined[:, side], LANES) for side in (0, 1))
+    leaving = boundary[before[0], 1, :, before[1]]
+    entering = boundary[after[0], 0, :, after[1]]
+    return float(np.abs(leaving - entering).sum(dtype=np.float64))

@@ -1,0 +1,136 @@
+"""What a race between starts may cost, and how that is spent.
+
+The unit is a climb: as many EM steps as the fit may take (100 at the most), on what the race looks
+at.  All figures are estimates from sizes, so that the plan does not depend on who computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectral_nn.models.chains.composite import MOST_WINDOWS
+from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.moments.ngrams import NgramCounts
+
+__all__ = ["Plan", "Round", "plan_race"]
+
+RACE_ROWS = 2**19  # of larger data a sample is raced on
+N_STARTS = 12
+WINDOW_STEPS = 30
+
+_CLIMB_STEPS = 100
+_BUDGET = 1.25  # climbs for the race
+_LEAST_BUDGET = 1e9  # flops: less than 0.1 s is nothing to save
+_ON_WINDOWS = 0.3  # of the budget; rounds on the data share the rest evenly
+_FOR_SPECTRAL = 0.3  # of the budget, at the most, to make spectral starts
+_ROUNDS = ((1.0, 8), (1 / 2, 16), (1 / 4, 32))  # share of the starts, EM steps each
+_PATIENCE = (10, 30)  # states: between these, rounds last longer in proportion, as EM slows down
+_LEAST_STARTS = 4
+_LEAST_STEPS = 10  # on windows
+_LEAST_WINDOWS = 2**12
+_LEAST_ROWS = 2**13
+_SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
+_M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of the race.
+
+    Attributes
+    ----------
+    n_starts : how many take part.
+    n_steps : EM steps each.
+    n_rows : positions of the data that they are on, about.
+    """
+
+    n_starts: int
+    n_steps: int
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A race.
+
+    Attributes
+    ----------
+    n_spectral, n_random : starts of each kind.
+    n_windows, window_steps : distinct windows, about, and EM steps on them from every start.
+    rounds : on the data, the first with all starts.
+    """
+
+    n_spectral: int
+    n_random: int
+    n_windows: int
+    window_steps: int
+    rounds: tuple[Round, ...]
+
+
+def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
+    """Plan a race that costs 1.25 climbs, or more in proportion to an `n_init` beyond 12.
+
+    More starts, or more states, get fewer rows a round rather than more time.  Where little
+    can be spent (few EM steps are wanted, or states are many) fewer starts take part, and spectral
+    ones are left out that would cost more than a third of the race.
+
+    Parameters
+    ----------
+    counts : of the data.
+    options : what to fit.
+
+    Returns
+    -------
+    Plan
+    """
+    rows = min(counts.n_rows, RACE_ROWS)
+    climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)
+    n_starts = options.n_init or N_STARTS
+    budget = max(_BUDGET * climb, _LEAST_BUDGET) * max(1.0, n_starts / N_STARTS)
+    for_windows = _ON_WINDOWS * budget
+    # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
+    as_m_step = int(_step(0, options) / (6 * options.n_components**2))
+    least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MOST_WINDOWS))
+    least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
+    if options.n_init is None:
+        least = _LEAST_STEPS * _step(3 * least_windows, options)
+        n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
+    each = for_windows / n_starts
+    n_windows = _rows_for(each / WINDOW_STEPS, options) // 3
+    n_windows = int(np.clip(n_windows, least_windows, MOST_WINDOWS))
+    window_steps = int(np.clip(each / _step(3 * n_windows, options), 2, WINDOW_STEPS))
+    longer = np.clip(options.n_components, *_PATIENCE) / _PATIENCE[0]
+    each = (budget - for_windows) / len(_ROUNDS)
+    rounds = []
+    for share, steps in _ROUNDS:
+        n = max(2, int(np.ceil(share * n_starts)))
+        n_steps = int(np.clip(options.n_iter, 1, steps * longer))
+        n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
+        n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
+        rounds.append(Round(n, n_steps, n_rows))
+    wanted = n_starts if options.init == "spectral-clustering" else -(-n_starts // 4)
+    if options.n_init is None:
+        wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
+    return Plan(wanted, n_starts - wanted, n_windows, window_steps, tuple(rounds))
+
+
+def _step(n_rows: float, options: HMMOptions) -> float:
+    """Flops of an EM step on so many positions."""
+    K = options.n_components
+    return 6.0 * K**2 * n_rows + _M_STEP * K * options.n_symbols
+
+
+def _rows_for(flops: float, options: HMMOptions) -> int:
+    """Positions on which an EM step costs so much; 0 where the M-step alone costs more."""
+    return max(0, int((flops - _step(0, options)) / (6.0 * options.n_components**2)))
+
+
+def _spectral_cost(counts: NgramCounts, options: HMMOptions) -> float:
+    """Flops of a spectral start, roughly."""
+    K, d = options.n_components, options.n_symbols
+    bigrams = _SCATTERED * K * min(counts.codes.size, d**2)
+    operators = 2.0 * d * K**2 * min(d, K**2)
+    decomposition = 800.0 * min(2 * K, 64) * K**3
+    return bigrams + operators + decomposition

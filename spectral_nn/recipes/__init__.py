@@ -1,1 +1,0 @@
-"""Whole fits: starts, race and refinement of one model, composed from the floors below."""

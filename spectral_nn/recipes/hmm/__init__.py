@@ -1,1 +1,0 @@
-"""The fit of a categorical hidden Markov model: starts, race, refinement."""

@@ -1,1 +1,0 @@
-"""The fit of a dense network: evidence, starts, race, repair, refinement."""

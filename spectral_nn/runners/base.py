@@ -1,0 +1,241 @@
+"""Who computes: a statistic is a function of a chunk, summed over many chunks.
+
+A fit asks four things of a runner, and never who it is: `map` a function over items, the `total` of
+a statistic over chunks, to `derive` parts from parts without computing them yet, and to `place`
+parts where they are computed on, for many passes over them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from spectral_nn.additive import tree_sum
+from spectral_nn.blas import one_blas_thread
+from spectral_nn.runners.parts import Derived, derived, evaluate
+
+__all__ = ["JoblibRunner", "Runner", "SerialRunner", "ThreadRunner", "runner", "total"]
+
+T = TypeVar("T")
+
+_MAPPING = {"LokyBackend", "MultiprocessingBackend"}  # send mapped arrays by the name of the file
+_TASKS_PER_WORKER = 8  # sent to processes at once: enough to keep them busy, and memory bounded
+_TASKS_PER_THREAD = 2  # ahead of the one that is waited for
+
+
+class Runner(Protocol):
+    """What a fit asks of whoever computes.
+
+    Attributes
+    ----------
+    bulk : how many chunks of the usual size it wants at once; devices are hungrier than cores.
+    """
+
+    bulk: int
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Yield ``function(item)`` in the order of the items, some tens ahead at the most.
+
+        Items that are parts are loaded where the function is called.
+        """
+
+    def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+        """Sum a picklable statistic over chunks, see `total`."""
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts that `function` makes of parts, computed when and where they are needed."""
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts put where statistics of them are computed, for several passes.
+
+        A list becomes a list; anything else is walked afresh in every pass and never kept.
+        """
+
+
+class SerialRunner:
+    """Everything in this process, one thing after another."""
+
+    bulk = 1
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Apply the function to one item after another."""
+        return map(partial(evaluate, function), items)
+
+    def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+        """Add up in a tree."""
+        return tree_sum(self.map(statistic, chunks))
+
+    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
+        """Put the function in front of each part."""
+        return derived(function, parts)
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Parts as they are."""
+        return parts
+
+
+class ThreadRunner(SerialRunner):
+    """Threads of this process: the kernels let go of Python's lock, and nothing is copied."""
+
+    def __init__(self, pool: ThreadPoolExecutor, n_workers: int) -> None:
+        self._pool = pool
+        self._ahead = _TASKS_PER_THREAD * n_workers
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Keep some items ahead of the one that is waited for."""
+        ahead: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                ahead.append(self._pool.submit(evaluate, function, item))
+                if len(ahead) > self._ahead:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for task in ahead:
+                task.cancel()
+
+
+class JoblibRunner(SerialRunner):
+    """Workers of joblib's backends: processes, or what the user has registered.
+
+    Processes get large arrays as files mapped into memory, written once.
+    """
+
+    def __init__(self, parallel: Any, n_workers: int, share: Callable[[Any], Any] | None) -> None:
+        self._parallel = parallel
+        self._wave = _TASKS_PER_WORKER * n_workers
+        self._share = share
+
+    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Send each item to a worker; an error or a killed worker raises here."""
+        from joblib import delayed
+
+        waiting = iter(items)
+        while wave := list(islice(waiting, self._wave)):
+            yield from self._parallel(delayed(evaluate)(function, item) for item in wave)
+
+    def place(self, parts: Iterable[Any]) -> Iterable[Any]:
+        """Chunks as files mapped into memory."""
+        if self._share is None or not isinstance(parts, list):
+            return parts
+        return [part if isinstance(part, Derived) else self._share(part) for part in parts]
+
+
+@contextmanager
+def runner(
+    n_jobs: int | None = None, *, device: str | None = None, remote: bool = False
+) -> Iterator[Runner]:
+    """Open a runner whose workers live as long as the block, in which BLAS has one thread.
+
+    Parameters
+    ----------
+    n_jobs : joblib's number of workers; None is 1 outside a `joblib.parallel_config`.
+    device : "cuda" or "cuda:1"; None or "cpu" for the processor.
+    remote : whether the parts are dask's, so that dask has to compute.
+
+    Yields
+    ------
+    Runner
+        A `SerialRunner` for one worker; a `ThreadRunner`, or a `JoblibRunner` for other backends; a
+        `spectral_nn.runners.cluster.DaskRunner` for dask's parts and under
+        ``parallel_config(backend="dask")``; a `spectral_nn.runners.device.DeviceRunner` for a GPU.
+
+    Raises
+    ------
+    ValueError
+        If `n_jobs` is 0, or there is no such device.
+    ImportError
+        If the device needs a library that is not installed.
+
+    Notes
+    -----
+    Chunks never depend on `n_jobs`, results are added in one tree, and BLAS has one thread here and
+    in every worker (see `spectral_nn.blas`), so that on one machine neither the number of
+    workers nor who they are changes a bit of a sum.  Devices, and other BLAS kernels, round
+    differently.
+    """
+    with one_blas_thread(), ExitStack() as stack:
+        yield _open_runner(n_jobs, device, remote, stack)
+
+
+def _open_runner(n_jobs: int | None, device: str | None, remote: bool, stack: ExitStack) -> Runner:
+    """The runner that suits, and what has to be undone after it."""
+    import joblib
+
+    backend, _ = joblib.parallel.get_active_backend()
+    client = getattr(backend, "client", None) if n_jobs != 1 else None
+    on_device = device not in (None, "cpu")
+    if remote or client is not None:
+        from spectral_nn.runners.cluster import open_dask
+
+        return open_dask(client, device if on_device else None)
+    if on_device:
+        from spectral_nn.runners.device import open_device
+
+        return open_device(str(device))
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    return SerialRunner() if n_workers == 1 else _joblib_runner(n_jobs, n_workers, stack)
+
+
+def _joblib_runner(n_jobs: int | None, n_workers: int, stack: ExitStack) -> Runner:
+    """Workers of the backend in force, and what has to be undone after them."""
+    import joblib
+
+    parallel = stack.enter_context(joblib.Parallel(n_jobs=n_jobs, prefer="threads"))
+    if getattr(parallel._backend, "supports_sharedmem", False):
+        return ThreadRunner(stack.enter_context(ThreadPoolExecutor(n_workers)), n_workers)
+    if type(parallel._backend).__name__ not in _MAPPING:
+        return JoblibRunner(parallel, n_workers, None)
+    with _named():
+        folder = tempfile.mkdtemp(prefix="spectral_nn_")
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return JoblibRunner(parallel, n_workers, partial(_shared, folder))
+
+
+def _shared(folder: str, part: Any) -> Any:
+    """Write the arrays of a part to a file, and map it into memory: joblib sends only its name."""
+    import joblib
+
+    with _named(folder):
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+        with open(handle, "wb") as file:
+            joblib.dump(part, file)
+    return joblib.load(name, mmap_mode="r")
+
+
+@contextmanager
+def _named(folder: str | None = None) -> Iterator[None]:
+    """Say of an OSError which folder could not be written to, and why it should be."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}. joblib's processes are sent large arrays as temporary files. Set "
+            "TMPDIR to a folder with room for X, or fit with joblib's threads",
+            error.filename or folder,
+        ) from error
+
+
+def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
+    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
+
+    Parameters
+    ----------
+    run : who computes.
+    statistic : chunk -> a statistic, anything with ``+``; picklable.
+    chunks : at least one; parts that the runner has made will do.
+
+    Returns
+    -------
+    The sum.  Memory is that of log2(number of chunks) statistics.
+    """
+    return run.total(statistic, chunks)
