@@ -81,7 +81,7 @@ def run(n_tokens: int = 100_000, sizes: tuple[int, ...] = (10, 30, 100), rounds:
 def _random_model(n_components: int, n_symbols: int) -> HMMParameters:
     """Flat Dirichlet draws, seed 0."""
     rng = np.random.default_rng(0)
-    return HMMParameters(
+    return HMMParameters.categorical(
         rng.dirichlet(np.ones(n_components)),
         rng.dirichlet(np.ones(n_components), size=n_components),
         rng.dirichlet(np.ones(n_symbols), size=n_components),

@@ -14,6 +14,7 @@ from spectral_estimators import CategoricalHMM
 from spectral_nn.data import Sequences
 from spectral_nn.models.chains.engine import LaneEngine
 from spectral_nn.models.chains.expectation import expect_exact
+from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import Priors, maximise
 from spectral_nn.runners.base import SerialRunner
@@ -25,10 +26,9 @@ def lane_engine(
     """The lane E-steps of one data set; its first E-step lays the codes out, and keeps that."""
     return LaneEngine(
         Sequences(codes, offsets),
+        ChainModel(Priors(), dtype=dtype),
         n_rows=codes.size,
         pad=n_symbols,
-        dtype=dtype,
-        labelled=False,
         run=SerialRunner(),
         seed=0,
     )
@@ -41,7 +41,7 @@ def prepare_e_step(
     dtype: DTypeLike = np.float32,
 ) -> Callable[[], float]:
     """Lane E-step as every iteration of a fit runs it, the codes laid out already."""
-    engine = lane_engine(codes, offsets, parameters.n_symbols, dtype)
+    engine = lane_engine(codes, offsets, parameters.emission.n_symbols, dtype)
     engine.expect(parameters)
     return lambda: float(engine.expect(parameters).log_likelihood)
 
@@ -55,7 +55,7 @@ def prepare_first_e_step(
     """Lane E-step as the first iteration of a fit runs it: lays the codes out each time."""
 
     def e_step() -> float:
-        engine = lane_engine(codes, offsets, parameters.n_symbols, dtype)
+        engine = lane_engine(codes, offsets, parameters.emission.n_symbols, dtype)
         return float(engine.expect(parameters).log_likelihood)
 
     return e_step
@@ -88,7 +88,7 @@ def baum_welch(
     history : list of float
         Log likelihood of each iterate but the last, nats.
     """
-    engine = lane_engine(codes, offsets, start.n_symbols, np.float64)
+    engine = lane_engine(codes, offsets, start.emission.n_symbols, np.float64)
     parameters, history = start, []
     for _ in range(n_iter):
         statistics = engine.expect(parameters)
@@ -114,7 +114,7 @@ def fit(
     begin = time.perf_counter()
     model.fit(observed, lengths=lengths)
     seconds = time.perf_counter() - begin
-    parameters = HMMParameters(model.startprob_, model.transmat_, model.emissionprob_)
+    parameters = HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
     return parameters, seconds, model
 
 

@@ -80,7 +80,7 @@ def run(
 def _converge(split: Split, seed: int, n_iter: int) -> dict[str, float]:
     """One random start, run to convergence and scored."""
     rng = np.random.default_rng(seed)
-    start = HMMParameters(
+    start = HMMParameters.categorical(
         rng.dirichlet(np.ones(N_COMPONENTS)),
         rng.dirichlet(np.ones(N_COMPONENTS), size=N_COMPONENTS),
         rng.dirichlet(np.ones(split.n_symbols), size=N_COMPONENTS),

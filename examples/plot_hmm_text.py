@@ -111,7 +111,7 @@ n_symbols = len(alphabet)
 
 def parameters_of(model):
     """The three arrays of a model of either make."""
-    return HMMParameters(model.startprob_, model.transmat_, model.emissionprob_)
+    return HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
 
 
 def held_out_bits(parameters, codes):
@@ -120,7 +120,7 @@ def held_out_bits(parameters, codes):
     judge = CategoricalHMM(parameters.n_components)
     judge.startprob_ = parameters.startprob
     judge.transmat_ = parameters.transmat
-    judge.emissionprob_ = parameters.emissionprob
+    judge.emissionprob_ = parameters.emission.probs
     return bits_per_symbol(judge.score(codes), codes.size)
 
 

@@ -61,14 +61,19 @@ def smooth(parameters: HMMParameters, weight: float = 1e-3) -> HMMParameters:
 
     Examples
     --------
-    >>> certain = HMMParameters([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
+    >>> import numpy as np
+    >>> certain = HMMParameters.categorical([1.0, 0.0], np.eye(2), np.eye(2))
     >>> smooth(certain, 0.5).startprob.tolist()
     [0.75, 0.25]
     """
-    return HMMParameters(
+    return HMMParameters.categorical(
         *(
             (1.0 - weight) * rows / rows.sum(axis=-1, keepdims=True) + weight / rows.shape[-1]
-            for rows in (parameters.startprob, parameters.transmat, parameters.emissionprob)
+            for rows in (
+                parameters.startprob,
+                parameters.transmat,
+                parameters.emission.probs,
+            )
         )
     )
 
@@ -102,19 +107,20 @@ def parameter_errors(estimated: HMMParameters, true: HMMParameters) -> dict[str,
     Examples
     --------
     >>> import numpy as np
-    >>> true = HMMParameters([0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.1, 0.9]])
-    >>> renamed = HMMParameters([0.5, 0.5], [[0.8, 0.2], [0.1, 0.9]], [[0.1, 0.9], [0.7, 0.3]])
+    >>> true = HMMParameters.categorical([.5, .5], [[.9, .1], [.2, .8]], [[.7, .3], [.1, .9]])
+    >>> renamed = HMMParameters.categorical([.5, .5], [[.8, .2], [.1, .9]], [[.1, .9], [.7, .3]])
     >>> parameter_errors(renamed, true)
     {'emissionprob': 0.0, 'transmat': 0.0}
     """
-    if estimated.emissionprob.shape != true.emissionprob.shape:
+    B, B_true = estimated.emission.mean(), true.emission.mean()
+    if B.shape != B_true.shape:
         raise ValueError(
             "estimated and true must have the same number of states and symbols; got emissionprob "
-            f"of shapes {estimated.emissionprob.shape} and {true.emissionprob.shape}."
+            f"of shapes {B.shape} and {B_true.shape}."
         )
-    order = match_components(true.emissionprob, estimated.emissionprob)
+    order = match_components(B_true, B)
     return {
-        "emissionprob": _mean_distance(estimated.emissionprob[order], true.emissionprob),
+        "emissionprob": _mean_distance(B[order], B_true),
         "transmat": _mean_distance(estimated.transmat[np.ix_(order, order)], true.transmat),
     }
 

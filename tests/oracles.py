@@ -4,6 +4,9 @@ from itertools import product
 
 import numpy as np
 
+from spectral_nn.emissions import CategoricalEmission
+from spectral_nn.models.chains.observations import look_up_rows
+
 
 def random_hmm(n_components, n_symbols, rng, sparse=False):
     """Random ``(startprob, transmat, emissionprob)``; ``sparse`` puts zeros in."""
@@ -49,3 +52,8 @@ def hmm_by_enumeration(startprob, transmat, table, codes):
     with np.errstate(invalid="ignore"):
         posterior = joint / total
     return {"likelihood": total, "posterior": posterior, "last": posterior[-1], "best": p.max()}
+
+
+def emission_table(emissionprob, labelled=False):
+    """Likelihood of every code under every state."""
+    return look_up_rows(CategoricalEmission(emissionprob), None, labelled).table

@@ -70,7 +70,7 @@ def test_split_that_holds_out_nothing_is_refused():
 @pytest.mark.parametrize("stay", [None, 0.0, 0.95])
 def test_planted_model_is_a_model(stay):
     model = datasets.planted_hmm(4, 9, stay=stay, rng=np.random.default_rng(0))
-    for rows in (model.startprob, model.transmat, model.emissionprob):
+    for rows in (model.startprob, model.transmat, model.emission.probs):
         assert np.all(rows >= 0)
         np.testing.assert_allclose(rows.sum(axis=-1), 1.0, rtol=1e-14)
     if stay is not None:
@@ -91,7 +91,7 @@ def test_samples_follow_the_model():
     pairs, emitted = np.zeros((3, 3)), np.zeros((3, 5))
     np.add.at(pairs, (states[:, :-1], states[:, 1:]), 1)
     np.add.at(emitted, (states, codes), 1)
-    for counts, rows in ((pairs, model.transmat), (emitted, model.emissionprob)):
+    for counts, rows in ((pairs, model.transmat), (emitted, model.emission.probs)):
         totals = counts.sum(axis=1, keepdims=True)
         assert np.all(np.abs(counts / totals - rows) < 5 * np.sqrt(0.25 / totals))
 
@@ -106,7 +106,7 @@ def test_sampling_depends_on_the_generator_alone():
 
 
 def test_impossible_symbols_are_never_sampled():
-    model = HMMParameters([1.0, 0.0], np.eye(2), [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    model = HMMParameters.categorical([1.0, 0.0], np.eye(2), [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     codes, states = datasets.sample_hmm(model, 1000, np.random.default_rng(0))
     assert np.all(codes == 1)
     assert np.all(states == 0)

@@ -23,15 +23,17 @@ def test_names_of_states_do_not_matter():
     rng = np.random.default_rng(0)
     true = planted_hmm(6, 15, rng=rng)
     order = rng.permutation(6)
-    renamed = HMMParameters(
-        true.startprob[order], true.transmat[np.ix_(order, order)], true.emissionprob[order]
+    renamed = HMMParameters.categorical(
+        true.startprob[order],
+        true.transmat[np.ix_(order, order)],
+        true.emission.probs[order],
     )
     assert parameter_errors(renamed, true) == {"emissionprob": 0.0, "transmat": 0.0}
 
 
 def test_errors_are_mean_distances_of_rows():
-    true = HMMParameters([0.5, 0.5], np.eye(2), [[1.0, 0.0], [0.0, 1.0]])
-    off = HMMParameters([0.5, 0.5], [[0.9, 0.1], [0.0, 1.0]], [[0.8, 0.2], [0.0, 1.0]])
+    true = HMMParameters.categorical([0.5, 0.5], np.eye(2), [[1.0, 0.0], [0.0, 1.0]])
+    off = HMMParameters.categorical([0.5, 0.5], [[0.9, 0.1], [0.0, 1.0]], [[0.8, 0.2], [0.0, 1.0]])
     errors = parameter_errors(off, true)
     assert errors["emissionprob"] == pytest.approx(0.2)
     assert errors["transmat"] == pytest.approx(0.1)
@@ -44,12 +46,12 @@ def test_models_of_different_size_are_not_compared():
 
 
 def test_smoothed_rows_are_distributions_without_zeros():
-    certain = HMMParameters([1.0, 0.0], np.eye(2), np.eye(2, 5))
+    certain = HMMParameters.categorical([1.0, 0.0], np.eye(2), np.eye(2, 5))
     model = smooth(certain, 0.1)
-    for rows in (model.startprob, model.transmat, model.emissionprob):
+    for rows in (model.startprob, model.transmat, model.emission.probs):
         np.testing.assert_allclose(rows.sum(axis=-1), 1.0)
         assert rows.min() == pytest.approx(0.1 / rows.shape[-1])
-    np.testing.assert_array_equal(smooth(certain, 0.0).emissionprob, certain.emissionprob)
+    np.testing.assert_array_equal(smooth(certain, 0.0).emission.probs, certain.emission.probs)
 
 
 @pytest.mark.parametrize("signed", [False, True])

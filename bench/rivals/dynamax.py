@@ -21,7 +21,7 @@ def prepare_e_step(
     parameters: HMMParameters, codes: NDArray[np.int32], offsets: NDArray[np.int64]
 ) -> Callable[[], float]:
     """E-step of this rival, ready to run (see :mod:`bench.rivals`)."""
-    model = CategoricalHMM(parameters.n_components, 1, parameters.n_symbols)
+    model = CategoricalHMM(parameters.n_components, 1, parameters.emission.n_symbols)
     state, _ = _initial(model, parameters)
     batch = _batch(codes, offsets)
 
@@ -64,7 +64,7 @@ def fit(
         found.append(state)
         scores.append(float(history[-1]))
     best = found[int(np.argmax(scores))]
-    parameters = HMMParameters(
+    parameters = HMMParameters.categorical(
         np.asarray(best.initial.probs),
         np.asarray(best.transitions.transition_matrix),
         np.asarray(best.emissions.probs)[:, 0],
@@ -81,7 +81,7 @@ def _initial(model: CategoricalHMM, start: HMMParameters | None, seed: int = 0) 
         key,
         initial_probs=jnp.asarray(start.startprob, dtype=jnp.float32),
         transition_matrix=jnp.asarray(start.transmat, dtype=jnp.float32),
-        emission_probs=jnp.asarray(start.emissionprob, dtype=jnp.float32)[:, None],
+        emission_probs=jnp.asarray(start.emission.probs, dtype=jnp.float32)[:, None],
     )
 
 

@@ -34,20 +34,20 @@ def model_of(
     """Model with given parameters, which a fit starts from instead of drawing its own."""
     model = CategoricalHMM(
         parameters.n_components,
-        n_features=parameters.n_symbols,
+        n_features=parameters.emission.n_symbols,
         implementation=implementation,
         init_params="",
         n_iter=n_iter,
     )
     model.startprob_ = parameters.startprob.copy()
     model.transmat_ = parameters.transmat.copy()
-    model.emissionprob_ = parameters.emissionprob.copy()
+    model.emissionprob_ = parameters.emission.probs.copy()
     return model
 
 
 def parameters_of(model: CategoricalHMM) -> HMMParameters:
     """Parameters of a fitted model."""
-    return HMMParameters(model.startprob_, model.transmat_, model.emissionprob_)
+    return HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
 
 
 def prepare_e_step(

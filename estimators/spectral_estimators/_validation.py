@@ -19,7 +19,7 @@ from spectral_nn.data import (
     is_list_of_sequences,
     is_partitioned,
 )
-from spectral_nn.models.chains.coding import alphabet, encode
+from spectral_nn.data.symbols import alphabet, encode
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 from spectral_nn.stored import is_stored

@@ -57,7 +57,7 @@ def planted_hmm(
         leave = rng.dirichlet(np.ones(n_components - 1), size=n_components)
         transmat = np.diag(np.full(n_components, stay))
         transmat[~np.eye(n_components, dtype=bool)] = (1.0 - stay) * leave.ravel()
-    return HMMParameters(stationary(transmat), transmat, emissionprob)
+    return HMMParameters.categorical(stationary(transmat), transmat, emissionprob)
 
 
 def sample_hmm(
@@ -88,7 +88,5 @@ def sample_hmm(
     codes = np.empty((n_sequences, n), dtype=np.int32)
     states = np.empty((n_sequences, n), dtype=np.int32)
     for row in range(n_sequences):
-        codes[row], states[row] = recursions.sample(
-            parameters.startprob, parameters.transmat, parameters.emissionprob, n, rng
-        )
+        codes[row], states[row] = recursions.sample(parameters, n, rng)
     return codes, states

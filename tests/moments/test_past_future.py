@@ -41,7 +41,7 @@ def test_operators_sum_to_one_and_have_the_emissions_as_eigenvalues(order):
     assert_allclose(operators.sum(axis=0), np.eye(3), atol=1e-12)
     for v in range(6):
         found = np.linalg.eigvals(operators[v])
-        assert_allclose(np.sort(found.real), np.sort(model.emissionprob[:, v]), atol=1e-8)
+        assert_allclose(np.sort(found.real), np.sort(model.emission.probs[:, v]), atol=1e-8)
         assert_allclose(found.imag, 0, atol=1e-8)
 
 

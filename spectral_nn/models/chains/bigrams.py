@@ -64,7 +64,7 @@ def fit_transitions(
     leaving = joint.sum(axis=1, keepdims=True)
     uniform = 1 / n_components
     transmat = np.where(leaving > 0, joint / np.where(leaving > 0, leaving, 1), uniform)
-    return HMMParameters(leaving[:, 0], transmat, emission)
+    return HMMParameters.categorical(leaving[:, 0], transmat, emission)
 
 
 @Compiled

@@ -12,15 +12,72 @@ from __future__ import annotations
 
 import numpy as np
 
+from spectral_nn.callbacks import OnStep
 from spectral_nn.data import Sequences
+from spectral_nn.models.base import Start
 from spectral_nn.models.chains.lanes import LaneBatches, lane_batches
+from spectral_nn.models.chains.model import ChainModel
+from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.plan import MAX_WINDOWS
+from spectral_nn.models.chains.starts import from_anywhere, with_parts
+from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import NgramCounts
+from spectral_nn.runners.base import Runner
 
-MOST_WINDOWS = 2**16
+_TOL = 1e-5  # nats a window
+
+
+def windows_for(
+    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator, most: int
+) -> LaneBatches:
+    """Trigrams, or longer windows where there are more states than symbols."""
+    order = counts.order if options.n_components > options.n_symbols else 3
+    return window_batches(counts, order, rng, most)
+
+
+def race_on_windows(
+    starts: list[Start[HMMParameters]],
+    windows: LaneBatches,
+    model: ChainModel,
+    options: HMMOptions,
+    *,
+    n_iter: int,
+    run: Runner,
+    on_step: OnStep,
+) -> list[Start[HMMParameters]]:
+    """Composite EM from every start; all of them, best first.
+
+    Parameters
+    ----------
+    starts : list of Start
+        At least one.
+    windows : LaneBatches
+        Of `windows_for`.
+    model : ChainModel
+        Of whole sequences.
+    options : HMMOptions
+        With the parts that are fixed.
+    n_iter : int
+        Most EM steps.
+    run, on_step
+        Who computes, and who is told.
+    """
+    moved = advance(
+        model.for_windows(),
+        [from_anywhere(start) for start in starts],
+        [windows],
+        n_iter=n_iter,
+        tol=_TOL * float(windows.weight.sum()),
+        run=run,
+        figure="composite",
+        on_step=on_step,
+    )
+    return [with_parts(start, **options.fixed) for start, _, _ in moved]
 
 
 def window_batches(
-    counts: NgramCounts, order: int, rng: np.random.Generator, most: int = MOST_WINDOWS
+    counts: NgramCounts, order: int, rng: np.random.Generator, most: int = MAX_WINDOWS
 ) -> LaneBatches:
     """Distinct windows of the first `order` symbols as weighted lanes.
 

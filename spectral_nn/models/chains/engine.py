@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from math import ceil, log2
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from spectral_nn.data import Cut, Source, over_windows, whole_sequences
+from spectral_nn.data import Cut, Source, whole_sequences
 from spectral_nn.models.chains.excerpts import Share, beginning, excerpt
-from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
+from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.runners.base import Runner, total
@@ -39,11 +38,10 @@ class LaneEngine:
 
     Parameters
     ----------
-    source : codes, wherever they are.
+    source : codes or rows, wherever they are.
+    model : what is fitted.
     n_rows : positions in the whole source, missing ones included.
-    pad : code of a missing symbol.
-    dtype : float32 or float64.
-    labelled : whether codes carry labels.
+    pad : code of a missing symbol; None for rows.
     run : the runner.
     seed : chooses the lanes of a sample.
     """
@@ -51,26 +49,33 @@ class LaneEngine:
     def __init__(
         self,
         source: Source,
+        model: ChainModel,
         *,
         n_rows: int,
-        pad: int,
-        dtype: DTypeLike,
-        labelled: bool,
+        pad: int | None,
         run: Runner,
         seed: int,
     ) -> None:
         self._source = source
+        self._model = model
         self._n_rows = n_rows
         self._pad = pad
-        self._dtype = np.dtype(dtype)
-        self._labelled = labelled
+        self._precision = np.dtype(model.dtype).itemsize
         self._run = run
         self._seed = seed
-        self._kept: Iterable[Any] | None = None
-        self.burn_in = _BURN_IN[self._dtype.itemsize]
         self.lane_length = _lane_length(n_rows)
-        self.exact = n_rows <= EXACT_ROWS
         self.lane_error = 0.0
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._kept: Iterable[Any] | None = None
+        self.burn_in = _BURN_IN[self._precision]
+        self.exact = self._n_rows <= EXACT_ROWS
+
+    def restart(self) -> None:
+        """Try lanes again, if they did not do for parameters that are left behind."""
+        if self.exact:
+            self._start_afresh()
 
     def expect(self, parameters: HMMParameters) -> HMMStatistics:
         """Statistics of all data.
@@ -81,7 +86,7 @@ class LaneEngine:
 
         Parameters
         ----------
-        parameters : K states, d symbols.
+        parameters : K states.
 
         Returns
         -------
@@ -93,17 +98,17 @@ class LaneEngine:
         burn-in is doubled.
         """
         while True:
-            statistics = total(self._run, partial(self.statistic, parameters), self._parts())
+            statistics = total(self._run, partial(self._model.statistic, parameters), self._parts())
             self.lane_error = statistics.lane_error
             possible = np.isfinite(statistics.log_likelihood)
-            if self.exact or (possible and self.lane_error <= _TOLERANCE[self._dtype.itemsize]):
+            if self.exact or (possible and self.lane_error <= _TOLERANCE[self._precision]):
                 return statistics
             self._kept = None
             self.burn_in *= 2
             self.exact = not possible or self.burn_in > self.lane_length
 
     def sample(self, n_rows: int) -> list[Any]:
-        """Chunks with about `n_rows` positions, for `statistic`; in memory, here.
+        """Chunks with about `n_rows` positions, ; in memory, here.
 
         Parameters
         ----------
@@ -126,13 +131,6 @@ class LaneEngine:
         cut = self._lane_cut(min(_lane_length(n_rows), self.lane_length), _WINDOW, chosen)
         values, window = excerpt(self._run, self._source, cut)
         return [window_lanes(values, window, self._pad)]
-
-    @property
-    def statistic(self) -> Callable[[HMMParameters, Any], HMMStatistics]:
-        """The E-step of a chunk, which can be sent to a worker without this engine."""
-        if self.exact:
-            return partial(_expect, partial(expect_exact, labelled=self._labelled))
-        return partial(_expect, partial(expect_lanes, dtype=self._dtype, labelled=self._labelled))
 
     def notes(self) -> dict[str, Any]:
         """What diagnostics keep of the lanes."""
@@ -158,6 +156,8 @@ class LaneEngine:
 
     def _chunk_steps(self) -> int:
         """Time steps of a chunk: more where symbols are many, as each chunk counts all of them."""
+        if self._pad is None:
+            return _CHUNK_STEPS
         rows = LANES * _CHUNK_STEPS
         return _CHUNK_STEPS * 2 ** max(0, ceil(log2(_ROWS_A_SYMBOL * self._pad / rows)))
 
@@ -173,9 +173,3 @@ class LaneEngine:
 def _lane_length(n_rows: int) -> int:
     """Length at which so many rows fill some batches of lanes."""
     return int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))
-
-
-def _expect(
-    step: Callable[[HMMParameters, Any], HMMStatistics], parameters: HMMParameters, chunk: Any
-) -> HMMStatistics:
-    return over_windows(partial(step, parameters), chunk)

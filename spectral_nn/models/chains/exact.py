@@ -1,8 +1,4 @@
-"""The exact E-step: the forward-backward recursion in float64, one sequence after another.
-
-Slower than lanes and without their assumption: for short data, for chains that mix too slowly to
-be cut, and as the yardstick of every other E-step.
-"""
+"""Compiled recursions, float64, one sequence after another; `recursions` calls them."""
 
 from __future__ import annotations
 
@@ -10,82 +6,195 @@ import numpy as np
 
 from spectral_nn.compiled import Compiled, compiled_part
 
+__all__ = ["best_paths", "draw_path", "forward", "log_backward", "log_forward", "smooth"]
+
+TINY = 1e-200  # below it, states that rounding lost could carry the likelihood
+LOST = 1e-30  # share of a posterior that is nothing
+
 
 @Compiled
-def expect_sequences(startprob, transmat, table, codes, offsets, start, trans, emit):
-    """Add expected counts of whole sequences to `start`, `trans` and `emit`.
+def forward(startprob, transmat, table, codes, offsets, keep, out, log_likelihood):
+    """Scaled forward pass; `out` gets all filtering distributions or (keep=False) the last.
 
-    Scaled recursion (Rabiner 1989, section V.A): forward probabilities are divided by their sum
-    ``c_t``, backward ones by ``c_{t+1}``; the log-likelihood is ``sum_t log c_t``.
-
-    Parameters
-    ----------
-    startprob, transmat : (K,), (K, K) float64.
-    table : (D, K) emission probability of every code.
-    codes, offsets : (n,) int32 and (m + 1,) int64.
-    start, trans, emit : (K,), (K, K), (D, K), to be added to.
-
-    Returns
-    -------
-    log_likelihood : float, nats; -inf where a sequence is impossible (it adds no counts).
-
-    Notes
-    -----
-    8 K^2 flops a token; memory 8 K bytes a token of the longest sequence.
+    The log-likelihood is NaN where a normaliser fell below `TINY`.
     """
     n_components = startprob.size
-    longest = 0
+    now, ahead = np.empty(n_components), np.empty(n_components)
     for s in range(offsets.size - 1):
-        longest = max(longest, offsets[s + 1] - offsets[s])
-    filtered = np.empty((longest, n_components))
-    scale = np.empty(longest)
-    backward = np.empty(n_components)
-    onward = np.empty(n_components)
-    log_likelihood = 0.0
+        total = 0.0
+        for t in range(offsets[s], offsets[s + 1]):
+            if t == offsets[s]:
+                ahead[:] = startprob
+            else:
+                ahead[:] = 0.0
+                for i in range(n_components):
+                    weight = now[i]
+                    if weight > 0.0:
+                        for j in range(n_components):
+                            ahead[j] += weight * transmat[i, j]
+            norm = 0.0
+            row = table[codes[t]]
+            for j in range(n_components):
+                ahead[j] *= row[j]
+                norm += ahead[j]
+            if norm < TINY:
+                total = np.nan
+                break
+            total += np.log(norm)
+            for j in range(n_components):
+                now[j] = ahead[j] / norm
+            if keep:
+                out[t] = now
+        if not keep:
+            out[s] = now
+        log_likelihood[s] = total
+
+
+@Compiled
+def smooth(transmat, offsets, redo, posterior, trans):
+    """Turn filtering distributions into posteriors in place, and add transitions to `trans`.
+
+    ``P(h_t = i, h_t+1 = j | x) = f_t(i) T_ij p_t+1(j) / sum_i f_t(i) T_ij`` of filters f and
+    posteriors p, summed over j for the posterior before; every one sums to one as it is. Sequences
+    marked by `redo` are left out, and what rounding spoils is marked. 6 K^2 flops a token.
+    """
+    n_components = transmat.shape[0]
+    predicted = np.empty(n_components)
+    own = np.empty((n_components, n_components))
     for s in range(offsets.size - 1):
-        own = codes[offsets[s] : offsets[s + 1]]
-        total = _filter(startprob, transmat, table, own, filtered, scale)
-        log_likelihood += total
-        if total == -np.inf:
+        if redo[s]:
             continue
-        backward[:] = 1
-        for t in range(own.size - 1, -1, -1):
-            emission = table[own[t]]
-            counted = emit[own[t]]
-            for k in range(n_components):
-                counted[k] += filtered[t, k] * backward[k]
-                onward[k] = emission[k] * backward[k] / scale[t]
-            if t == 0:
-                start += filtered[0] * backward
-                continue
+        own[:] = 0.0
+        for t in range(offsets[s + 1] - 2, offsets[s] - 1, -1):
+            predicted[:] = 0.0
             for i in range(n_components):
-                arriving = 0.0
+                weight = posterior[t, i]
+                if weight > 0.0:
+                    for j in range(n_components):
+                        predicted[j] += weight * transmat[i, j]
+            for j in range(n_components):
+                if predicted[j] > 0.0:
+                    redo[s] |= predicted[j] < TINY and posterior[t + 1, j] > LOST
+                    predicted[j] = posterior[t + 1, j] / predicted[j]
+            if redo[s]:
+                break
+            for i in range(n_components):
+                weight = posterior[t, i]
+                total = 0.0
+                if weight > 0.0:
+                    for j in range(n_components):
+                        moved = weight * transmat[i, j] * predicted[j]
+                        own[i, j] += moved
+                        total += moved
+                posterior[t, i] = total
+        if not redo[s]:
+            trans += own
+
+
+@Compiled
+def best_paths(log_start, log_trans, log_table, codes, offsets, back, states, log_probability):
+    """Viterbi's recursion with back pointers for every sequence."""
+    n_components = log_start.size
+    now, ahead = np.empty(n_components), np.empty(n_components)
+    for s in range(offsets.size - 1):
+        begin, end = offsets[s], offsets[s + 1]
+        for j in range(n_components):
+            now[j] = log_start[j] + log_table[codes[begin], j]
+        for t in range(begin + 1, end):
+            pointer = back[t - begin]
+            ahead[:] = -np.inf
+            for i in range(n_components):
                 for j in range(n_components):
-                    through = transmat[i, j] * onward[j]
-                    trans[i, j] += filtered[t - 1, i] * through
-                    arriving += through
-                backward[i] = arriving
-    return log_likelihood
+                    value = now[i] + log_trans[i, j]
+                    if value >= ahead[j]:
+                        ahead[j] = value
+                        pointer[j] = i
+            for j in range(n_components):
+                now[j] = ahead[j] + log_table[codes[t], j]
+        best = 0
+        for j in range(1, n_components):
+            if now[j] > now[best]:
+                best = j
+        log_probability[s] = now[best]
+        states[end - 1] = best
+        for t in range(end - 1, begin, -1):
+            best = back[t - begin, best]
+            states[t - 1] = best
+
+
+@Compiled
+def log_forward(log_start, log_transposed, log_table, codes, lattice):
+    """Forward pass of one sequence in logarithms."""
+    n_components = log_start.size
+    for t in range(codes.size):
+        for j in range(n_components):
+            if t == 0:
+                value = log_start[j]
+            else:
+                top = -np.inf
+                for i in range(n_components):
+                    top = max(top, lattice[t - 1, i] + log_transposed[j, i])
+                value = top
+                if top > -np.inf:
+                    total = 0.0
+                    for i in range(n_components):
+                        total += np.exp(lattice[t - 1, i] + log_transposed[j, i] - top)
+                    value = top + np.log(total)
+            lattice[t, j] = value + log_table[codes[t], j]
+
+
+@Compiled
+def log_backward(log_trans, log_table, codes, lattice, log_likelihood, trans):
+    """Backward pass of one possible sequence in logarithms: lattice becomes posteriors.
+
+    Adds transitions to `trans`.
+    """
+    n_components = log_trans.shape[0]
+    beta, ahead = np.zeros(n_components), np.empty(n_components)
+    for t in range(codes.size - 1, -1, -1):
+        if t < codes.size - 1:
+            for j in range(n_components):
+                ahead[j] = beta[j] + log_table[codes[t + 1], j]
+            for i in range(n_components):
+                top = -np.inf
+                for j in range(n_components):
+                    top = max(top, log_trans[i, j] + ahead[j])
+                beta[i] = top
+                if top > -np.inf:
+                    total = 0.0
+                    for j in range(n_components):
+                        total += np.exp(log_trans[i, j] + ahead[j] - top)
+                        at = lattice[t, i] + log_trans[i, j] + ahead[j]
+                        trans[i, j] += np.exp(at - log_likelihood)
+                    beta[i] = top + np.log(total)
+        norm = 0.0
+        for i in range(n_components):
+            lattice[t, i] = np.exp(lattice[t, i] + beta[i] - log_likelihood)
+            norm += lattice[t, i]
+        for i in range(n_components):
+            lattice[t, i] /= norm
 
 
 @compiled_part
-def _filter(startprob, transmat, table, codes, filtered, scale):
-    n_components = startprob.size
-    log_likelihood = 0.0
-    for t in range(codes.size):
-        now = filtered[t]
-        if t == 0:
-            now[:] = startprob
+def _draw(cumulative, uniform):
+    """First index whose cumulative probability exceeds the uniform (by bisection)."""
+    low, high = 0, cumulative.size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if cumulative[middle] > uniform:
+            high = middle
         else:
-            now[:] = 0
-            for i in range(n_components):
-                before = filtered[t - 1, i]
-                for j in range(n_components):
-                    now[j] += before * transmat[i, j]
-        now *= table[codes[t]]
-        scale[t] = now.sum()
-        if not scale[t] > 0:
-            return -np.inf
-        now /= scale[t]
-        log_likelihood += np.log(scale[t])
-    return log_likelihood
+            low = middle + 1
+    return low
+
+
+@Compiled
+def draw_path(start, transitions, uniforms, given, states):
+    """Walk the chain; `given` is the first state or -1."""
+    state = given
+    for t in range(states.size):
+        if t > 0:
+            state = _draw(transitions[state], uniforms[t])
+        elif given < 0:
+            state = _draw(start, uniforms[0])
+        states[t] = state

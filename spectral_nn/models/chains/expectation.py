@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
 from spectral_nn.data import Sequences
-from spectral_nn.models.chains.coding import emission_table
-from spectral_nn.models.chains.exact import expect_sequences
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.kernels import LANES, expect_batches, padded
 from spectral_nn.models.chains.lanes import LaneBatches
+from spectral_nn.models.chains.observations import gather, look_up_rows, number
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
+from spectral_nn.models.chains.recursions import expected_counts
 from spectral_nn.models.chains.statistics import HMMStatistics
 
 
@@ -33,10 +34,10 @@ def expect_lanes(
 
     Parameters
     ----------
-    parameters : K states, d symbols.
-    batches : the lanes, of codes below d + 1 (or (d + 1)(K + 1) with labels).
+    parameters : K states.
+    batches : the lanes, of rows or of codes below d + 1 (or (d + 1)(K + 1) with labels).
     dtype : float32 or float64, the precision of the recursion; sums are always float64.
-    labelled : whether the codes carry labels.
+    labelled : whether observations carry labels.
 
     Returns
     -------
@@ -50,7 +51,8 @@ def expect_lanes(
         return expect_on(parameters, batches, dtype=dtype, labelled=labelled)
     n_components = parameters.n_components
     size = padded(n_components)
-    probabilities = emission_table(parameters.emissionprob, labelled)
+    emission = parameters.emission
+    probabilities, log_scale = look_up_rows(emission, batches.values, labelled)
     table = np.zeros((probabilities.shape[0], size), dtype=dtype)
     table[:, :n_components] = probabilities
     matrix = np.zeros((2, size, size), dtype=dtype)
@@ -68,11 +70,13 @@ def expect_lanes(
         entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
         *map(_writeable, layout), batches.weight.astype(dtype), boundary, start, xi, emit,
     )  # fmt: skip
+    if log_scale is not None and batches.times is not None:
+        log_likelihood += float(batches.times @ log_scale)
     states = slice(n_components)
     return HMMStatistics(
         start[states],
         xi.reshape(size, size)[states, states] * parameters.transmat,
-        emit.reshape(-1, size)[:, states],
+        gather(emission, batches.values, emit.reshape(-1, size)[:, states], labelled),
         log_likelihood,
         _disagreement(boundary.reshape(-1, 2, size, LANES), batches.joined),
         batches.joined.shape[0],
@@ -86,9 +90,9 @@ def expect_exact(
 
     Parameters
     ----------
-    parameters : K states, d symbols.
-    sequences : int32 codes below d + 1 (or (d + 1)(K + 1) with labels).
-    labelled : whether the codes carry labels.
+    parameters : K states.
+    sequences : rows, or int32 codes below d + 1 (or (d + 1)(K + 1) with labels).
+    labelled : whether observations carry labels.
 
     Returns
     -------
@@ -98,15 +102,23 @@ def expect_exact(
     -----
     8 K^2 flops a token, sequential; equal to hmmlearn's E-step to rounding.
     """
-    table = emission_table(parameters.emissionprob, labelled)
-    start = np.zeros(parameters.n_components)
-    trans, emit = np.zeros_like(parameters.transmat), np.zeros_like(table)
-    log_likelihood = expect_sequences(
-        *map(_writeable, (parameters.startprob, parameters.transmat, table)),
-        *map(_writeable, (sequences.values, sequences.offsets)),
-        start, trans, emit,
-    )  # fmt: skip
-    return HMMStatistics(start, trans, emit, log_likelihood)
+    emission = parameters.emission
+    values = sequences.values if emission.rows else None
+    table, log_scale = look_up_rows(emission, values, labelled)
+    index, offsets = number(sequences.values), sequences.offsets
+    trans, posterior, log_likelihood = expected_counts(
+        parameters.startprob, parameters.transmat, table, index, offsets
+    )
+    start = posterior[offsets[:-1]].sum(axis=0)
+    total = float(log_likelihood.sum())
+    if log_scale is not None:
+        total += float(log_scale.sum())
+    if values is None:
+        n, where = index.size, (np.ones(index.size), index, np.arange(index.size + 1))
+        mass = sparse.csr_array(where, shape=(n, table.shape[0])).T @ posterior
+    else:
+        mass = np.append(posterior, np.zeros((1, table.shape[1])), axis=0)
+    return HMMStatistics(start, trans, gather(emission, values, mass, labelled), total)
 
 
 def _writeable(x: Any) -> NDArray:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.arrays import Array, add_at, from_numpy, get_namespace, to_numpy
-from spectral_nn.models.chains.coding import emission_table
 from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lanes import LaneBatches
+from spectral_nn.models.chains.observations import gather, look_up_rows
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.statistics import HMMStatistics
 
@@ -35,11 +35,11 @@ def expect_on(
 
     Parameters
     ----------
-    parameters : K states, d symbols.
-    batches : the lanes, of codes below d + 1 (or (d + 1)(K + 1) with labels).  `symbols` decides
-        library and device; the other arrays may be there too, or NumPy's.
+    parameters : K states.
+    batches : the lanes, of rows or of codes below d + 1 (or (d + 1)(K + 1) with labels).
+        `symbols` decides library and device; the other arrays may be there too, or NumPy's.
     dtype : float32 or float64, the precision of the recursion; sums over time are always float64.
-    labelled : whether the codes carry labels.
+    labelled : whether observations carry labels.
 
     Returns
     -------
@@ -50,10 +50,12 @@ def expect_on(
     6 K^2 flops a token in products of (S, K) tables, S lanes, plus 2 D K for up to 128 codes.
     Memory K numbers a token.  The host waits for the device at the end, not at any time step.
     """
-    table = emission_table(parameters.emissionprob, labelled)
+    rows = None if batches.values is None else to_numpy(batches.values)
+    table, log_scale = look_up_rows(parameters.emission, rows, labelled)
     if batches.weight.shape[0] == 0:
         K = parameters.n_components
-        return HMMStatistics(np.zeros(K), np.zeros((K, K)), np.zeros_like(table), 0.0)
+        nothing = gather(parameters.emission, rows, np.zeros_like(table), labelled)
+        return HMMStatistics(np.zeros(K), np.zeros((K, K)), nothing, 0.0)
     lanes = _side_by_side(batches, table.shape[0], dtype)
     xp = get_namespace(lanes.codes)
     entry = np.stack([stationary(parameters.transmat), parameters.startprob])
@@ -65,10 +67,12 @@ def expect_on(
     disagreement = _disagreement(xp, filtered, lanes)
     start, xi, emit = _backward(xp, transmat, emission, filtered, scale, lanes)
     total = float(log_likelihood)
+    if log_scale is not None and batches.times is not None:
+        total += float(to_numpy(batches.times) @ log_scale)
     return HMMStatistics(
         to_numpy(start),
         to_numpy(xi) * parameters.transmat,
-        to_numpy(emit),
+        gather(parameters.emission, rows, to_numpy(emit), labelled),
         total if np.isfinite(total) else -np.inf,
         float(disagreement),
         batches.joined.shape[0],

@@ -1,4 +1,4 @@
-"""The fit of a categorical hidden Markov model: count, start, race, refine.
+"""The fit of a hidden Markov model: count, start, race, refine.
 
 1. Count n-grams, once.
 2. Start: decompositions of the moments, classes of symbols, or random draws.
@@ -16,7 +16,6 @@ and 4e5 characters they cost as much and ranked no better.)
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,17 +25,26 @@ import numpy as np
 
 from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data import Cut, Source, over_windows
-from spectral_nn.models.chains.climb import Climber
-from spectral_nn.models.chains.composite import MOST_WINDOWS
+from spectral_nn.models.base import Fit, Start
+from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.engine import LaneEngine
-from spectral_nn.models.chains.excerpts import Share
-from spectral_nn.models.chains.expectation import expect_lanes
-from spectral_nn.models.chains.options import HMMFit, HMMOptions
+from spectral_nn.models.chains.excerpts import Share, beginning
+from spectral_nn.models.chains.model import ChainModel
+from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.models.chains.plan import RACE_ROWS, plan_race
-from spectral_nn.models.chains.race import Track, race_on_data, race_on_windows, windows_for
+from spectral_nn.models.chains.plan import MAX_WINDOWS, RACE_ROWS, plan_race
+from spectral_nn.models.chains.row_starts import learn_cells, to_rows
 from spectral_nn.models.chains.spectral import fit_startprob
-from spectral_nn.models.chains.starts import Start, kinds_of, label_start, make_starts, warn_rank
+from spectral_nn.models.chains.starts import (
+    from_anywhere,
+    kinds_of,
+    label_start,
+    make_starts,
+    nearly_even,
+    warn_rank,
+    with_parts,
+)
+from spectral_nn.models.fit import finish, fit, maximise_likelihood
 from spectral_nn.moments.ngrams import (
     NgramCounts,
     count_ngrams,
@@ -47,13 +55,15 @@ from spectral_nn.moments.ngrams import (
 )
 from spectral_nn.runners.base import Runner, SerialRunner, total
 from spectral_nn.trainers.em import EMResult
+from spectral_nn.trainers.halving import Round
 
-__all__ = ["HMMFit", "HMMOptions", "count", "fit_counts", "fit_hmm"]
+__all__ = ["HMMOptions", "count", "fit_counts", "fit_hmm"]
 
 _WINDOW_STEPS = 12  # of every start, where counts are all there is
 _STRETCH = 64  # symbols that are counted together, where not all are
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
+_STICKY = 0.8  # share that stays, in a start of which only the emissions are known
 
 
 def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) -> NgramCounts:
@@ -108,12 +118,12 @@ def fit_hmm(
     rng: np.random.Generator,
     run: Runner | None = None,
     on_step: OnStep | None = None,
-) -> HMMFit:
+) -> Fit[HMMParameters]:
     """Fit a model to coded sequences.
 
     Parameters
     ----------
-    source : int32 codes (see `spectral_nn.models.chains.coding`), wherever they are.
+    source : int32 codes (see `spectral_nn.data.symbols`), or rows of numbers, wherever they are.
     options : what to fit.
     rng : draws the starts, and the lanes that the race looks at.
     run : who computes, on which the result does not depend; None for this process alone.
@@ -121,7 +131,7 @@ def fit_hmm(
 
     Returns
     -------
-    HMMFit
+    Fit
 
     Raises
     ------
@@ -143,31 +153,103 @@ def fit_hmm(
     they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
+    if options.law is not None:
+        return _fit_rows(source, options, rng, run, tell)
     counts = count(source, options.n_symbols, run, RACE_ROWS if options.n_iter else None)
     _check_amount(counts, options)
     tell("distinct windows", counts.codes.size, float("nan"))
     problem = _Problem(source, counts, options, int(rng.integers(2**31)))
     engine = problem.engine(run)
-    notes: dict[str, Any] = {}
     if options.labelled:
-        starts = [label_start(counts, options, engine.expect, rng)]
+        even = nearly_even(options.n_components, counts, rng)
+        start = label_start(even, options, engine.expect, counts.frequency)
+        return _refine(problem, [start], (), {}, engine, run, tell)
+    starts, rounds, notes = _make_starts(counts, options, problem.model, rng, run, tell)
+    return _refine(problem, starts, rounds, notes, engine, run, tell)
+
+
+def _fit_rows(
+    source: Source, options: HMMOptions, rng: np.random.Generator, run: Runner, tell: OnStep
+) -> Fit[HMMParameters]:
+    """Fit a model to rows of numbers, which cells make symbols of until EM begins."""
+    law, K = options.law, options.n_components
+    assert law is not None
+    sample = beginning(run, source, RACE_ROWS)
+    cells = learn_cells(sample.values, law, K, options.labelled, rng)
+    symbols = options.for_cells(cells.n_cells)
+    coded = source.coded(cells.encode)
+    counts = count(coded, cells.n_cells, run, RACE_ROWS if options.n_iter else None)
+    _check_amount(counts, options)
+    problem = _Problem(source, counts, options, int(rng.integers(2**31)))
+    engine = problem.engine(run)
+    if options.labelled:
+        start = label_start(cells.law, options, engine.expect, options.emission_prior)
+        return _refine(problem, [start], (), {}, engine, run, tell)
+    known = options.fixed.get("emission")
+    if known is None and K > 1:
+        model = ChainModel(symbols.priors(counts.frequency), dtype=options.dtype)
+        starts, rounds, notes = _make_starts(counts, symbols, model, rng, run, tell)
+        starts = list(to_rows(starts, cells, problem.model, engine.sample(RACE_ROWS), run))
     else:
-        plan = plan_race(counts, options)
-        starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
+        emission = cells.law if known is None else known
+        sticky = HMMParameters(np.full(K, 1 / K), _STICKY * np.eye(K) + (1 - _STICKY) / K, emission)
+        starts, rounds, notes = [Start("given", sticky)], (), {}
+    starts = [with_parts(start, **options.fixed) for start in starts]
+    return _refine(problem, starts, rounds, notes, engine, run, tell)
+
+
+def _make_starts(
+    counts: NgramCounts,
+    options: HMMOptions,
+    model: ChainModel,
+    rng: np.random.Generator,
+    run: Runner,
+    tell: OnStep,
+) -> tuple[list[Start[HMMParameters]], tuple[Round, ...], dict[str, Any]]:
+    """Starts from counts of symbols, best first by their windows, and the rounds to come."""
+    plan = plan_race(counts, options)
+    starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        return _as_started(starts[0], counts, options, notes)
-    if options.init == "random" and len(starts) > 1:
+        startprob = options.fixed.get("startprob")
+        if startprob is None:
+            startprob = fit_startprob(starts[0].parameters, counts)
+        return [with_parts(starts[0], startprob=startprob)], (), notes
+    if len(starts) == 1 or options.init == "random":
+        return starts, (), notes
+    windows = windows_for(counts, options, rng, plan.n_windows)
+    starts = race_on_windows(
+        starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
+    )
+    return starts, plan.rounds, notes
+
+
+def _refine(
+    problem: _Problem,
+    starts: list[Start[HMMParameters]],
+    rounds: tuple[Round, ...],
+    notes: dict[str, Any],
+    engine: LaneEngine,
+    run: Runner,
+    tell: OnStep,
+) -> Fit[HMMParameters]:
+    """Race the starts on the data, and EM from the best; from all of them without rounds."""
+    options = problem.options
+    if options.n_iter == 0:
+        return finish(EMResult(starts[0].parameters, [], False), starts, notes)
+    if len(starts) > 1 and not rounds:
         return _baum_welch(problem, starts, run, tell)
-    if len(starts) > 1:
-        track = Track(problem.climber, run, problem.tol / counts.n_rows, options, tell)
-        windows = windows_for(counts, options, rng, plan.n_windows)
-        starts = race_on_windows(starts, windows, plan.window_steps, track)
-        starts = race_on_data(starts, engine, plan.rounds, track)
-        if engine.exact:  # the winner may mix faster than the start that lanes did not do for
-            engine = problem.engine(run)
-    result = problem.climb(starts[0].parameters, engine, tell)
-    winner = replace(starts[0], likelihood=result.history[-1])
-    return _finished(result, [winner, *starts[1:]], notes | engine.notes())
+    result, starts = fit(
+        problem.model,
+        engine,
+        starts,
+        rounds=rounds,
+        n_iter=options.n_iter,
+        tol=problem.tol,
+        race_tol=problem.tol / problem.counts.n_rows,
+        run=run,
+        on_step=tell,
+    )
+    return finish(result, starts, notes | engine.notes())
 
 
 def fit_counts(
@@ -176,7 +258,7 @@ def fit_counts(
     *,
     rng: np.random.Generator,
     on_step: OnStep | None = None,
-) -> HMMFit:
+) -> Fit[HMMParameters]:
     """Fit a model to n-gram counts alone: the starts and EM on the windows.
 
     The model is a function of the summed counts (and of `rng`), so it does not matter in how many
@@ -191,7 +273,7 @@ def fit_counts(
 
     Returns
     -------
-    HMMFit, whose history is the composite objective of the windows.
+    Fit, whose history is the composite objective of the windows.
 
     Raises
     ------
@@ -210,28 +292,31 @@ def fit_counts(
     tell = on_step or silent
     _check_amount(counts, options)
     plan = plan_race(counts, options)
+    problem = _Problem(None, counts, options, 0)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        return _as_started(starts[0], counts, options, notes)
-    problem = _Problem(None, counts, options, 0)
-    windows = windows_for(counts, options, rng, MOST_WINDOWS)
-    track = Track(problem.climber, SerialRunner(), problem.tol, options, tell)
-    starts = race_on_windows(starts, windows, _WINDOW_STEPS, track)
-    on_windows = partial(expect_lanes, dtype=options.dtype)
-    result = problem.climber.for_windows().climb_chunks(
-        starts[0].from_anywhere().parameters,
-        on_windows,
-        [windows],
-        options.n_iter,
-        problem.tol,
-        tell,
+        startprob = options.fixed.get("startprob")
+        if startprob is None:
+            startprob = fit_startprob(starts[0].parameters, counts)
+        best = with_parts(starts[0], startprob=startprob)
+        return finish(EMResult(best.parameters, [], False), [best], notes)
+    windows, model = windows_for(counts, options, rng, MAX_WINDOWS), problem.model
+    starts = race_on_windows(
+        starts, windows, model, options, n_iter=_WINDOW_STEPS, run=SerialRunner(), on_step=tell
     )
-    parameters = result.parameters
-    if "startprob" in options.fixed:
-        parameters = replace(parameters, startprob=options.fixed["startprob"])
+    result = maximise_likelihood(
+        model.for_windows(),
+        from_anywhere(starts[0]).parameters,
+        lambda parameters: model.statistic(parameters, windows),
+        n_iter=options.n_iter,
+        tol=problem.tol,
+        on_step=tell,
+    )
+    parts = {part: options.fixed[part] for part in ("startprob",) if part in options.fixed}
+    parameters = replace(result.parameters, **parts)
     if "s" in options.update:
         parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
-    return _finished(replace(result, parameters=parameters), starts, notes)
+    return finish(replace(result, parameters=parameters), starts, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,8 +329,12 @@ class _Problem:
     seed: int
 
     @property
-    def climber(self) -> Climber:
-        return Climber(self.options.priors(self.counts.frequency), self.options.update)
+    def model(self) -> ChainModel:
+        options = self.options
+        frequency = self.counts.frequency
+        return ChainModel(
+            options.priors(frequency), options.update, options.labelled, options.dtype
+        )
 
     @property
     def tol(self) -> float:
@@ -255,26 +344,21 @@ class _Problem:
         assert self.source is not None
         return LaneEngine(
             self.source,
+            self.model,
             n_rows=self.counts.n_rows,
-            pad=self.options.n_symbols,
-            dtype=self.options.dtype,
-            labelled=self.options.labelled,
+            pad=None if self.options.law else self.options.n_symbols,
             run=run,
             seed=self.seed,
         )
 
-    def climb(self, start: HMMParameters, engine: LaneEngine, tell: OnStep) -> EMResult:
-        """EM on all data, to convergence."""
-        return self.climber.climb(start, engine.expect, self.options.n_iter, self.tol, tell)
-
-    def climb_on(self, run: Runner, start: HMMParameters) -> tuple[EMResult, dict[str, Any]]:
-        """The same with an engine of its own."""
-        engine = self.engine(run)
-        return self.climb(start, engine, silent), engine.notes()
-
-    def climb_alone(self, start: HMMParameters) -> tuple[EMResult, dict[str, Any]]:
-        """The same in this process alone."""
-        return self.climb_on(SerialRunner(), start)
+    def climb(
+        self, start: HMMParameters, run: Runner | None = None
+    ) -> tuple[EMResult[HMMParameters], dict[str, Any]]:
+        """EM on all data, to convergence, in this process if no runner is given."""
+        engine = self.engine(run or SerialRunner())
+        n_iter = self.options.n_iter
+        result = maximise_likelihood(self.model, start, engine.expect, n_iter=n_iter, tol=self.tol)
+        return result, engine.notes()
 
 
 def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
@@ -290,7 +374,9 @@ def _check_amount(counts: NgramCounts, options: HMMOptions) -> None:
         )
 
 
-def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnStep) -> HMMFit:
+def _baum_welch(
+    problem: _Problem, starts: list[Start[HMMParameters]], run: Runner, tell: OnStep
+) -> Fit[HMMParameters]:
     """EM to convergence from each of several starts; the best.
 
     Little data go with every start to a worker; of much, or elsewhere, each step is spread.
@@ -298,37 +384,13 @@ def _baum_welch(problem: _Problem, starts: list[Start], run: Runner, tell: OnSte
     source, few = problem.source, problem.counts.n_rows <= _ALONE_ROWS
     assert source is not None
     if few and run.bulk == 1 and not source.remote:
-        results = run.map(problem.climb_alone, [start.parameters for start in starts])
+        results = run.map(problem.climb, [start.parameters for start in starts])
     else:
-        results = (problem.climb_on(run, start.parameters) for start in starts)
+        results = (problem.climb(start.parameters, run) for start in starts)
     finished = []
     for i, (start, (result, notes)) in enumerate(zip(starts, results, strict=True)):
         tell(f"EM, {start.kind} start", i, result.history[-1])
         finished.append((replace(start, likelihood=result.history[-1]), result, notes))
     finished.sort(key=lambda one: -one[0].likelihood)
     _, result, notes = finished[0]
-    return _finished(result, [start for start, _, _ in finished], notes)
-
-
-def _as_started(
-    start: Start, counts: NgramCounts, options: HMMOptions, notes: dict[str, Any]
-) -> HMMFit:
-    """A start by itself, with the first state read off the first symbols."""
-    parameters = start.parameters
-    if "startprob" not in options.fixed:
-        parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
-    return _finished(EMResult(parameters, [], False), [start], notes)
-
-
-def _finished(result: EMResult, starts: list[Start], notes: dict[str, Any]) -> HMMFit:
-    """A fit with its diagnostics; of the starts, the winner comes first."""
-    if result.history[-1:] == [-np.inf]:
-        warnings.warn(
-            "X is impossible under the start: the objective is -inf. Look for zeros in the parts "
-            "that init_params or params leave as they are (startprob_, transmat_, emissionprob_), "
-            "or let fit make its own start.",
-            UserWarning,
-            stacklevel=5,
-        )
-    race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
-    return HMMFit(result.parameters, result.history, result.converged, notes | race)
+    return finish(result, [start for start, _, _ in finished], notes)

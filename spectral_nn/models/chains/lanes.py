@@ -12,13 +12,14 @@ A sequence that fits into one lane is not cut and is treated exactly; so are wei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.data import Blocks, Sequences, Window, blocks
 from spectral_nn.models.chains.kernels import LANES
+from spectral_nn.models.chains.observations import number
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class LaneBatches:
 
     Attributes
     ----------
-    symbols : (32 * sum of steps,) int32 codes, padded with the code of a missing symbol.
+    symbols : (32 * sum of steps,) int32 codes, padded with the code of a missing symbol; or rows of
+        `values`, padded with their number.
     offsets : (n_batches + 1,) int64, number of steps before each batch.
     own : (n_batches, 3, 32) int32: first and last own step of each lane (half open), and 1 where
         the lane starts its sequence.
     weight : (n_batches, 32) multiplicity of each lane, 0 for padding.
     joined : (n_joints, 2) slots of lanes that follow each other in one sequence.
+    values : (n, p) observations that are rows of numbers; None where `symbols` are codes.
+    times : (n + 1,) how often lanes own each row; None where `symbols` are codes.
     """
 
     symbols: NDArray[np.int32]
@@ -40,6 +44,8 @@ class LaneBatches:
     own: NDArray[np.int32]
     weight: NDArray[np.float64]
     joined: NDArray[np.int64]
+    values: NDArray[np.float64] | None = None
+    times: NDArray[np.float64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -54,13 +60,27 @@ class LaneBatches:
         slot = np.full(self.weight.size, -1)
         slot.reshape(-1, LANES)[batches] = np.arange(batches.size * LANES).reshape(-1, LANES)
         joined = slot[self.joined]
-        return LaneBatches(
+        chosen = LaneBatches(
             symbols=self.symbols.reshape(-1, LANES)[rows].ravel(),
             offsets=offsets,
             own=self.own[batches],
             weight=self.weight[batches],
             joined=joined[(joined >= 0).all(axis=1)],
         )
+        return chosen if self.values is None else chosen._with_rows(self.values)
+
+    def _with_rows(self, values: NDArray[np.float64]) -> LaneBatches:
+        """Lanes with those of the rows that their symbols refer to, numbered anew."""
+        pad = values.shape[0]
+        used = np.unique(self.symbols)
+        symbols = np.searchsorted(used, self.symbols).astype(np.int32)
+        used = used[used < pad]
+        step = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
+        own = np.repeat(self.own[:, :2], np.diff(self.offsets), axis=0)
+        inside = (own[:, 0] <= step[:, None]) & (step[:, None] < own[:, 1])
+        weight = np.repeat(self.weight, np.diff(self.offsets), axis=0) * inside
+        times = np.bincount(symbols, weight.ravel(), minlength=used.size + 1).astype(np.float64)
+        return replace(self, symbols=symbols, values=values[used], times=times)
 
     def halves(self) -> tuple[LaneBatches, LaneBatches]:
         """The batches in two parts."""
@@ -112,21 +132,23 @@ def lane_batches(
     return _laid_out(sequences.values, lanes, fresh, pad, weights[lanes.sequence])
 
 
-def window_lanes(values: NDArray[np.int32], window: Window, pad: int) -> LaneBatches:
+def window_lanes(values: NDArray, window: Window, pad: int | None) -> LaneBatches:
     """Lay the blocks of a window out as batches of lanes, see `lane_batches`.
 
     Parameters
     ----------
-    values : int32 codes of the window.
+    values : int32 codes of the window, or rows of numbers (n, p).
     window : blocks, with the burn-in as their halo on both sides.
-    pad : code of the missing symbol, of likelihood 1.
+    pad : code of the missing symbol, of likelihood 1; None for rows.
 
     Returns
     -------
     LaneBatches, longest lanes first.
     """
     weight = np.ones(window.begins.size)
-    return _laid_out(values, window.blocks, window.begins, pad, weight)
+    pad = values.shape[0] if pad is None else pad
+    lanes = _laid_out(number(values), window.blocks, window.begins, pad, weight)
+    return lanes if values.ndim == 1 else lanes._with_rows(values)
 
 
 def _laid_out(

@@ -1,15 +1,17 @@
-"""What to fit, and what a fit returns, for the categorical hidden Markov model."""
+"""What to fit, for the hidden Markov model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.emissions import RowEmission
 from spectral_nn.models.chains.statistics import Priors
+
+__all__ = ["LARGE_ALPHABET", "HMMOptions"]
 
 LARGE_ALPHABET = 1000  # from here on a symbol mostly belongs to one state, and classes are a start
 
@@ -20,19 +22,34 @@ class HMMOptions:
 
     Attributes
     ----------
-    n_components, n_symbols : K and d.
-    init : "tensor", "random" or "spectral-clustering".
-    n_init : number of starts; None for 4 to 12, see `spectral_nn.models.chains.plan`, or 1 with
+    n_components : int
+        Number of states, K.
+    n_symbols : int
+        Size d of the alphabet; 0 where observations are rows of numbers.
+    init : {"tensor", "random", "spectral-clustering"}
+    n_init : int or None
+        Number of starts; None for 4 to 12, see `spectral_nn.models.chains.plan`, or 1 with
         init="random".
-    n_iter : most EM steps on all data; 0 leaves the start as it is.
-    tol : least gain of such a step, nats; None for 3e-6 a token.
-    startprob_prior, transmat_prior : Dirichlet alphas.
-    emissionprob_prior : Dirichlet alpha; None for one pseudo-count a state, spread over the
-        symbols by their smoothed frequency.
-    update : which of "s", "t", "e" EM re-estimates.
-    fixed : starting values given by the user, by name; every start begins with them.
-    labelled : whether the codes carry labels, which then make the start.
-    dtype : working precision of the E-step on lanes.
+    n_iter : int
+        Most EM steps on all data; 0 leaves the start as it is.
+    tol : float or None
+        Least gain of such a step, nats; None for 3e-6 a position that is not missing.
+    startprob_prior, transmat_prior : float or ndarray
+        Dirichlet alphas.
+    emission_prior : anything
+        What the law of rows calls its prior. Of symbols Dirichlet alphas, or None for one
+        pseudo-count a state, spread over the symbols by their smoothed frequency.
+    update : str
+        Which of "s", "t", "e" EM re-estimates.
+    fixed : dict
+        Starting values that the user gives (startprob, transmat, emission); every start begins with
+        them.
+    labelled : bool
+        Whether observations carry labels, which then make the start.
+    dtype : dtype
+        Working precision of the E-step on lanes.
+    law : type of RowEmission or None
+        The law of rows; None for symbols.
     """
 
     n_components: int
@@ -43,46 +60,43 @@ class HMMOptions:
     tol: float | None = None
     startprob_prior: NDArray | float = 1.0
     transmat_prior: NDArray | float = 1.0
-    emissionprob_prior: NDArray | float | None = None
+    emission_prior: Any = None
     update: str = "ste"
-    fixed: dict[str, NDArray] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
     labelled: bool = False
     dtype: DTypeLike = np.float32
+    law: type[RowEmission] | None = None
 
-    def priors(self, frequency: NDArray[np.float64]) -> Priors:
-        """Pseudo-counts, given the smoothed share of each symbol.
+    def priors(self, frequency: NDArray[np.float64] | None = None) -> Priors:
+        """Priors of the three parts.
 
-        None for what is not updated, nor where the user has given a zero: that is structure.
+        None for what is not updated, nor for a probability that the user has set to zero: that is
+        structure.
+
+        Parameters
+        ----------
+        frequency : ndarray of shape (d,), optional
+            Smoothed share of each symbol.
         """
-        emission = 1.0 + frequency if self.emissionprob_prior is None else self.emissionprob_prior
-        alphas = {
-            "startprob": self.startprob_prior,
-            "transmat": self.transmat_prior,
-            "emissionprob": emission,
-        }
-        return Priors(*(self._pseudo_counts(part, alpha) for part, alpha in alphas.items()))
+        fixed = {part: self.fixed.get(part) for part in ("startprob", "transmat")}
+        start = self._pseudo_counts("s", self.startprob_prior, fixed["startprob"])
+        trans = self._pseudo_counts("t", self.transmat_prior, fixed["transmat"])
+        if self.law is not None:
+            return Priors(start, trans, self.emission_prior)
+        alpha = self.emission_prior
+        if alpha is None:
+            alpha = 1.0 + (0.0 if frequency is None else frequency)
+        known = self.fixed.get("emission")
+        known = None if known is None else known.probs
+        return Priors(start, trans, self._pseudo_counts("e", alpha, known))
 
-    def _pseudo_counts(self, part: str, alpha: NDArray | float) -> NDArray | float:
-        if part[0] not in self.update:
+    def _pseudo_counts(self, letter: str, alpha: Any, known: NDArray | None) -> NDArray | float:
+        if letter not in self.update:
             return 0.0
         pseudo = np.asarray(alpha) - 1.0
-        return np.where(self.fixed[part] == 0, 0.0, pseudo) if part in self.fixed else pseudo
+        return pseudo if known is None else np.where(known == 0, 0.0, pseudo)
 
-
-@dataclass(frozen=True, eq=False)
-class HMMFit:
-    """A fitted model.
-
-    Attributes
-    ----------
-    parameters : the model.
-    history : objective before each EM step on all data: log-likelihood plus log prior, nats.
-    converged : whether the last gain was below `tol`.
-    diagnostics : singular_values, sigma_ratio, starts (kind, composite and full objective of
-        each, as far as it came), winner (its kind), lane_error, burn_in, exact.
-    """
-
-    parameters: HMMParameters
-    history: list[float]
-    converged: bool
-    diagnostics: dict[str, Any]
+    def for_cells(self, n_cells: int) -> HMMOptions:
+        """The options of the model of cells that makes the starts of rows."""
+        fixed = {part: value for part, value in self.fixed.items() if part != "emission"}
+        return replace(self, n_symbols=n_cells, emission_prior=None, fixed=fixed, law=None)

@@ -6,16 +6,13 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data import Sequences, Source, blocks
-from spectral_nn.models.chains.coding import emission_table
 from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.fit import fit_hmm
+from spectral_nn.models.chains.inference import log_likelihoods
 from spectral_nn.models.chains.options import HMMOptions
-from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.models.chains.recursions import log_likelihoods
 from spectral_nn.runners.base import Runner, SerialRunner
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
@@ -99,7 +96,7 @@ def choose_n_components(
         if n_components > training.values.shape[0] or without_gain == _PATIENCE:
             break
         fit = fit_hmm(training, replace(options, n_components=n_components), rng=rng, run=run)
-        found = _log_likelihoods(fit.parameters, held_out)
+        found = log_likelihoods(fit.parameters, held_out)
         tell("held out, K states", n_components, found.sum())
         if n_components == 1:
             gain, error = np.inf, 0.0
@@ -136,10 +133,3 @@ def _split(data: Sequences, rng: np.random.Generator) -> tuple[Sequences, Sequen
         )
     order = rng.permutation(len(parts))
     return parts[np.sort(order[n_held_out:])], parts[np.sort(order[:n_held_out])]
-
-
-def _log_likelihoods(parameters: HMMParameters, data: Sequences) -> NDArray[np.float64]:
-    table = emission_table(parameters.emissionprob)
-    return log_likelihoods(
-        parameters.startprob, parameters.transmat, table, data.values, data.offsets
-    )

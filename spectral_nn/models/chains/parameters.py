@@ -1,77 +1,99 @@
-"""The parameters of a hidden Markov model with categorical emissions.
+"""The parameters of a hidden Markov model, whatever its observations are.
 
-Conventions used everywhere in the package, for K states and d symbols:
+Conventions used everywhere in the package, for K states:
 
 * ``startprob[k] = P(h_1 = k)``,
 * ``transmat[i, j] = P(h_{t+1} = j | h_t = i)``: rows sum to one,
-* ``emissionprob[k, v] = P(x_t = v | h_t = k)``: rows sum to one.
+* ``emission``: the law of an observation in each state, see `spectral_nn.emissions`.
 """
 
+from __future__ import annotations
+
+import warnings
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.emissions import CategoricalEmission, Emission
+
+__all__ = ["HMMParameters", "n_parameters", "stationary"]
+
+E = TypeVar("E", bound=Emission)
+
 
 @dataclass(frozen=True, eq=False)
-class HMMParameters:
-    """Start, transition and emission probabilities of one model.
+class HMMParameters(Generic[E]):
+    """Start and transition probabilities of a chain, and the law of its observations.
 
     The arrays are stored as float64; only their shapes are checked. Whether the rows are
     probabilities is the caller's affair (an estimator checks what its user gave).
 
     Parameters
     ----------
-    startprob : array of shape (K,)
+    startprob : ndarray of shape (K,)
         Distribution of the first state.
-    transmat : array of shape (K, K)
+    transmat : ndarray of shape (K, K)
         Row i is the distribution of the state that follows state i.
-    emissionprob : array of shape (K, d)
-        Row k is the distribution of the symbol emitted in state k.
+    emission : Emission
+        Law of an observation in each of the K states.
 
     Raises
     ------
     ValueError
-        If the three shapes do not belong to one model.
+        If the three do not belong to one model.
 
     Examples
     --------
     >>> import numpy as np
-    >>> parameters = HMMParameters([0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]], np.eye(2, 3))
-    >>> parameters.n_components, parameters.n_symbols
+    >>> parameters = HMMParameters.categorical([.5, .5], [[.9, .1], [.2, .8]], np.eye(2, 3))
+    >>> parameters.n_components, parameters.emission.n_symbols
     (2, 3)
     """
 
     startprob: NDArray[np.float64]
     transmat: NDArray[np.float64]
-    emissionprob: NDArray[np.float64]
+    emission: E
 
     def __post_init__(self) -> None:
         """Store float64 arrays and check that their shapes fit together."""
-        for name in ("startprob", "transmat", "emissionprob"):
+        if not hasattr(self.emission, "likelihoods"):
+            _warn("HMMParameters of an array of emissions", "HMMParameters.categorical")
+            emission: Any = self.emission
+            object.__setattr__(self, "emission", CategoricalEmission(emission))
+        for name in ("startprob", "transmat"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-        n_components = self.startprob.shape[0] if self.startprob.ndim == 1 else -1
-        if (
-            n_components < 1
-            or self.transmat.shape != (n_components, n_components)
-            or self.emissionprob.ndim != 2
-            or self.emissionprob.shape[0] != n_components
-        ):
+        K = self.emission.n_components
+        if self.startprob.shape != (K,) or self.transmat.shape != (K, K) or K < 1:
             raise ValueError(
-                "startprob, transmat and emissionprob must have the shapes (K,), (K, K) and (K, d) "
-                f"with one K >= 1; got {self.startprob.shape}, {self.transmat.shape} and "
-                f"{self.emissionprob.shape}."
+                "startprob, transmat and emission must be of one K >= 1, with the shapes (K,) and "
+                f"(K, K); got {self.startprob.shape}, {self.transmat.shape} and an emission of {K} "
+                "states."
             )
+
+    @classmethod
+    def categorical(
+        cls, startprob: Any, transmat: Any, emissionprob: Any
+    ) -> HMMParameters[CategoricalEmission]:
+        """Parameters of a model whose states emit symbols with probabilities (K, d)."""
+        emission = CategoricalEmission(emissionprob)
+        return HMMParameters(startprob, transmat, emission)
+
+    @property
+    def emissionprob(self) -> NDArray[np.float64]:
+        """Deprecated: `emission.probs`."""
+        _warn("HMMParameters.emissionprob", "emission.probs")
+        return self.emission.probs  # type: ignore[attr-defined]
 
     @property
     def n_components(self) -> int:
         """Number of states, K."""
-        return self.emissionprob.shape[0]
+        return self.emission.n_components
 
-    @property
-    def n_symbols(self) -> int:
-        """Number of symbols, d."""
-        return self.emissionprob.shape[1]
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(f"{old} goes in the next release; use {new}.", FutureWarning, stacklevel=3)
 
 
 def stationary(transmat: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -83,12 +105,12 @@ def stationary(transmat: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    transmat : array of shape (K, K)
+    transmat : ndarray of shape (K, K)
         Transition probabilities, rows summing to one.
 
     Returns
     -------
-    array of shape (K,)
+    ndarray of shape (K,)
         Float64, non-negative, summing to one.
 
     Notes
@@ -114,23 +136,23 @@ def n_parameters(parameters: HMMParameters) -> int:
     """Count the free parameters, as AIC and BIC need them.
 
     Each row of probabilities has one degree of freedom less than entries:
-    ``(K - 1) + K (K - 1) + K (d - 1)``.
+    ``(K - 1) + K (K - 1)``, and those of the emissions.
 
     Parameters
     ----------
     parameters : HMMParameters
-        A model with K states and d symbols.
+        A model with K states.
 
     Returns
     -------
     int
-        The number of free parameters.
 
     Examples
     --------
     >>> import numpy as np
-    >>> n_parameters(HMMParameters(np.ones(2) / 2, np.full((2, 2), 0.5), np.full((2, 3), 1 / 3)))
+    >>> even = np.full((2, 2), 0.5)
+    >>> n_parameters(HMMParameters.categorical([.5, .5], even, np.full((2, 3), 1 / 3)))
     7
     """
-    n_components, n_symbols = parameters.emissionprob.shape
-    return (n_components - 1) + n_components * (n_components - 1) + n_components * (n_symbols - 1)
+    K = parameters.n_components
+    return (K - 1) + K * (K - 1) + parameters.emission.n_parameters

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectral_nn.models.chains.composite import MOST_WINDOWS
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.moments.ngrams import NgramCounts
+from spectral_nn.trainers.halving import Round
 
-__all__ = ["Plan", "Round", "plan_race"]
+__all__ = ["MAX_WINDOWS", "Plan", "plan_race"]
+
+MAX_WINDOWS = 2**16  # distinct ones that EM goes over
 
 RACE_ROWS = 2**19  # of larger data a sample is raced on
 N_STARTS = 12
@@ -33,22 +35,6 @@ _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
 _M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
-
-
-@dataclass(frozen=True)
-class Round:
-    """A round of the race.
-
-    Attributes
-    ----------
-    n_starts : how many take part.
-    n_steps : EM steps each.
-    n_rows : positions of the data that they are on, about.
-    """
-
-    n_starts: int
-    n_steps: int
-    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -92,14 +78,14 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     for_windows = _ON_WINDOWS * budget
     # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
     as_m_step = int(_step(0, options) / (6 * options.n_components**2))
-    least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MOST_WINDOWS))
+    least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MAX_WINDOWS))
     least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
     if options.n_init is None:
         least = _LEAST_STEPS * _step(3 * least_windows, options)
         n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
     each = for_windows / n_starts
     n_windows = _rows_for(each / WINDOW_STEPS, options) // 3
-    n_windows = int(np.clip(n_windows, least_windows, MOST_WINDOWS))
+    n_windows = int(np.clip(n_windows, least_windows, MAX_WINDOWS))
     window_steps = int(np.clip(each / _step(3 * n_windows, options), 2, WINDOW_STEPS))
     longer = np.clip(options.n_components, *_PATIENCE) / _PATIENCE[0]
     each = (budget - for_windows) / len(_ROUNDS)

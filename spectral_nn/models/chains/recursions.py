@@ -1,20 +1,20 @@
-"""Exact recursions over sequences of codes: likelihood, posteriors, Viterbi, filtering, sampling.
+"""Exact recursions over sequences: likelihood, posteriors, counts, Viterbi, filtering, sampling.
 
-All are float64, sequential in time, compiled once and released from the GIL.  The forward and
-backward passes are scaled (Rabiner, Proc. IEEE 77(2), 1989, section V.A): every filtering
+All are float64, sequential in time, compiled once and released from the GIL.  The forward
+pass is scaled (Rabiner, Proc. IEEE 77(2), 1989, section V.A): every filtering
 distribution is normalised and the logarithms of the normalisers add up to the log-likelihood.
 Scaling alone loses what is 1e-308 times less likely than the best state, which matters only
 if the observations then rule the better states out.  That shows as a normaliser below
-`_TINY`, and such a sequence is done again with logarithms, so that no possible sequence is called
+1e-200, and such a sequence is done again with logarithms, so that no possible sequence is called
 impossible and no impossible one gives NaN.
 
 Arguments shared by all functions:
 
 startprob : array, shape (K,)
 transmat : array, shape (K, K), ``transmat[i, j] = P(h' = j | h = i)``
-table : array, shape (D, K), likelihood of every code under every state
-    (`spectral_nn.models.chains.coding.emission_table`).
-codes : array of int, shape (n,)
+table : array, shape (D, K), likelihood of every row under every state
+    (`spectral_nn.models.chains.observations`).
+codes : array of int, shape (n,), the row of each position.
 offsets : array of int64, shape (m + 1,), the ends of the m sequences in ``codes``.
 """
 
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from spectral_nn.compiled import Compiled, compiled_part
+from spectral_nn.emissions import CategoricalEmission
+from spectral_nn.models.chains import exact
+from spectral_nn.models.chains.parameters import HMMParameters
 
-__all__ = ["filtered", "log_likelihoods", "posteriors", "sample", "viterbi"]
-
-_TINY = 1e-200  # below it, states that rounding lost could carry the likelihood
+__all__ = ["expected_counts", "filtered", "log_likelihoods", "posteriors", "sample", "viterbi"]
 
 
 def log_likelihoods(
@@ -67,11 +67,9 @@ def filtered(
     startprob, transmat, table, codes, offsets = _arrays(startprob, transmat, table, codes, offsets)
     m, n_components = offsets.size - 1, startprob.size
     last, log_likelihood = np.empty((m, n_components)), np.empty(m)
-    _forward(startprob, transmat, table, codes, offsets, False, last, log_likelihood)
+    exact.forward(startprob, transmat, table, codes, offsets, False, last, log_likelihood)
     for i in np.flatnonzero(np.isnan(log_likelihood)):
-        forward, _ = _by_logarithms(
-            startprob, transmat, table, codes[offsets[i] : offsets[i + 1]], smooth=False
-        )
+        forward, _ = _by_logarithms(startprob, transmat, table, codes[offsets[i] : offsets[i + 1]])
         last[i], log_likelihood[i] = _normalised(forward[-1])
     return last, log_likelihood
 
@@ -91,18 +89,41 @@ def posteriors(
     -----
     4 n K^2 flops, memory n K float64 (the result itself).
     """
+    _, posterior, log_likelihood = expected_counts(startprob, transmat, table, codes, offsets)
+    posterior[np.repeat(np.isneginf(log_likelihood), np.diff(offsets))] = 1 / len(startprob)
+    return posterior, log_likelihood
+
+
+def expected_counts(
+    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transitions and states that are expected given all observations.
+
+    Returns
+    -------
+    trans : array, shape (K, K)
+        Expected number of transitions, of all sequences together.
+    posterior : array, shape (n, K)
+        ``P(h_t = k | x_1 .. x_T)``; zeros in sequences that are impossible.
+    log_likelihood : array, shape (m,), nats
+
+    Notes
+    -----
+    8 n K^2 flops, memory n K float64.
+    """
     startprob, transmat, table, codes, offsets = _arrays(startprob, transmat, table, codes, offsets)
     posterior = np.empty((codes.size, startprob.size))
     log_likelihood = np.empty(offsets.size - 1)
-    _forward(startprob, transmat, table, codes, offsets, True, posterior, log_likelihood)
+    trans = np.zeros_like(transmat)
+    exact.forward(startprob, transmat, table, codes, offsets, True, posterior, log_likelihood)
     redo = np.isnan(log_likelihood)
-    _backward(np.ascontiguousarray(transmat.T), table, codes, offsets, posterior, redo)
+    exact.smooth(transmat, offsets, redo, posterior, trans)
     for i in np.flatnonzero(redo):
         part = slice(offsets[i], offsets[i + 1])
         posterior[part], log_likelihood[i] = _by_logarithms(
-            startprob, transmat, table, codes[part], smooth=True
+            startprob, transmat, table, codes[part], trans
         )
-    return posterior, log_likelihood
+    return trans, posterior, log_likelihood
 
 
 def viterbi(
@@ -128,46 +149,45 @@ def viterbi(
     longest = int(np.diff(offsets).max(initial=0))
     back = np.empty((longest, startprob.size), dtype=np.uint16)
     logs = _logarithms(startprob, transmat, table)
-    _best_paths(*logs, codes, offsets, back, states, log_probability)
+    exact.best_paths(*logs, codes, offsets, back, states, log_probability)
     return states, log_probability
 
 
 def sample(
-    startprob: Any,
-    transmat: Any,
-    emissionprob: Any,
-    n: int,
-    rng: np.random.Generator,
-    first_state: int | None = None,
+    parameters: HMMParameters, n: int, rng: Any, first_state: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one sequence from the model.
 
     Parameters
     ----------
-    emissionprob : array, shape (K, d)
+    parameters : HMMParameters
     n : int, number of steps
     rng : numpy Generator
-        Anything with ``random(size)``.  Uniforms are used in hmmlearn's order (state, symbol,
-        state, symbol, ...), so one `numpy.random.RandomState` gives the same draws in both.
+        Or a `numpy.random.RandomState`.  For symbols, uniforms are used in hmmlearn's order (state,
+        symbol, state, symbol, ...), so one RandomState gives the same draws in both.
     first_state : int, optional
         The first state; drawn from ``startprob`` if None.
 
     Returns
     -------
-    symbols, states : arrays of int64, shape (n,)
+    observations, states : arrays, shape (n,) or (n, p), and of int64, shape (n,)
 
     Notes
     -----
-    O(n log(K d)).
+    O(n log(K d)) for d symbols.
     """
-    uniforms = np.empty(2 * n)
+    emission = parameters.emission
     skip = 0 if first_state is None else 1
-    uniforms[skip:] = rng.random(2 * n - skip)
-    start, transitions, emissions = map(_cumulative, (startprob, transmat, emissionprob))
-    symbols, states = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    each = 1 if emission.rows else 2
+    uniforms = np.empty(each * n)
+    uniforms[skip:] = rng.random(uniforms.size - skip)
+    states = np.empty(n, dtype=np.int64)
     given = -1 if first_state is None else int(first_state)
-    _draw_path(start, transitions, emissions, uniforms, given, states, symbols)
-    return symbols, states
+    start, transitions = _cumulative(parameters.startprob), _cumulative(parameters.transmat)
+    exact.draw_path(start, transitions, np.ascontiguousarray(uniforms[::each]), given, states)
+    if isinstance(emission, CategoricalEmission):
+        return emission.invert(states, uniforms[1::2]), states
+    return emission.sample(states, rng), states
 
 
 def _arrays(*arguments: Any) -> list[np.ndarray]:
@@ -204,192 +224,22 @@ def _normalised(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _by_logarithms(
-    startprob: np.ndarray, transmat: np.ndarray, table: np.ndarray, codes: np.ndarray, smooth: bool
+    startprob: np.ndarray,
+    transmat: np.ndarray,
+    table: np.ndarray,
+    codes: np.ndarray,
+    trans: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    """One sequence with logarithms: log forward probabilities, or posteriors; log-likelihood."""
+    """One sequence with logarithms: log forward probabilities; its log-likelihood.
+
+    Given `trans`, posteriors (zeros where it is impossible), and transitions are added there.
+    """
     log_start, log_trans, log_table = _logarithms(startprob, transmat, table)
     lattice = np.empty((codes.size, startprob.size))
-    _log_forward(log_start, np.ascontiguousarray(log_trans.T), log_table, codes, lattice)
+    exact.log_forward(log_start, np.ascontiguousarray(log_trans.T), log_table, codes, lattice)
     _, log_likelihood = _normalised(lattice[-1])
-    if smooth and log_likelihood == -np.inf:
-        lattice[:] = 1 / startprob.size
-    elif smooth:
-        _log_backward(log_trans, log_table, codes, lattice, log_likelihood)
+    if trans is not None and log_likelihood == -np.inf:
+        lattice[:] = 0
+    elif trans is not None:
+        exact.log_backward(log_trans, log_table, codes, lattice, log_likelihood, trans)
     return lattice, log_likelihood
-
-
-@Compiled
-def _forward(startprob, transmat, table, codes, offsets, keep, out, log_likelihood):
-    """Scaled forward pass; `out` gets all filtering distributions or (keep=False) the last.
-
-    The log-likelihood is NaN where a normaliser fell below `_TINY`.
-    """
-    n_components = startprob.size
-    now, ahead = np.empty(n_components), np.empty(n_components)
-    for s in range(offsets.size - 1):
-        total = 0.0
-        for t in range(offsets[s], offsets[s + 1]):
-            if t == offsets[s]:
-                ahead[:] = startprob
-            else:
-                ahead[:] = 0.0
-                for i in range(n_components):
-                    weight = now[i]
-                    if weight > 0.0:
-                        for j in range(n_components):
-                            ahead[j] += weight * transmat[i, j]
-            norm = 0.0
-            row = table[codes[t]]
-            for j in range(n_components):
-                ahead[j] *= row[j]
-                norm += ahead[j]
-            if norm < _TINY:
-                total = np.nan
-                break
-            total += np.log(norm)
-            for j in range(n_components):
-                now[j] = ahead[j] / norm
-            if keep:
-                out[t] = now
-        if not keep:
-            out[s] = now
-        log_likelihood[s] = total
-
-
-@Compiled
-def _backward(transposed, table, codes, offsets, posterior, redo):
-    """Turn filtering distributions into posteriors in place; `redo` marks what rounding spoils."""
-    n_components = transposed.shape[0]
-    beta, weighted = np.empty(n_components), np.empty(n_components)
-    for s in range(offsets.size - 1):
-        if redo[s]:
-            continue
-        beta[:] = 1.0
-        for t in range(offsets[s + 1] - 2, offsets[s] - 1, -1):
-            row = table[codes[t + 1]]
-            top = 0.0
-            for j in range(n_components):
-                weighted[j] = row[j] * beta[j]
-            beta[:] = 0.0
-            for j in range(n_components):
-                weight = weighted[j]
-                if weight > 0.0:
-                    for i in range(n_components):
-                        beta[i] += weight * transposed[j, i]
-            for i in range(n_components):
-                top = max(top, beta[i])
-            norm = 0.0
-            for i in range(n_components):
-                beta[i] /= top
-                posterior[t, i] *= beta[i]
-                norm += posterior[t, i]
-            if not norm >= _TINY:
-                redo[s] = True
-                break
-            for i in range(n_components):
-                posterior[t, i] /= norm
-
-
-@Compiled
-def _best_paths(log_start, log_trans, log_table, codes, offsets, back, states, log_probability):
-    """Viterbi's recursion with back pointers for every sequence."""
-    n_components = log_start.size
-    now, ahead = np.empty(n_components), np.empty(n_components)
-    for s in range(offsets.size - 1):
-        begin, end = offsets[s], offsets[s + 1]
-        for j in range(n_components):
-            now[j] = log_start[j] + log_table[codes[begin], j]
-        for t in range(begin + 1, end):
-            pointer = back[t - begin]
-            ahead[:] = -np.inf
-            for i in range(n_components):
-                for j in range(n_components):
-                    value = now[i] + log_trans[i, j]
-                    if value >= ahead[j]:
-                        ahead[j] = value
-                        pointer[j] = i
-            for j in range(n_components):
-                now[j] = ahead[j] + log_table[codes[t], j]
-        best = 0
-        for j in range(1, n_components):
-            if now[j] > now[best]:
-                best = j
-        log_probability[s] = now[best]
-        states[end - 1] = best
-        for t in range(end - 1, begin, -1):
-            best = back[t - begin, best]
-            states[t - 1] = best
-
-
-@Compiled
-def _log_forward(log_start, log_transposed, log_table, codes, lattice):
-    """Forward pass of one sequence in logarithms."""
-    n_components = log_start.size
-    for t in range(codes.size):
-        for j in range(n_components):
-            if t == 0:
-                value = log_start[j]
-            else:
-                top = -np.inf
-                for i in range(n_components):
-                    top = max(top, lattice[t - 1, i] + log_transposed[j, i])
-                value = top
-                if top > -np.inf:
-                    total = 0.0
-                    for i in range(n_components):
-                        total += np.exp(lattice[t - 1, i] + log_transposed[j, i] - top)
-                    value = top + np.log(total)
-            lattice[t, j] = value + log_table[codes[t], j]
-
-
-@Compiled
-def _log_backward(log_trans, log_table, codes, lattice, log_likelihood):
-    """Backward pass of one possible sequence in logarithms: lattice becomes posteriors."""
-    n_components = log_trans.shape[0]
-    beta, ahead = np.zeros(n_components), np.empty(n_components)
-    for t in range(codes.size - 1, -1, -1):
-        if t < codes.size - 1:
-            for j in range(n_components):
-                ahead[j] = beta[j] + log_table[codes[t + 1], j]
-            for i in range(n_components):
-                top = -np.inf
-                for j in range(n_components):
-                    top = max(top, log_trans[i, j] + ahead[j])
-                beta[i] = top
-                if top > -np.inf:
-                    total = 0.0
-                    for j in range(n_components):
-                        total += np.exp(log_trans[i, j] + ahead[j] - top)
-                    beta[i] = top + np.log(total)
-        norm = 0.0
-        for i in range(n_components):
-            lattice[t, i] = np.exp(lattice[t, i] + beta[i] - log_likelihood)
-            norm += lattice[t, i]
-        for i in range(n_components):
-            lattice[t, i] /= norm
-
-
-@compiled_part
-def _draw(cumulative, uniform):
-    """First index whose cumulative probability exceeds the uniform (by bisection)."""
-    low, high = 0, cumulative.size - 1
-    while low < high:
-        middle = (low + high) // 2
-        if cumulative[middle] > uniform:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@Compiled
-def _draw_path(start, transitions, emissions, uniforms, given, states, symbols):
-    """Walk the chain; `given` is the first state or -1."""
-    state = given
-    for t in range(states.size):
-        if t > 0:
-            state = _draw(transitions[state], uniforms[2 * t])
-        elif given < 0:
-            state = _draw(start, uniforms[0])
-        states[t] = state
-        symbols[t] = _draw(emissions[state], uniforms[2 * t + 1])

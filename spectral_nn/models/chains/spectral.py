@@ -156,7 +156,7 @@ def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 
     (K,) probabilities.
     """
     seen = counts.first > 0
-    emission, first = parameters.emissionprob[:, seen], counts.first[seen]
+    emission, first = parameters.emission.probs[:, seen], counts.first[seen]
     startprob = prior = parameters.startprob
     for _ in range(n_iter):
         predicted = startprob @ emission

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectral_nn.emissions import CategoricalEmission, Emission
+from spectral_nn.models.base import Start
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
 from spectral_nn.models.chains.options import LARGE_ALPHABET, HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
@@ -30,39 +31,17 @@ _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    """A start on its way through the race.
+def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
+    """The same start without zeros in `startprob`: the state before a window may be any."""
+    startprob = start.parameters.startprob
+    if startprob.all():
+        return start
+    return with_parts(start, startprob=np.full(startprob.shape, 1 / startprob.size))
 
-    Attributes
-    ----------
-    kind : "tensor", "spectral-clustering", "random", "labels" or "given".
-    parameters : where it stands now.
-    composite, likelihood : objectives reached on the windows and on the data, nats.
-    """
 
-    kind: str
-    parameters: HMMParameters
-    composite: float = float("nan")
-    likelihood: float = float("nan")
-
-    def from_anywhere(self) -> Start:
-        """The same start without zeros in `startprob`: the state before a window may be any."""
-        startprob = self.parameters.startprob
-        if startprob.all():
-            return self
-        return self._with(startprob=np.full(startprob.shape, 1 / startprob.size))
-
-    def with_fixed(self, options: HMMOptions) -> Start:
-        """The same start with the parts that the user has given."""
-        return self._with(**options.fixed)
-
-    def _with(self, **parts: NDArray) -> Start:
-        return replace(self, parameters=replace(self.parameters, **parts))
-
-    def note(self) -> dict[str, Any]:
-        """What diagnostics keep of it."""
-        return {"kind": self.kind, "composite": self.composite, "likelihood": self.likelihood}
+def with_parts(start: Start[HMMParameters], **parts: Any) -> Start[HMMParameters]:
+    """The same start with some parts in the place of its own."""
+    return replace(start, parameters=replace(start.parameters, **parts))
 
 
 def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
@@ -140,11 +119,10 @@ def make_starts(
 
 def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
     """The one start that follows from known emissions, or from having a single state."""
-    emission = options.fixed.get("emissionprob")
-    if emission is None and options.n_components == 1:
-        emission = counts.frequency[None]
-    if emission is None:
+    known = options.fixed.get("emission")
+    if known is None and options.n_components > 1:
         return None
+    emission = counts.frequency[None] if known is None else known.probs
     parameters = without_zeros(fit_transitions(emission, counts), smoothing(counts))
     return Start("given", replace(parameters, **options.fixed))
 
@@ -197,22 +175,23 @@ def _decompose_resampled(
 
 
 def label_start(
-    counts: NgramCounts,
+    even: Emission,
     options: HMMOptions,
     expect: Callable[[HMMParameters], HMMStatistics],
-    rng: np.random.Generator,
-) -> Start:
+    prior: Any,
+) -> Start[HMMParameters]:
     """The model that labelled positions suggest: an M-step from a nearly flat model.
 
     Under a flat model a labelled position counts for its state and an unlabelled one for all
-    alike; a little noise tells states without labels apart.
+    alike.
 
     Parameters
     ----------
-    counts : n-gram counts of the data.
+    even : Emission
+        Nearly the same in all states; what differs a little tells states without labels apart.
     options : of the fit.
     expect : E-step on the labelled data.
-    rng : draws the noise.
+    prior : of the emission.
 
     Returns
     -------
@@ -222,14 +201,16 @@ def label_start(
     -----
     One E-step.
     """
-    n_components = options.n_components
-    rough = random_start(n_components, counts, rng).emissionprob
-    uniform = np.full(n_components, 1 / n_components)
-    even = HMMParameters(
-        uniform, np.tile(uniform, (n_components, 1)), 0.9 * counts.frequency + 0.1 * rough
-    )
-    smooth = Priors(1.0, uniform, counts.frequency)
-    return Start("labels", replace(maximise(expect(even), even, smooth), **options.fixed))
+    uniform = np.full(options.n_components, 1 / options.n_components)
+    flat = HMMParameters(uniform, np.tile(uniform, (uniform.size, 1)), even)
+    smooth = Priors(1.0, uniform, prior)
+    return Start("labels", replace(maximise(expect(flat), flat, smooth), **options.fixed))
+
+
+def nearly_even(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> Emission:
+    """Frequencies of the symbols in every state, with a tenth of random noise."""
+    rough = random_start(n_components, counts, rng).emission.probs
+    return CategoricalEmission(0.9 * counts.frequency + 0.1 * rough)
 
 
 def warn_rank(message: str, stacklevel: int = 7) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
 from spectral_nn.models.chains.parameters import HMMParameters
 
-_TINY = 1e-300
+__all__ = ["HMMStatistics", "Priors", "maximise", "relax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,17 +20,23 @@ class HMMStatistics:
 
     Attributes
     ----------
-    start : (K,) expected number of sequences that start in each state.
-    trans : (K, K) expected number of transitions.
-    emit : (D, K) expected number of times that each state emits each code.
-    log_likelihood : total, nats.
-    disagreement : summed L1 distance between the two filters of every cut between lanes.
-    n_cuts : number of cuts looked at.
+    start : ndarray of shape (K,)
+        Expected number of sequences that start in each state.
+    trans : ndarray of shape (K, K)
+        Expected number of transitions.
+    emission : additive
+        What the emission gathered; for symbols their expected counts (K, d).
+    log_likelihood : float
+        Total, nats.
+    disagreement : float
+        Summed L1 distance between the two filters of every cut between lanes.
+    n_cuts : int
+        Cuts looked at.
     """
 
     start: NDArray[np.float64]
     trans: NDArray[np.float64]
-    emit: NDArray[np.float64]
+    emission: Any
     log_likelihood: float
     disagreement: float = 0.0
     n_cuts: int = 0
@@ -43,7 +51,7 @@ class HMMStatistics:
         return HMMStatistics(
             self.start + other.start,
             self.trans + other.trans,
-            self.emit + other.emit,
+            self.emission + other.emission,
             self.log_likelihood + other.log_likelihood,
             self.disagreement + other.disagreement,
             self.n_cuts + other.n_cuts,
@@ -52,79 +60,43 @@ class HMMStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Priors:
-    """Dirichlet pseudo-counts, ``alpha - 1``, of the three parameters.
+    """Priors of the three parts.
 
     Attributes
     ----------
-    start, trans, emit : broadcastable to (K,), (K, K) and (K, d).
+    start, trans : float or ndarray that broadcasts to (K,) and (K, K)
+        Dirichlet pseudo-counts, ``alpha - 1``.
+    emission : anything
+        What the emission calls its prior; pseudo-counts of symbols.
     """
 
     start: NDArray[np.float64] | float = 0.0
     trans: NDArray[np.float64] | float = 0.0
-    emit: NDArray[np.float64] | float = 0.0
+    emission: Any = 0.0
 
     def log_density(self, parameters: HMMParameters) -> float:
-        """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``.
-
-        With alpha < 1 the density is infinite where p = 0; it is taken at p = 1e-300 there.
-
-        Parameters
-        ----------
-        parameters : K states, d symbols.
-
-        Returns
-        -------
-        float, nats; -inf where p = 0 and alpha > 1.
-
-        Notes
-        -----
-        O(K (K + d)).
-        """
-        pairs = (
-            (self.start, parameters.startprob),
-            (self.trans, parameters.transmat),
-            (self.emit, parameters.emissionprob),
+        """Logarithm of the prior density up to a constant, nats; -inf where it is zero."""
+        return (
+            log_dirichlet(parameters.startprob, self.start)
+            + log_dirichlet(parameters.transmat, self.trans)
+            + parameters.emission.log_prior(self.emission)
         )
-        total = 0.0
-        for pseudo, p in pairs:
-            pseudo = np.broadcast_to(pseudo, p.shape)
-            used = pseudo != 0
-            bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)
-            with np.errstate(divide="ignore"):
-                total += float(np.sum(pseudo[used] * np.log(bounded[used])))
-        return total
-
-
-def emission_counts(emit: NDArray[np.float64], n_symbols: int) -> NDArray[np.float64]:
-    """Counts of symbols from those of codes: labels summed, missing dropped.
-
-    Parameters
-    ----------
-    emit : (D, K) counts of codes, D = d + 1 or (d + 1)(K + 1).
-    n_symbols : d.
-
-    Returns
-    -------
-    (K, d) counts.
-    """
-    by_label = emit.reshape(-1, n_symbols + 1, emit.shape[1])
-    return by_label.sum(axis=0)[:n_symbols].T
 
 
 def maximise(
     statistics: HMMStatistics, parameters: HMMParameters, priors: Priors, update: str = "ste"
 ) -> HMMParameters:
-    """M-step: each row of probabilities proportional to ``max(pseudo-count + count, 0)``.
-
-    The posterior mode under Dirichlet priors (Rabiner 1989, eq. 40a-c, with pseudo-counts).  A
-    row without any count keeps its value.
+    """M-step: the posterior mode of each part (Rabiner 1989, equation 40a-c, with priors).
 
     Parameters
     ----------
-    statistics : expected counts under `parameters`.
-    parameters : what stays where `update` leaves it out, or where a row has no count.
-    priors : pseudo-counts.
-    update : which of "s"tart, "t"ransitions and "e"missions to re-estimate.
+    statistics : HMMStatistics
+        Expected counts under `parameters`.
+    parameters : HMMParameters
+        What stays where `update` leaves it out, or where a state has no count.
+    priors : Priors
+    update : str
+        Which of "s"tart, "t"ransitions and "e"missions to re-estimate.
 
     Returns
     -------
@@ -132,64 +104,39 @@ def maximise(
 
     Notes
     -----
-    O(K (K + D)).
+    O(K^2), and what the emission takes.
     """
-    counts = {
-        "startprob": ("s", priors.start + statistics.start),
-        "transmat": ("t", priors.trans + statistics.trans),
-        "emissionprob": (
-            "e",
-            priors.emit + emission_counts(statistics.emit, parameters.n_symbols),
-        ),
-    }
-    return HMMParameters(
-        **{
-            name: _normalised(count, getattr(parameters, name))
-            if letter in update
-            else getattr(parameters, name)
-            for name, (letter, count) in counts.items()
-        }
-    )
-
-
-def _normalised(counts, otherwise):
-    counts = np.maximum(counts, 0.0)
-    total = counts.sum(axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        return np.where(total > 0, counts / total, otherwise)
+    startprob, transmat, emission = parameters.startprob, parameters.transmat, parameters.emission
+    if "s" in update:
+        startprob = maximise_rows(statistics.start, priors.start, startprob)
+    if "t" in update:
+        transmat = maximise_rows(statistics.trans, priors.trans, transmat)
+    if "e" in update:
+        emission = emission.maximise(statistics.emission, priors.emission)
+    return HMMParameters(startprob, transmat, emission)
 
 
 def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters:
-    """Reach beyond an M-step: ``old * (new / old)^power``, renormalised; `new` at power 1.
+    """Reach beyond an M-step, see `spectral_nn.emissions.simplex.relax_rows`.
 
     Parameters
     ----------
-    old : where the step began.
-    new : where the M-step led.
-    power : at least 1.
+    old : HMMParameters
+        Where the step began.
+    new : HMMParameters
+        Where the M-step led.
+    power : float
+        At least 1.
 
     Returns
     -------
-    HMMParameters; zeros of `new` stay zero, and a row that would not be finite is that of `new`.
-
-    Notes
-    -----
-    O(K (K + d)).  Over-relaxation after Salakhutdinov, Roweis 2003, see
-    `spectral_nn.trainers.em.em`.
+    HMMParameters
     """
+    emission = new.emission
+    if emission is not old.emission:
+        emission = old.emission.relax(emission, power)
     return HMMParameters(
-        *(
-            _relaxed(getattr(old, name), getattr(new, name), power)
-            for name in ("startprob", "transmat", "emissionprob")
-        )
+        relax_rows(old.startprob, new.startprob, power),
+        relax_rows(old.transmat, new.transmat, power),
+        emission,
     )
-
-
-def _relaxed(old, new, power):
-    if new is old:  # a part that is not re-estimated stays as it is, to the last bit
-        return old
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        reached = np.where(new > 0, new * (new / old) ** (power - 1), 0.0)
-    usable = np.isfinite(reached).all(axis=-1, keepdims=True)
-    reached = np.where(usable, reached, new)
-    return reached / reached.sum(axis=-1, keepdims=True)

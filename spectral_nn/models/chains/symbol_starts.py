@@ -37,7 +37,9 @@ def random_start(n_components: int, counts: NgramCounts, rng: np.random.Generato
     emission = rng.gamma(1.0, size=(n_components, counts.n_symbols)) * counts.frequency
     transmat = rng.dirichlet(np.ones(n_components), n_components)
     start = np.full(n_components, 1 / n_components)
-    return HMMParameters(start, transmat, emission / emission.sum(axis=1, keepdims=True))
+    return HMMParameters.categorical(
+        start, transmat, emission / emission.sum(axis=1, keepdims=True)
+    )
 
 
 def cluster_start(

@@ -9,18 +9,21 @@ from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.chains import engine as module
 from spectral_nn.models.chains.engine import EXACT_ROWS, LaneEngine
 from spectral_nn.models.chains.expectation import expect_exact
+from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.statistics import Priors
 from spectral_nn.runners.base import SerialRunner
+
+DOUBLE = ChainModel(Priors(), dtype=np.float64)
 
 
 def engine_of(source, n_rows, d, dtype=np.float64, seed=0):
-    return LaneEngine(
-        source, n_rows=n_rows, pad=d, dtype=dtype, labelled=False, run=SerialRunner(), seed=seed
-    )
+    model = ChainModel(Priors(), dtype=dtype)
+    return LaneEngine(source, model, n_rows=n_rows, pad=d, run=SerialRunner(), seed=seed)
 
 
 def assert_close(found, expected, rtol):
-    for name in ("start", "trans", "emit", "log_likelihood"):
+    for name in ("start", "trans", "emission", "log_likelihood"):
         b = np.asarray(getattr(expected, name))
         atol = rtol * np.abs(b).max()
         assert_allclose(getattr(found, name), b, rtol=rtol, atol=atol, err_msg=name)
@@ -40,7 +43,7 @@ def cycle(noise, rng, n=20_000):
     """Six states in turn, which slip now and then and can hardly be told apart."""
     trans = (1 - noise) * np.roll(np.eye(6), 1, axis=1) + noise / 6
     emission = np.full((6, 6), 0.15) + 0.1 * np.eye(6)
-    parameters = HMMParameters(np.full(6, 1 / 6), trans, emission)
+    parameters = HMMParameters.categorical(np.full(6, 1 / 6), trans, emission)
     return parameters, Sequences.from_lengths(sample_hmm(parameters, n, rng)[0][0])
 
 
@@ -149,7 +152,7 @@ def test_a_sample_of_as_much_as_there_is_is_everything(mixing, kind):
     engine = engine_of(SOURCES[kind](sequences), n, 6)
     (everything,) = engine.sample(n)
     assert everything.n_rows == n
-    assert_close(engine.statistic(parameters, everything), exact, 1e-9)
+    assert_close(DOUBLE.statistic(parameters, everything), exact, 1e-9)
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -179,5 +182,5 @@ def test_statistics_of_a_sample_speak_for_the_whole(mixing):
     parameters, sequences, exact = mixing
     engine = engine_of(sequences, sequences.values.size, 6)
     (sample,) = engine.sample(8000)
-    per_row = engine.statistic(parameters, sample).log_likelihood / sample.n_rows
+    per_row = DOUBLE.statistic(parameters, sample).log_likelihood / sample.n_rows
     assert_allclose(per_row, exact.log_likelihood / sequences.values.size, rtol=0.03)

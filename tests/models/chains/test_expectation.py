@@ -1,5 +1,6 @@
 """E-steps: all paths by brute force, hmmlearn, lanes against the exact recursion, merging."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,17 +11,18 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from spectral_nn.data import Sequences
+from spectral_nn.data.symbols import encode
 from spectral_nn.datasets import planted_hmm, sample_hmm
-from spectral_nn.models.chains.coding import emission_table, encode
-from spectral_nn.models.chains.exact import expect_sequences
+from spectral_nn.models.chains import exact as compiled
 from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.kernels import expect_batches
 from spectral_nn.models.chains.lanes import lane_batches
+from spectral_nn.models.chains.observations import gather
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise
-from tests.oracles import all_paths, random_hmm
+from tests.oracles import all_paths, emission_table, random_hmm
 
-COUNTS = ("start", "trans", "emit", "log_likelihood")
+COUNTS = ("start", "trans", "emission", "log_likelihood")
 
 
 def assert_close(found, expected, rtol, names=COUNTS):
@@ -57,10 +59,15 @@ def by_enumeration(startprob, transmat, table, codes, first=0, stop=None):
     return HMMStatistics(start, trans, emit, log_probability(stop) - log_probability(first))
 
 
+def of_symbols(counted, parameters, labelled=False):
+    """The same statistics with counts of symbols in the place of those of codes."""
+    return replace(counted, emission=gather(parameters.emission, None, counted.emission, labelled))
+
+
 def tiny_problem(seed, n_components, n_symbols, sparse, labelled):
     """A random model, three short sequences with gaps (and labels), and integer weights."""
     rng = np.random.default_rng(seed)
-    parameters = HMMParameters(*random_hmm(n_components, n_symbols, rng, sparse))
+    parameters = HMMParameters.categorical(*random_hmm(n_components, n_symbols, rng, sparse))
     lengths = rng.integers(1, 6, 3)
     symbols = rng.integers(-1, n_symbols, lengths.sum())
     labels = rng.integers(-1, n_components, lengths.sum()) if labelled else None
@@ -69,13 +76,13 @@ def tiny_problem(seed, n_components, n_symbols, sparse, labelled):
 
 
 def reference(parameters, sequences, weight, labelled):
-    table = emission_table(parameters.emissionprob, labelled)
+    table = emission_table(parameters.emission.probs, labelled)
     parts = [
         by_enumeration(parameters.startprob, parameters.transmat, table, codes)
         for codes, w in zip(sequences, weight, strict=True)
         for _ in range(int(w))
     ]
-    return sum(parts[1:], parts[0])
+    return of_symbols(sum(parts[1:], parts[0]), parameters, labelled)
 
 
 TINY = given(
@@ -113,11 +120,11 @@ def test_uncut_lanes_are_the_sum_over_all_paths(seed, n_components, n_symbols, s
 def test_cut_lanes_are_their_windows_sums_over_all_paths(seed, n_components, length, burn_in):
     """Each lane for itself: entered in the stationary distribution unless it starts a sequence."""
     rng = np.random.default_rng(seed)
-    parameters = HMMParameters(*random_hmm(n_components, 3, rng))
+    parameters = HMMParameters.categorical(*random_hmm(n_components, 3, rng))
     codes, offsets = rng.integers(0, 4, 12).astype(np.int32), np.array([0, 1, 7, 12])
     batches = lane_batches(Sequences(codes, offsets), length, burn_in, 3)
     found = expect_lanes(parameters, batches, dtype=np.float64)
-    table, expected = emission_table(parameters.emissionprob), None
+    table, expected = emission_table(parameters.emission.probs), None
     for begin, end in pairwise(offsets):
         edges = (end - begin) * np.arange(-(-(end - begin) // length) + 1)
         edges = begin + edges // (len(edges) - 1)
@@ -128,21 +135,21 @@ def test_cut_lanes_are_their_windows_sums_over_all_paths(seed, n_components, len
                 parameters.transmat, table, codes[low:high], first - low, stop - low,
             )  # fmt: skip
             if low != begin and first == low:  # without burn-in the entry is no start
-                part = HMMStatistics(0 * part.start, part.trans, part.emit, part.log_likelihood)
+                part = HMMStatistics(0 * part.start, part.trans, part.emission, part.log_likelihood)
             expected = part if expected is None else expected + part
-    assert_close(found, expected, 1e-11)
+    assert_close(found, of_symbols(expected, parameters), 1e-11)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3, 4, 5, 7, 8, 9, 13, 31])
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 3e-5)])
 def test_any_number_of_states(rng, n_components, dtype, rtol):
     """States are padded to whole register tiles; what is added must not count."""
-    parameters = HMMParameters(*random_hmm(n_components, 6, rng))
+    parameters = HMMParameters.categorical(*random_hmm(n_components, 6, rng))
     lengths = rng.integers(1, 60, 45)
     sequences = Sequences.from_lengths(rng.integers(0, 7, lengths.sum()).astype(np.int32), lengths)
     found = expect_lanes(parameters, lane_batches(sequences, 60, 0, 6), dtype=dtype)
     assert_close(found, expect_exact(parameters, sequences), rtol)
-    assert found.start.dtype == found.trans.dtype == found.emit.dtype == np.float64
+    assert found.start.dtype == found.trans.dtype == found.emission.dtype == np.float64
 
 
 def test_single_precision_is_single(rng):
@@ -188,7 +195,9 @@ def test_labels_fix_the_states(rng):
 
 def impossible_problem():
     """State 0 emits symbol 0 and state 1 symbol 1, in turns."""
-    swap = HMMParameters([0.5, 0.5], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    swap = HMMParameters.categorical(
+        [0.5, 0.5], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    )
     lists = [[0, 1, 0], [0, 0], [2], [1, 3, 1]]  # possible, impossible, impossible, possible
     return swap, Sequences.from_list([np.array(s, dtype=np.int32) for s in lists])
 
@@ -199,11 +208,11 @@ def test_impossible_sequences_are_minus_infinity_without_nan():
     assert_allclose(possible.log_likelihood, 2 * np.log(0.5))
     exact = expect_exact(swap, sequences)
     assert exact.log_likelihood == -np.inf
-    assert_close(exact, possible, 1e-15, ("start", "trans", "emit"))
+    assert_close(exact, possible, 1e-15, ("start", "trans", "emission"))
     for dtype in (np.float32, np.float64):
         found = expect_lanes(swap, lane_batches(sequences, 5, 0, 3), dtype=dtype)
         assert found.log_likelihood == -np.inf
-        for name in ("start", "trans", "emit"):
+        for name in ("start", "trans", "emission"):
             assert np.isfinite(getattr(found, name)).all()
         one = expect_lanes(swap, lane_batches(sequences[[0, 3]], 5, 0, 3), dtype=dtype)
         assert_close(one, possible, 1e-6)
@@ -211,7 +220,9 @@ def test_impossible_sequences_are_minus_infinity_without_nan():
 
 def test_what_is_very_unlikely_is_not_impossible():
     """Factors of 1e-50 in a row: their product leaves the range of doubles."""
-    rare = HMMParameters([0.5, 0.5], np.full((2, 2), 0.5), np.tile([1 - 1e-50, 1e-50], (2, 1)))
+    rare = HMMParameters.categorical(
+        [0.5, 0.5], np.full((2, 2), 0.5), np.tile([1 - 1e-50, 1e-50], (2, 1))
+    )
     sequences = Sequences.from_lengths(np.repeat([0, 1, 0], [3, 40, 3]).astype(np.int32))
     expected = 40 * np.log(1e-50)
     assert_allclose(expect_exact(rare, sequences).log_likelihood, expected, rtol=1e-12)
@@ -230,13 +241,13 @@ def test_one_step_equals_hmmlearns(rng, smooth):
     rival = Rival(4, n_iter=1, init_params="", implementation="scaling", **alphas)
     rival.startprob_, rival.transmat_, rival.emissionprob_ = start, trans, emission
     rival.fit(X, lengths)
-    parameters = HMMParameters(start, trans, emission)
+    parameters = HMMParameters.categorical(start, trans, emission)
     sequences = Sequences.from_lengths(X[:, 0].astype(np.int32), lengths)
     statistics = expect_exact(parameters, sequences)
     found = maximise(statistics, parameters, Priors(*(a - 1 for a in alphas.values())))
     assert_allclose(found.startprob, rival.startprob_, rtol=0, atol=5e-15)
     assert_allclose(found.transmat, rival.transmat_, rtol=0, atol=5e-15)
-    assert_allclose(found.emissionprob, rival.emissionprob_, rtol=0, atol=5e-15)
+    assert_allclose(found.emission.probs, rival.emissionprob_, rtol=0, atol=5e-15)
     assert_allclose(statistics.log_likelihood, rival.monitor_.history[0], rtol=1e-14)
 
 
@@ -275,7 +286,7 @@ def test_lane_error_is_large_where_chains_remember(rng):
     """A nearly deterministic cycle seen through noise: 64 tokens do not tell its phase."""
     trans = 0.999 * np.roll(np.eye(6), 1, axis=1) + 0.001 / 6
     emission = np.full((6, 6), 0.15) + 0.1 * np.eye(6)
-    cycle = HMMParameters(np.full(6, 1 / 6), trans, emission)
+    cycle = HMMParameters.categorical(np.full(6, 1 / 6), trans, emission)
     sequences = Sequences.from_lengths(sample_hmm(cycle, 8000, rng)[0][0])
     found = expect_lanes(cycle, lane_batches(sequences, 128, 64, 6), dtype=np.float64)
     assert 0.05 < found.lane_error <= 2
@@ -315,8 +326,8 @@ def test_totals(long_problem, rng):
     parameters, sequences, exact = long_problem
     lanes = lane_batches(sequences, 100, 30, 6)
     for found in (exact, expect_lanes(parameters, lanes, dtype=np.float64)):
-        codes = np.bincount(sequences.values, minlength=7)
-        assert_allclose(found.emit.sum(axis=1), codes, rtol=1e-9)
+        symbols = np.bincount(sequences.values, minlength=7)[:-1]
+        assert_allclose(found.emission.sum(axis=0), symbols, rtol=1e-9)
         assert_allclose(found.trans.sum(), 12_000 - 4, rtol=1e-9)
         assert_allclose(found.start.sum(), 4, rtol=1e-9)
 
@@ -326,11 +337,11 @@ def test_read_only_sequences_do_not_compile_again(rng):
     parameters = planted_hmm(2, 4, rng=rng)
     sequences = Sequences.from_lengths(rng.integers(0, 4, 200).astype(np.int32))
     expected = expect_exact(parameters, sequences)
-    before = len(expect_sequences.signatures)
+    before = len(compiled.smooth.signatures)
     for array in (sequences.values, sequences.offsets):
         array.setflags(write=False)
     assert_close(expect_exact(parameters, sequences), expected, 0)
-    assert len(expect_sequences.signatures) == before
+    assert len(compiled.smooth.signatures) == before
 
 
 def test_read_only_lanes_do_not_compile_again(rng):

@@ -8,11 +8,12 @@ import pytest
 
 from spectral_nn.arrays import from_numpy
 from spectral_nn.data import Sequences
+from spectral_nn.data.symbols import encode
 from spectral_nn.datasets import planted_hmm, sample_hmm
-from spectral_nn.models.chains.coding import encode
 from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.lanes import lane_batches
+from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.runners.base import total
 from spectral_nn.runners.device import runner_like
 
@@ -41,7 +42,7 @@ def _there(batches, like):
 
 
 def _assert_equal(a, b, rtol):
-    for name in ("start", "trans", "emit", "log_likelihood", "disagreement", "n_cuts"):
+    for name in ("start", "trans", "emission", "log_likelihood", "disagreement", "n_cuts"):
         x, y = getattr(a, name), getattr(b, name)
         assert isinstance(x, np.ndarray) or np.ndim(x) == 0
         np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * max(1, np.max(np.abs(y))))
@@ -66,7 +67,7 @@ def test_single_precision_sums_are_accurate(like, rng):
     double = expect_lanes(parameters, batches, dtype=np.float64)
     _assert_equal(ours, double, 1e-5)
     assert abs(ours.log_likelihood / double.log_likelihood - 1) > 1e-14
-    assert {x.dtype for x in (ours.start, ours.trans, ours.emit)} == {np.dtype(np.float64)}
+    assert {x.dtype for x in (ours.start, ours.trans, ours.emission)} == {np.dtype(np.float64)}
 
 
 def test_uncut_lanes_of_any_lengths_are_exact(like, rng):
@@ -97,13 +98,13 @@ def test_no_lanes_count_nothing(like, rng):
 
 def test_an_impossible_lane_is_minus_infinity(like, rng):
     parameters, sequences = _case(rng, labelled=False)
-    emission = parameters.emissionprob.copy()
+    emission = parameters.emission.probs.copy()
     emission[:, 2] = 0
-    impossible = type(parameters)(parameters.startprob, parameters.transmat, emission)
+    impossible = HMMParameters.categorical(parameters.startprob, parameters.transmat, emission)
     batches = lane_batches(sequences, 60, 5, 5)
     ours = expect_on(impossible, _there(batches, like), dtype=np.float64)
     assert ours.log_likelihood == -np.inf
-    assert np.isfinite(ours.emit).all()
+    assert np.isfinite(ours.emission).all()
     _assert_equal(ours, expect_lanes(impossible, batches, dtype=np.float64), 1e-12)
 
 

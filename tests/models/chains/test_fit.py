@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from spectral_nn.data import Sequences, SequenceStream
+from spectral_nn.data.symbols import encode
 from spectral_nn.datasets import planted_hmm, sample_hmm
+from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.metrics import parameter_errors
-from spectral_nn.models.chains import fit as module
-from spectral_nn.models.chains.coding import encode
 from spectral_nn.models.chains.engine import EXACT_ROWS, LaneEngine
 from spectral_nn.models.chains.expectation import expect_exact
 from spectral_nn.models.chains.fit import HMMOptions, count, fit_counts, fit_hmm
+from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import plan_race
 from spectral_nn.models.chains.spectral import fit_startprob
@@ -27,7 +28,7 @@ from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import SerialRunner, runner
 
 INITS = ["tensor", "random", "spectral-clustering"]
-NAMES = ("startprob", "transmat", "emissionprob")
+NAMES = ("startprob", "transmat", "emission")
 
 
 def rng_of(seed=0):
@@ -35,7 +36,12 @@ def rng_of(seed=0):
 
 
 def arrays(parameters):
-    return [getattr(parameters, name) for name in NAMES]
+    return [parameters.startprob, parameters.transmat, parameters.emission.probs]
+
+
+def parts(parameters):
+    """What `fixed` holds."""
+    return {name: getattr(parameters, name) for name in NAMES}
 
 
 def assert_same_fit(a, b):
@@ -47,7 +53,7 @@ def assert_same_fit(a, b):
 
 
 def assert_model(parameters, n_components, n_symbols):
-    assert (parameters.n_components, parameters.n_symbols) == (n_components, n_symbols)
+    assert (parameters.n_components, parameters.emission.n_symbols) == (n_components, n_symbols)
     for array in arrays(parameters):
         assert np.isfinite(array).all()
         assert (array >= 0).all()
@@ -137,13 +143,13 @@ def test_fits_of_counts_learn_the_model(sticky):
 @pytest.fixture(scope="module")
 def sticky_fit(sticky):
     _, data = sticky
-    return fit_hmm(data, HMMOptions(4, 20, n_init=8, emissionprob_prior=1.0), rng=rng_of())
+    return fit_hmm(data, HMMOptions(4, 20, n_init=8, emission_prior=1.0), rng=rng_of())
 
 
 def test_planted_model_as_well_as_from_the_truth(sticky, sticky_fit):
     truth, data = sticky
-    fixed = dict(zip(NAMES, arrays(truth), strict=True))
-    best = fit_hmm(data, HMMOptions(4, 20, fixed=fixed, emissionprob_prior=1.0), rng=rng_of())
+    fixed = parts(truth)
+    best = fit_hmm(data, HMMOptions(4, 20, fixed=fixed, emission_prior=1.0), rng=rng_of())
     assert best.diagnostics["winner"] == "given"
     found, bound = (parameter_errors(f.parameters, truth) for f in (sticky_fit, best))
     assert bound["emissionprob"] < 0.08
@@ -238,7 +244,7 @@ def test_the_generator_decides(small, init):
 
 def test_double_precision_of_the_lanes_changes_little(sticky):
     _, data = sticky
-    fixed = dict(zip(NAMES, arrays(planted_hmm(4, 20, rng=rng_of(5))), strict=True))
+    fixed = parts(planted_hmm(4, 20, rng=rng_of(5)))
     single, double = (
         fit_hmm(data, HMMOptions(4, 20, fixed=fixed, n_iter=6, dtype=t), rng=rng_of())
         for t in (np.float32, np.float64)
@@ -267,7 +273,7 @@ def test_no_iteration_is_no_likelihood_step(small, init, monkeypatch):
         raise AssertionError("a likelihood step")
 
     monkeypatch.setattr(LaneEngine, "expect", forbidden)
-    monkeypatch.setattr(module, "expect_lanes", forbidden)
+    monkeypatch.setattr(ChainModel, "statistic", forbidden)
     _, data = small
     fit = fit_hmm(data, HMMOptions(3, 6, init=init, n_iter=0), rng=rng_of())
     assert fit.history == []
@@ -354,24 +360,24 @@ def test_starts_that_take_part_are_named(small, init):
 def test_fixed_parts_stay_to_the_last_bit(small, init, update):
     truth, data = small
     fixed = {
-        name: array
-        for letter, name, array in zip("ste", NAMES, arrays(truth), strict=True)
+        name: part
+        for letter, (name, part) in zip("ste", parts(truth).items(), strict=True)
         if letter not in update
     }
     options = HMMOptions(3, 6, init=init, n_init=2, n_iter=6, update=update, fixed=fixed)
     fit = fit_hmm(data, options, rng=rng_of())
-    for letter, name in zip("ste", NAMES, strict=True):
-        same = np.array_equal(getattr(fit.parameters, name), getattr(truth, name))
+    for letter, new, old in zip("ste", arrays(fit.parameters), arrays(truth), strict=True):
+        same = np.array_equal(new, old)
         assert same == (letter not in update)
 
 
 def test_given_parts_are_where_em_starts(small):
     truth, data = small
-    fixed = dict(zip(NAMES, arrays(truth), strict=True))
+    fixed = parts(truth)
     fit = fit_hmm(data, HMMOptions(3, 6, fixed=fixed, n_iter=0), rng=rng_of())
     for a, b in zip(arrays(fit.parameters), arrays(truth), strict=True):
         assert_array_equal(a, b)
-    options = HMMOptions(3, 6, fixed=fixed, n_iter=1, emissionprob_prior=1.0)
+    options = HMMOptions(3, 6, fixed=fixed, n_iter=1, emission_prior=1.0)
     one = fit_hmm(data, options, rng=rng_of())
     assert_allclose(one.history, [expect_exact(truth, data).log_likelihood], rtol=1e-12)
     assert not one.converged
@@ -379,28 +385,28 @@ def test_given_parts_are_where_em_starts(small):
 
 def test_priors_pull(small):
     _, data = small
-    flat = HMMOptions(2, 6, init="random", n_iter=3, transmat_prior=1e7, emissionprob_prior=1e7)
+    flat = HMMOptions(2, 6, init="random", n_iter=3, transmat_prior=1e7, emission_prior=1e7)
     fit = fit_hmm(data, flat, rng=rng_of())
     assert_allclose(fit.parameters.transmat, 0.5, atol=1e-3)
-    assert_allclose(fit.parameters.emissionprob, 1 / 6, atol=1e-3)
+    assert_allclose(fit.parameters.emission.probs, 1 / 6, atol=1e-3)
 
 
 def test_default_prior_is_one_pseudo_count_by_frequency():
     frequency = np.array([10, 1, 5]) / 16
     priors = HMMOptions(2, 3).priors(frequency)
     assert isinstance(priors, Priors)
-    assert_allclose(priors.emit, frequency)
+    assert_allclose(priors.emission, frequency)
     assert_allclose([priors.start, priors.trans], 0)
-    given = HMMOptions(2, 3, emissionprob_prior=[1.0, 2.0, 3.0]).priors(frequency)
-    assert_allclose(given.emit, [0, 1, 2])
+    given = HMMOptions(2, 3, emission_prior=[1.0, 2.0, 3.0]).priors(frequency)
+    assert_allclose(given.emission, [0, 1, 2])
 
 
 @pytest.mark.parametrize("init", INITS)
 def test_unseen_symbols_are_smoothed(small, init):
     _, data = small
     fit = fit_hmm(data, HMMOptions(3, 9, init=init, n_init=2, n_iter=5), rng=rng_of())
-    assert (fit.parameters.emissionprob[:, 6:] > 0).all()
-    assert fit.parameters.emissionprob[:, 6:].sum() < 0.01
+    assert (fit.parameters.emission.probs[:, 6:] > 0).all()
+    assert fit.parameters.emission.probs[:, 6:].sum() < 0.01
 
 
 def test_steps_are_told(small):
@@ -437,13 +443,15 @@ def labelled(truth, n, share, rng):
 def test_full_labels_are_counted(small):
     truth, _ = small
     codes, states, data = labelled(truth, 1000, 1.0, rng_of(1))
-    options = HMMOptions(3, 6, labelled=True, emissionprob_prior=1.0)
+    options = HMMOptions(3, 6, labelled=True, emission_prior=1.0)
     fit = fit_hmm(data, options, rng=rng_of())
     trans, emit = np.zeros((3, 3)), np.zeros((3, 6))
     np.add.at(trans, (states[:-1], states[1:]), 1)
     np.add.at(emit, (states, codes), 1)
     assert_allclose(fit.parameters.transmat, trans / trans.sum(axis=1, keepdims=True), atol=1e-10)
-    assert_allclose(fit.parameters.emissionprob, emit / emit.sum(axis=1, keepdims=True), atol=1e-10)
+    assert_allclose(
+        fit.parameters.emission.probs, emit / emit.sum(axis=1, keepdims=True), atol=1e-10
+    )
     assert_allclose(fit.parameters.startprob, np.eye(3)[states[0]], atol=1e-10)
 
 
@@ -453,7 +461,7 @@ def test_a_few_labels_name_the_states(small, n):
     _, _, data = labelled(truth, n, 0.1, rng_of(4))
     fit = fit_hmm(data, HMMOptions(3, 6, labelled=True), rng=rng_of())
     # no matching: state k is the one that was labelled k
-    assert np.abs(fit.parameters.emissionprob - truth.emissionprob).sum(axis=1).mean() < 0.15
+    assert np.abs(fit.parameters.emission.probs - truth.emission.probs).sum(axis=1).mean() < 0.15
     assert np.abs(fit.parameters.transmat - truth.transmat).sum(axis=1).mean() < 0.2
     assert fit.diagnostics["winner"] == "labels"
     assert (np.diff(fit.history) >= 0).all()
@@ -501,9 +509,9 @@ def test_starts_are_possible_under_the_prior(small, init, alpha):
 
 def test_one_state_has_the_frequencies(small):
     _, data = small
-    fit = fit_hmm(data, HMMOptions(1, 6, emissionprob_prior=1.0), rng=rng_of())
+    fit = fit_hmm(data, HMMOptions(1, 6, emission_prior=1.0), rng=rng_of())
     frequency = np.bincount(data.values, minlength=6) / 3000
-    assert_allclose(fit.parameters.emissionprob[0], frequency, atol=1e-12)
+    assert_allclose(fit.parameters.emission.probs[0], frequency, atol=1e-12)
     assert fit.converged
 
 
@@ -524,7 +532,7 @@ def test_hardly_any_data(seed, init, n_iter):
         n_init=int(rng.integers(1, 4)),
         n_iter=n_iter,
         transmat_prior=rng.choice([1.0, 2.0]),
-        emissionprob_prior=rng.choice([None, 1.0, 2.0]),
+        emission_prior=rng.choice([None, 1.0, 2.0]),
         dtype=rng.choice([np.float32, np.float64]),
     )
     data = Sequences.from_lengths(values.astype(np.int32), lengths)
@@ -545,14 +553,16 @@ def test_hardly_any_data(seed, init, n_iter):
 
 def test_sequences_begin_where_they_begin_without_a_walk(rng):
     """Starts are not the stationary distribution: every sequence begins in the first state."""
-    truth = HMMParameters([1.0, 0, 0], [[0.2, 0.8, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]], PEAKED)
+    truth = HMMParameters.categorical(
+        [1.0, 0, 0], [[0.2, 0.8, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]], PEAKED
+    )
     data = Sequences.from_lengths(sample_hmm(truth, 20, rng, 500)[0].ravel(), [20] * 500)
     counts = count(data, 6, SerialRunner())
     known = replace(truth, startprob=np.full(3, 1 / 3))
     assert fit_startprob(known, counts)[0] > 0.97
     fit = fit_counts(counts, HMMOptions(3, 6), rng=rng_of()).parameters
     # Of the state that symbols 0 and 1 tell; 0.15 of any position are in it.
-    assert fit.startprob[fit.emissionprob[:, :2].sum(axis=1).argmax()] > 0.8
+    assert fit.startprob[fit.emission.probs[:, :2].sum(axis=1).argmax()] > 0.8
     unrefined = fit_hmm(data, HMMOptions(3, 6, n_iter=0), rng=rng_of()).parameters
     assert unrefined.startprob.max() > 0.95
 
@@ -564,7 +574,7 @@ def test_one_state_has_the_frequencies_even_without_a_step(small):
     _, data = small
     fit = fit_hmm(data, HMMOptions(1, 6, n_iter=0), rng=rng_of())
     counts = count(data, 6, SerialRunner())
-    assert_allclose(fit.parameters.emissionprob[0], counts.frequency)
+    assert_allclose(fit.parameters.emission.probs[0], counts.frequency)
 
 
 def test_priors_below_one_go_on_past_a_zero(small):
@@ -575,10 +585,10 @@ def test_priors_below_one_go_on_past_a_zero(small):
 
 
 def test_very_unlikely_is_not_impossible_in_single_precision(rng):
-    emission = np.array([[1e-60, 1 - 1e-60], [1e-60, 1 - 1e-60]])
-    fixed = {"startprob": [0.5, 0.5], "transmat": np.full((2, 2), 0.5), "emissionprob": emission}
+    emission = CategoricalEmission(np.tile([1e-60, 1 - 1e-60], (2, 1)))
+    fixed = {"startprob": [0.5, 0.5], "transmat": np.full((2, 2), 0.5), "emission": emission}
     codes = (rng.random(6000) < 0.9).astype(np.int32)
-    options = HMMOptions(2, 2, fixed=fixed, n_iter=3, emissionprob_prior=1.0)
+    options = HMMOptions(2, 2, fixed=fixed, n_iter=3, emission_prior=1.0)
     fit = fit_hmm(Sequences.from_lengths(codes, [100] * 60), options, rng=rng_of())
     assert np.isfinite(fit.history).all()
     assert fit.diagnostics["exact"]
@@ -602,9 +612,9 @@ def test_more_states_than_observations_in_a_stream():
 def test_kept_emissions_leave_no_transition_at_zero(rng):
     """EM cannot leave a zero: what the convex fit of the bigrams puts there must not stay."""
     cycle = [[0.1, 0.9, 0], [0, 0.1, 0.9], [0.9, 0, 0.1]]
-    truth = HMMParameters([1.0, 0, 0], cycle, np.kron(np.eye(3), [0.5, 0.5]))
+    truth = HMMParameters.categorical([1.0, 0, 0], cycle, np.kron(np.eye(3), [0.5, 0.5]))
     data = Sequences.from_lengths(sample_hmm(truth, 2000, rng)[0].ravel())
-    fixed = {"emissionprob": truth.emissionprob}
+    fixed = {"emission": truth.emission}
     fit = fit_hmm(data, HMMOptions(3, 6, fixed=fixed, n_iter=0), rng=rng_of())
     assert (fit.parameters.transmat > 1e-6).all()
     assert_allclose(fit.parameters.transmat, cycle, atol=0.05)

@@ -18,13 +18,13 @@ from spectral_nn.models.chains.parameters import HMMParameters, n_parameters, st
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(shapes):
-    with pytest.raises(ValueError, match="must have the shapes"):
-        HMMParameters(*map(np.ones, shapes))
+    with pytest.raises(ValueError, match=r"the shapes|the shape \(K, d\)"):
+        HMMParameters.categorical(*map(np.ones, shapes))
 
 
 def test_parameters_are_frozen_float64():
-    model = HMMParameters([1], [[1]], [[1, 0]])
-    assert model.startprob.dtype == model.transmat.dtype == model.emissionprob.dtype == np.float64
+    model = HMMParameters.categorical([1], [[1]], [[1, 0]])
+    assert model.startprob.dtype == model.transmat.dtype == model.emission.probs.dtype == np.float64
     with pytest.raises(AttributeError):
         model.startprob = np.ones(1)
 
@@ -51,5 +51,7 @@ def test_stationary_of_a_cycle():
 
 
 def test_degrees_of_freedom():
-    model = HMMParameters(np.ones(3) / 3, np.full((3, 3), 1 / 3), np.full((3, 7), 1 / 7))
+    model = HMMParameters.categorical(
+        np.ones(3) / 3, np.full((3, 3), 1 / 3), np.full((3, 7), 1 / 7)
+    )
     assert n_parameters(model) == 2 + 3 * 2 + 3 * 6

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from spectral_nn.models.chains.coding import emission_table, encode
+from spectral_nn.data.symbols import encode
+from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.recursions import (
     filtered,
     log_likelihoods,
@@ -17,7 +18,7 @@ from spectral_nn.models.chains.recursions import (
     sample,
     viterbi,
 )
-from tests.oracles import hmm_by_enumeration, random_hmm
+from tests.oracles import emission_table, hmm_by_enumeration, random_hmm
 
 WEATHER = (
     np.array([0.6, 0.4]),
@@ -85,7 +86,7 @@ def test_wikipedia():
 def test_against_hmmlearn(sparse):
     rng = np.random.default_rng(7)
     model = random_hmm(5, 8, rng, sparse)
-    symbols, _ = sample(*model, 600, rng)
+    symbols, _ = sample(HMMParameters.categorical(*model), 600, rng)
     lengths = np.array([1, 99, 500])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     table, other, X = emission_table(model[2]), rival(*model), symbols[:, None]
@@ -116,13 +117,15 @@ def test_viterbi_ties_are_hmmlearns():
 def test_sample_is_hmmlearns_with_its_generator():
     for state in (None, 1):
         expected = rival(*WEATHER).sample(50, random_state=3, currstate=state)
-        symbols, states = sample(*WEATHER, 50, np.random.RandomState(3), first_state=state)
+        symbols, states = sample(
+            HMMParameters.categorical(*WEATHER), 50, np.random.RandomState(3), first_state=state
+        )
         assert_array_equal(symbols, expected[0][:, 0])
         assert_array_equal(states, expected[1])
 
 
 def test_sample_frequencies_and_impossible_draws():
-    symbols, states = sample(*WEATHER, 200_000, np.random.default_rng(0))
+    symbols, states = sample(HMMParameters.categorical(*WEATHER), 200_000, np.random.default_rng(0))
     assert_allclose(np.mean(states == 0), 4 / 7, atol=0.01)
     assert_allclose(np.bincount(symbols[states == 1], minlength=3) / sum(states == 1),
                     WEATHER[2][1], atol=0.01)  # fmt: skip
@@ -132,14 +135,14 @@ def test_sample_frequencies_and_impossible_draws():
             return np.full(size, np.nextafter(1, 0))
 
     thirds = np.append(np.full(10, 0.1), 0.0)
-    symbols, _ = sample(np.ones(1), np.ones((1, 1)), thirds[None], 4, AlmostOne())
+    symbols, _ = sample(HMMParameters.categorical([1.0], [[1.0]], thirds[None]), 4, AlmostOne())
     assert_array_equal(symbols, 9)
-    assert sample(*WEATHER, 0, np.random.default_rng(0))[0].size == 0
+    assert sample(HMMParameters.categorical(*WEATHER), 0, np.random.default_rng(0))[0].size == 0
 
 
 def test_a_million_steps_do_not_underflow():
     n = 1_000_000
-    symbols, _ = sample(*WEATHER, n, np.random.default_rng(1))
+    symbols, _ = sample(HMMParameters.categorical(*WEATHER), n, np.random.default_rng(1))
     table, ends = emission_table(WEATHER[2]) * 1e-30, np.array([0, n])
     gamma, total = posteriors(*WEATHER[:2], table, symbols, ends)
     assert np.isfinite(total).all()
@@ -180,15 +183,15 @@ def test_backward_rounding_is_repaired():
 
 
 def test_read_only_memory_maps_do_not_compile_again(tmp_path):
-    from spectral_nn.models.chains import recursions
+    from spectral_nn.models.chains import exact
 
     path = tmp_path / "codes.npy"
     np.save(path, np.array([0, 1, 2], dtype=np.int32))
     codes = np.load(path, mmap_mode="r")
     table = emission_table(WEATHER[2])
     expected = log_likelihoods(*WEATHER[:2], table, np.array([0, 1, 2]), [0, 3])
-    before = len(recursions._forward.signatures)
+    before = len(exact.forward.signatures)
     table.setflags(write=False)
     found = log_likelihoods(*WEATHER[:2], table, codes, [0, 3])
     assert_array_equal(found, expected)
-    assert len(recursions._forward.signatures) == before == 1
+    assert len(exact.forward.signatures) == before == 1

@@ -28,7 +28,7 @@ def test_whitened_moments_of_the_population(rng, order):
     assert_allclose(moments.operators.sum(axis=0), np.eye(3), atol=1e-10)
     for v in range(6):
         found = np.sort(np.linalg.eigvals(moments.operators[v]).real)
-        assert_allclose(found, np.sort(model.emissionprob[:, v]), atol=1e-7)
+        assert_allclose(found, np.sort(model.emission.probs[:, v]), atol=1e-7)
     s = moments.singular_values
     assert 3 < s.size <= 3 + 10
     assert moments.sigma_ratio == s[2] / s[0]
@@ -42,20 +42,20 @@ def test_population_moments_give_the_emissions(rng, order):
     found = decompose(whitened_moments(counts, 3, rng), counts, rng)
     assert parameter_errors(found, model)["emissionprob"] < 1e-5
     assert parameter_errors(found, model)["transmat"] < 0.1  # 200 steps from noisy emissions
-    for array in (found.startprob, found.transmat, found.emissionprob):
+    for array in (found.startprob, found.transmat, found.emission.probs):
         assert_allclose(array.sum(axis=-1), 1)
         assert (array >= 0).all()
-    assert (found.emissionprob > 0).all()
+    assert (found.emission.probs > 0).all()
 
 
 def test_transitions_of_the_population(rng):
     model = three_state_model()
     counts = population_counts(model, 3)
-    found = fit_transitions(model.emissionprob, counts, n_iter=3000, tol=0.0)
+    found = fit_transitions(model.emission.probs, counts, n_iter=3000, tol=0.0)
     assert_allclose(found.transmat, model.transmat, atol=1e-6)
     assert_allclose(found.startprob, model.startprob, atol=1e-6)
-    assert_allclose(found.emissionprob, model.emissionprob)
-    rough = fit_transitions(model.emissionprob, counts)
+    assert_allclose(found.emission.probs, model.emission.probs)
+    rough = fit_transitions(model.emission.probs, counts)
     assert_allclose(rough.transmat, model.transmat, atol=5e-3)
 
 
@@ -66,9 +66,9 @@ def test_fit_of_transitions_never_climbs(rng):
     share = pairs.counts / pairs.counts.sum()
 
     def divergence(n_iter):
-        found = fit_transitions(model.emissionprob, counts, n_iter=n_iter, tol=0.0)
+        found = fit_transitions(model.emission.probs, counts, n_iter=n_iter, tol=0.0)
         joint = found.startprob[:, None] * found.transmat
-        predicted = model.emissionprob.T @ joint @ model.emissionprob
+        predicted = model.emission.probs.T @ joint @ model.emission.probs
         return np.sum(share * np.log(share / predicted[first, second]))
 
     values = [divergence(n) for n in (0, 1, 2, 5, 20, 100)]
@@ -88,7 +88,7 @@ def test_samples_give_the_model_within_their_noise(rng):
     assert errors[0]["emissionprob"] < 0.15
     assert errors[1]["emissionprob"] < 0.03
     assert errors[1]["transmat"] < 0.08
-    start = fit_transitions(model.emissionprob, counts).startprob
+    start = fit_transitions(model.emission.probs, counts).startprob
     assert_allclose(start, stationary(model.transmat), atol=0.01)
 
 
@@ -104,8 +104,8 @@ def test_unseen_symbols_get_next_to_nothing_and_break_nothing(rng):
     model = three_state_model()
     counts = counted(Sequences.from_lengths(2 * sample_hmm(model, 50_000, rng)[0][0]), 5, 12)
     found = decompose(whitened_moments(counts, 3, rng), counts, rng)
-    assert found.emissionprob[:, 1::2].max() < 1e-5
-    even = HMMParameters(found.startprob, found.transmat, found.emissionprob[:, ::2])
+    assert found.emission.probs[:, 1::2].max() < 1e-5
+    even = HMMParameters.categorical(found.startprob, found.transmat, found.emission.probs[:, ::2])
     assert parameter_errors(even, model)["emissionprob"] < 0.15
 
 
@@ -122,7 +122,7 @@ def test_what_the_moments_do_not_carry_shows_in_the_ratio(rng):
     assert moments.sigma_ratio < 1e-8
     assert np.isfinite(moments.operators).all()
     found = decompose(moments, counts, rng)  # not to be trusted, but a model
-    for array in (found.startprob, found.transmat, found.emissionprob):
+    for array in (found.startprob, found.transmat, found.emission.probs):
         assert np.isfinite(array).all()
         assert_allclose(array.sum(axis=-1), 1)
 
@@ -149,4 +149,4 @@ def test_different_generators_give_the_same_model_up_to_names(rng):
     assert parameter_errors(a, b)["emissionprob"] < 1e-5
     again = np.random.default_rng(1)
     c = decompose(whitened_moments(counts, 3, again), counts, again)
-    assert_allclose(a.emissionprob, c.emissionprob, rtol=0, atol=0)
+    assert_allclose(a.emission.probs, c.emission.probs, rtol=0, atol=0)

@@ -18,8 +18,8 @@ def counted(values, order, d):
 
 
 def assert_model(found, n_components, n_symbols):
-    assert (found.n_components, found.n_symbols) == (n_components, n_symbols)
-    for array in (found.startprob, found.transmat, found.emissionprob):
+    assert (found.n_components, found.emission.n_symbols) == (n_components, n_symbols)
+    for array in (found.startprob, found.transmat, found.emission.probs):
         assert np.isfinite(array).all()
         assert (array >= 0).all()
         assert_allclose(array.sum(axis=-1), 1)
@@ -31,7 +31,7 @@ def hard_classes():
     emission = np.zeros((3, 12))
     for k in range(3):
         emission[k, 4 * k : 4 * k + 4] = [0.4, 0.3, 0.2, 0.1]
-    return HMMParameters(stationary(trans), trans, emission)
+    return HMMParameters.categorical(stationary(trans), trans, emission)
 
 
 def test_random_start_draws_emissions_around_the_frequencies(rng):
@@ -39,10 +39,10 @@ def test_random_start_draws_emissions_around_the_frequencies(rng):
     starts = [random_start(5, counts, rng) for _ in range(200)]
     for start in starts:
         assert_model(start, 5, 4)
-        assert (start.emissionprob > 0).all()  # also of a symbol that was never seen
-    mean = np.mean([start.emissionprob for start in starts], axis=(0, 1))
+        assert (start.emission.probs > 0).all()  # also of a symbol that was never seen
+    mean = np.mean([start.emission.probs for start in starts], axis=(0, 1))
     assert mean[0] > 0.7 > 0.3 > mean[1] > 0.05 > mean[2] > mean[3] > 0
-    assert np.std([start.emissionprob[0, 1] for start in starts]) > 0.02
+    assert np.std([start.emission.probs[0, 1] for start in starts]) > 0.02
     assert not np.allclose(starts[0].transmat, starts[1].transmat)
 
 
@@ -60,8 +60,8 @@ def test_classes_for_any_number_of_states(rng, n_components):
     counts = population_counts(three_state_model(), 3, 10**5)
     found = cluster_start(n_components, counts, rng)
     assert_model(found, n_components, 6)
-    assert (found.emissionprob > 0).all()
-    assert np.unique(found.emissionprob.round(6), axis=0).shape[0] == n_components
+    assert (found.emission.probs > 0).all()
+    assert np.unique(found.emission.probs.round(6), axis=0).shape[0] == n_components
 
 
 @pytest.mark.parametrize("values", [[0], [0, 0, 0, 0], [0, 1], [3, 0, 3], [0, 3, 1, 3, 0, 3]])
@@ -73,5 +73,5 @@ def test_starts_follow_their_generator():
     counts = population_counts(three_state_model(), 3, 10**5)
     for start in (random_start, cluster_start):
         a, b = (start(3, counts, np.random.default_rng(4)) for _ in range(2))
-        assert_allclose(a.emissionprob, b.emissionprob, rtol=0, atol=0)
+        assert_allclose(a.emission.probs, b.emission.probs, rtol=0, atol=0)
         assert_allclose(a.transmat, b.transmat, rtol=0, atol=0)

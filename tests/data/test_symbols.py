@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from spectral_nn.models.chains import coding
-from spectral_nn.models.chains.coding import alphabet, emission_table, encode
+from spectral_nn.data import symbols as coding
+from spectral_nn.data.symbols import alphabet, encode
+from tests.oracles import emission_table
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, np.float32, object])

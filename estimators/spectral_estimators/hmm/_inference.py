@@ -1,6 +1,8 @@
 """What a hidden Markov model can do once it has parameters: score, decode, predict, sample."""
 
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,60 +11,59 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host
-from spectral_estimators._hmm_parameters import checked_parameters, checked_symbols
-from spectral_estimators._validation import (
-    encoded,
-    is_table,
-    read,
-    takes_lengths_second,
-    together,
-)
+from spectral_estimators._validation import is_table, takes_lengths_second, together
+from spectral_estimators.hmm._parameters import check_shape, probabilities
 from spectral_nn.data import Sequences, Source
-from spectral_nn.models.chains import recursions
-from spectral_nn.models.chains.coding import emission_table
+from spectral_nn.models.chains import inference, recursions
 from spectral_nn.models.chains.parameters import HMMParameters, n_parameters, stationary
 
-_ATTRIBUTES = ("startprob_", "transmat_", "emissionprob_")
 
+class HMMInference(MovableMixin, BaseEstimator, ABC):
+    """Exact inference: the base of an estimator that holds the parameters of a chain.
 
-class HMMInference(MovableMixin, BaseEstimator):
-    """Exact inference: the base of an estimator that holds the three arrays of parameters.
-
-    It needs ``n_components``, ``n_features``, ``algorithm``, ``random_state`` and ``missing`` from
-    the constructor, and ``startprob_``, ``transmat_``, ``emissionprob_``, fitted or set by hand,
-    with ``symbols_`` where symbols are strings; they are checked at every use.
+    It needs ``n_components``, ``algorithm`` and ``random_state`` from the constructor, and the
+    attributes that `_parts` names, fitted or set by hand; they are checked at every use.
     """
+
+    _parts: ClassVar[tuple[str, str, str]]
+    """The attributes of the three parts, that of the emissions last."""
 
     n_components: Any
     algorithm: str
     random_state: Any
-    missing: float | str | None
     startprob_: Any
     transmat_: Any
-    emissionprob_: Any
 
-    # hmmlearn's `n_features` becomes the alphabet found by fit; scikit-learn's parameters never
-    # change.  So the attribute reads as the former, and `get_params` and `clone` see the latter.
     @property
-    def n_features(self) -> int | None:
-        """Size of the alphabet: as preset, else as fitted or set by hand, else None."""
-        preset = self.__dict__["n_features"]
-        emission = getattr(self, "emissionprob_", None)
-        if preset is None and emission is not None and np.ndim(emission) == 2:
-            return np.shape(emission)[1]
-        return preset
+    def _letters(self) -> str:
+        """First letters of the parts, as ``params`` and ``init_params`` take them."""
+        return "".join(name[0] for name in self._parts)
 
-    @n_features.setter
-    def n_features(self, value: int | None) -> None:
-        self.__dict__["n_features"] = value
+    @abstractmethod
+    def _emission(self, n_components: Any) -> Any:
+        """The emissions that the estimator holds, checked, in the form of the core.
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
-        return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
+        Raises
+        ------
+        ValueError
+            Naming the attribute.
+        """
+
+    @abstractmethod
+    def _coded(self, X: Any, lengths: Any, emission: Any) -> Source:
+        """Checked observations of X in the form of the core, wherever they are."""
+
+    @abstractmethod
+    def _n_observed(self, values: np.ndarray, emission: Any) -> int:
+        """How many of these observations are not missing."""
+
+    def _as_given(self, observations: np.ndarray) -> np.ndarray:
+        """Drawn observations (n, p) in the form that users have."""
+        return observations
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether the parameters are there, by `fit` or by hand."""
-        return all(hasattr(self, name) for name in _ATTRIBUTES)
+        return all(hasattr(self, name) for name in self._parts)
 
     @takes_lengths_second
     def score(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> float:
@@ -102,10 +103,7 @@ class HMMInference(MovableMixin, BaseEstimator):
             As `predict_proba`.
         """
         parameters, codes, home = self._prepared(X, lengths)
-        table = emission_table(parameters.emissionprob)
-        posterior, log_likelihood = recursions.posteriors(
-            parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
-        )
+        posterior, log_likelihood = inference.smooth(parameters, codes)
         return float(log_likelihood.sum()), at_home(_shaped_like(X, posterior, codes), home)
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
@@ -157,10 +155,7 @@ class HMMInference(MovableMixin, BaseEstimator):
             states = _shaped_like(X, rows.argmax(axis=1), posterior)
             return float(rows.max(axis=1).sum()), at_home(states, home)
         parameters, codes, home = self._prepared(X, lengths)
-        table = emission_table(parameters.emissionprob)
-        states, log_probability = recursions.viterbi(
-            parameters.startprob, parameters.transmat, table, codes.values, codes.offsets
-        )
+        states, log_probability = inference.find_paths(parameters, codes)
         return float(log_probability.sum()), at_home(_shaped_like(X, states, codes), home)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
@@ -178,10 +173,10 @@ class HMMInference(MovableMixin, BaseEstimator):
         return self.decode(X, lengths)[1]
 
     def predict_next(self, X: Any, lengths: ArrayLike | None = None) -> np.ndarray:
-        r"""Distribution of the observation that follows a prefix.
+        r"""Expectation of the observation that follows a prefix; for symbols, its distribution.
 
-        .. math:: P(x_{T+1} = v | x_1 \ldots x_T)
-                  = \sum_{ij} P(h_T = i | x_1 \ldots x_T)\, T_{ij} B_{jv}
+        .. math:: E(x_{T+1} | x_1 \ldots x_T)
+                  = \sum_{ij} P(h_T = i | x_1 \ldots x_T)\, T_{ij} E(x | h = j)
 
         Parameters
         ----------
@@ -192,7 +187,7 @@ class HMMInference(MovableMixin, BaseEstimator):
         Returns
         -------
         array, shape (d,) for one prefix, (m, d) for a list, `Sequences`, 3-D array or ``lengths``
-            Columns are symbols 0 .. d - 1, or the strings in the order of ``symbols_``.
+            Columns are those of X, or symbols 0 .. d - 1 (strings in the order of ``symbols_``).
 
         Raises
         ------
@@ -200,7 +195,7 @@ class HMMInference(MovableMixin, BaseEstimator):
             If a prefix is impossible under the model.
         """
         state = self._next_state(X, lengths)
-        following = state @ self._parameters().emissionprob
+        following = state @ self._parameters().emission.mean()
         return at_home(following[0] if lengths is None and is_table(X) else following, home_of(X))
 
     def sample(
@@ -226,7 +221,7 @@ class HMMInference(MovableMixin, BaseEstimator):
 
         Returns
         -------
-        X : array of int, or of ``symbols_``, shape (n_samples, 1)
+        X : array, shape (n_samples, p), of symbols p = 1
         states : array of int, shape (n_samples,)
 
         Raises
@@ -250,11 +245,10 @@ class HMMInference(MovableMixin, BaseEstimator):
                 raise ValueError(f"prefix must be one sequence, got {len(starts)}.")
             start = starts[0]
         rng = check_random_state(self.random_state if random_state is None else random_state)
-        symbols, states = recursions.sample(
-            start, parameters.transmat, parameters.emissionprob, int(n_samples), rng, currstate
+        observations, states = recursions.sample(
+            replace(parameters, startprob=start), int(n_samples), rng, currstate
         )
-        strings = self._symbols(parameters.n_symbols)
-        return (symbols if strings is None else strings[symbols])[:, None], states
+        return self._as_given(observations), states
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Akaike's information criterion, ``-2 log L + 2 p``; lower is better.
@@ -296,58 +290,43 @@ class HMMInference(MovableMixin, BaseEstimator):
 
     def _parameters(self) -> HMMParameters:
         """The parameters in use, checked."""
-        missing = [name for name in _ATTRIBUTES if not hasattr(self, name)]
+        missing = [name for name in self._parts if not hasattr(self, name)]
         if missing:
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet: {', '.join(missing)} "
                 "must come from fit or be set by hand."
             )
-        return checked_parameters(
-            self.startprob_, self.transmat_, self.emissionprob_, self.n_components, self.n_features
+        startprob, transmat = (
+            probabilities(getattr(self, name), name) for name in ("startprob_", "transmat_")
         )
-
-    def _symbols(self, n_symbols: int) -> np.ndarray | None:
-        """The strings that symbols stand for, checked; None where they are numbers."""
-        symbols = getattr(self, "symbols_", None)
-        return None if symbols is None else checked_symbols(symbols, n_symbols)
-
-    def _coded(self, X: Any, lengths: Any, n_symbols: int) -> Source:
-        """Sequences as codes, wherever they are."""
-        source = read(on_host(X), on_host(lengths))
-        return encoded(source, n_symbols, self.missing, symbols=self._symbols(n_symbols))
+        k = len(startprob) if self.n_components == "auto" else self.n_components
+        check_shape(startprob, "startprob_", (k,), k)
+        check_shape(transmat, "transmat_", (k, k), k)
+        return HMMParameters(startprob, transmat, self._emission(k))
 
     def _prepared(self, X: Any, lengths: Any) -> tuple[HMMParameters, Sequences, Any]:
         """Checked parameters, X in memory as codes, and where X came from."""
         parameters, home = self._parameters(), home_of(X)
-        return parameters, together(self._coded(X, lengths, parameters.n_symbols)), home
+        return parameters, together(self._coded(X, lengths, parameters.emission)), home
 
     def _likelihoods(self, X: Any, lengths: Any) -> Any:
         """Yield the log-likelihoods of the sequences of each piece, and how many are observed."""
         parameters = self._parameters()
-        table = emission_table(parameters.emissionprob)
-        for piece in self._coded(X, lengths, parameters.n_symbols).pieces():
-            part = recursions.log_likelihoods(
-                parameters.startprob, parameters.transmat, table, piece.values, piece.offsets
-            )
-            yield part, int(np.count_nonzero(piece.values < parameters.n_symbols))
+        for piece in self._coded(X, lengths, parameters.emission).pieces():
+            part = inference.log_likelihoods(parameters, piece)
+            yield part, self._n_observed(piece.values, parameters.emission)
 
     def _next_state(self, X: Any, lengths: Any) -> np.ndarray:
         """Distributions (m, K) of the state after each prefix."""
         if lengths is None and is_table(X) and np.shape(X)[:1] == (0,):
             return self._parameters().startprob[None]
         parameters, codes, _ = self._prepared(X, lengths)
-        last, log_likelihood = recursions.filtered(
-            parameters.startprob,
-            parameters.transmat,
-            emission_table(parameters.emissionprob),
-            codes.values,
-            codes.offsets,
-        )
+        last, log_likelihood = inference.filter_last(parameters, codes)
         impossible = np.flatnonzero(np.isneginf(log_likelihood))
         if impossible.size:
             raise ValueError(
                 f"Prefix {impossible[0]} has probability zero under this model, so nothing follows "
-                "it. Smooth startprob_, transmat_ or emissionprob_."
+                f"it. Smooth {self._parts[0]}, {self._parts[1]} or {self._parts[2]}."
             )
         return last @ parameters.transmat
 

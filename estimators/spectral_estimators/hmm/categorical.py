@@ -1,52 +1,45 @@
 """`CategoricalHMM`: hidden Markov models of discrete symbols, learned by moments."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_estimators._devices import at_home, check_device, home_of, on_host, runner_at
-from spectral_estimators._hmm_parameters import (
-    check_letters,
-    check_priors,
-    kept_parts,
-    warn_of_overwriting,
-)
-from spectral_estimators._inference import HMMInference
-from spectral_estimators._progress import ConvergenceMonitor, listener
-from spectral_estimators._sklearn_compat import (
-    Interval,
-    StrOptions,
-    check_constraints,
-    with_input_tags,
-)
+from spectral_estimators._devices import on_host, runner_at
+from spectral_estimators._progress import listener
+from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input_tags
 from spectral_estimators._validation import (
     chained,
     encoded,
     is_one_shot,
-    labelled_source,
     read,
     spawn_rng,
     surveyed,
     takes_lengths_second,
 )
-from spectral_nn.arrays import require_one_device
+from spectral_estimators.hmm._base import BaseHMM
+from spectral_estimators.hmm._parameters import (
+    PRIOR,
+    check_concentration,
+    check_shape,
+    checked_symbols,
+    kept_parts,
+    probabilities,
+)
 from spectral_nn.data import Partitions, SequenceStream, Source
-from spectral_nn.models.chains.fit import count, fit_counts, fit_hmm
+from spectral_nn.emissions import CategoricalEmission
+from spectral_nn.models.chains.fit import count, fit_counts
 from spectral_nn.models.chains.options import HMMOptions
-from spectral_nn.models.chains.order import choose_n_components
 from spectral_nn.runners.base import Runner
 
 _AUTO_NEEDS_DATA = (
     "n_components='auto' holds out data, but partial_fit and fit on a generator keep only counts. "
     "Give n_components as a number."
 )
-_PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
-class CategoricalHMM(HMMInference):
+class CategoricalHMM(BaseHMM):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
     ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
@@ -181,26 +174,13 @@ class CategoricalHMM(HMMInference):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "startprob_prior": _PRIOR,
-        "transmat_prior": _PRIOR,
-        "emissionprob_prior": [*_PRIOR, None],
+        **BaseHMM._parameter_constraints,
+        "emissionprob_prior": [*PRIOR, None],
         "n_features": [Interval(Integral, 1, None, closed="left"), None],
-        "algorithm": [StrOptions({"viterbi", "map"})],
-        "random_state": ["random_state"],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "tol": [Real, None],
-        "verbose": ["verbose", callable],
-        "params": [str],
-        "init_params": [str],
         "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
-        "n_init": [Interval(Integral, 1, None, closed="left"), None],
-        "n_jobs": [Integral, None],
-        "device": [str, None],
-        "dtype": [StrOptions({"float32", "float64"})],
         "missing": [Real, str, None],
-        "implementation": [StrOptions({"log", "scaling"})],
     }
+    _parts = ("startprob_", "transmat_", "emissionprob_")
 
     def __init__(
         self,
@@ -292,24 +272,8 @@ class CategoricalHMM(HMMInference):
             first, second = next(pieces), next(pieces, None)
             if second is not None:
                 return self._absorb(chained(first, second, pieces), None, home)
-            X = first
-        source = read(X, lengths) if y is None else labelled_source(read(X, lengths))
-        with runner_at(home, self.n_jobs, self.device, source.remote) as run:
-            source, n_symbols, symbols = self._alphabet(source, run)
-            states = self._labelled_states(y)
-            codes = encoded(source, n_symbols, self.missing, y, states, symbols)
-            options = self._options(n_symbols, labelled=y is not None)
-            how: dict[str, Any] = {
-                "rng": spawn_rng(self.random_state),
-                "run": run,
-                "on_step": listener(self.verbose),
-            }
-            if self.n_components != "auto":
-                return self._assign(fit_hmm(codes, options, **how), None, home, symbols)
-            n_components, evidence = choose_n_components(codes, options, **how)
-            result = fit_hmm(codes, replace(options, n_components=n_components), **how)
-        result.diagnostics["auto_evidence"] = evidence
-        return self._assign(result, None, home, symbols)
+            return self._fit_source(first, None, home)
+        return self._fit_source(read(X, lengths), y, home)
 
     @takes_lengths_second
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -354,18 +318,6 @@ class CategoricalHMM(HMMInference):
             raise ValueError("partial_fit takes no labels y: use fit with all labelled data.")
         return self._absorb(read(X, lengths), getattr(self, "_counts", None), home)
 
-    def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
-        """Check arguments; X, y and lengths on the host, and where X came from."""
-        check_constraints(self)
-        check_letters(self)
-        check_device(self)
-        warn_of_overwriting(self)
-        home, home_of_y = home_of(X), home_of(y, "y")
-        X, y, lengths = on_host(X), on_host(y), on_host(lengths)
-        if y is not None and home_of_y is not None:
-            require_one_device(X=np.zeros(0) if home is None else home, y=home_of_y)
-        return X, y, lengths, home
-
     def _check_one_walk(self, y: Any) -> None:
         """Refuse, before anything is read, what takes more than one walk over X."""
         if y is not None:
@@ -394,7 +346,7 @@ class CategoricalHMM(HMMInference):
             else:
                 known = None if counts is None else counts.n_symbols
                 source, n_symbols, symbols = self._alphabet(source, run, known)
-            options = self._options(n_symbols, labelled=False)
+            options = self._categorical_options(n_symbols, labelled=False)
             codes = encoded(source, n_symbols, self.missing, symbols=symbols)
             seen = count(codes, n_symbols, run)
             total = seen if counts is None else counts + seen
@@ -404,29 +356,15 @@ class CategoricalHMM(HMMInference):
                 rng=spawn_rng(self.random_state),
                 on_step=listener(self.verbose),
             )
-        return self._assign(result, total, home, symbols)
+        return self._assign(result, home, {"symbols_": symbols, "_counts": total})
 
-    def _assign(self, result: Any, counts: Any, home: Any, symbols: np.ndarray | None) -> Self:
-        """Put a finished fit on the estimator, all at once, with arrays where X came from."""
-        parameters = result.parameters
-        values = {
-            "startprob_": at_home(parameters.startprob, home),
-            "transmat_": at_home(parameters.transmat, home),
-            "emissionprob_": at_home(parameters.emissionprob, home),
-            "n_components_": parameters.n_components,
-            "monitor_": ConvergenceMonitor(
-                self.tol, self.n_iter, self.verbose, list(result.history), result.converged
-            ),
-            "diagnostics_": result.diagnostics,
-            "_fitted": parameters,
-            "_counts": counts,
-        }
-        if symbols is None:
-            self.__dict__.pop("symbols_", None)
-        else:
-            values["symbols_"] = symbols
-        self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
-        return self
+    def _read(
+        self, source: Source, y: Any, states: int | None, run: Runner
+    ) -> tuple[Source, HMMOptions, dict[str, Any]]:
+        source, n_symbols, symbols = self._alphabet(source, run)
+        codes = encoded(source, n_symbols, self.missing, y, states, symbols)
+        options = self._categorical_options(n_symbols, labelled=y is not None)
+        return codes, options, {"symbols_": symbols, "_counts": None}
 
     def _alphabet(
         self, source: Source, run: Runner, known: int | None = None
@@ -439,40 +377,65 @@ class CategoricalHMM(HMMInference):
         if known is None and self.__dict__["n_features"] is not None:
             known = int(self.__dict__["n_features"])
         kept = kept_parts(self)
-        if known is None and "emissionprob" in kept:
-            known = kept["emissionprob"].shape[1]
+        if known is None and "emission" in kept:
+            known = kept["emission"].n_symbols
             symbols = self._symbols(known)
         if known is not None and not isinstance(source, Partitions):
             return source, known, symbols
         source, found, strings = surveyed(source, self.missing, run)
         return (source, found, strings) if known is None else (source, known, symbols)
 
-    def _labelled_states(self, y: Any) -> int | None:
-        """Number of states that labels may name."""
-        if y is None:
-            return None
-        if self.n_components == "auto":
-            raise ValueError("y (labels) needs n_components as a number, not 'auto'.")
-        return int(self.n_components)
-
-    def _options(self, n_symbols: int, labelled: bool) -> Any:
-        """Gather the constructor's arguments for the recipe."""
-        check_priors(self, n_symbols)
-        return HMMOptions(
-            n_components=self.n_components,
-            n_symbols=n_symbols,
-            init=self.init,
-            n_init=self.n_init,
-            n_iter=self.n_iter,
-            tol=self.tol,
-            startprob_prior=self.startprob_prior,
-            transmat_prior=self.transmat_prior,
-            emissionprob_prior=self.emissionprob_prior,
-            update=self.params,
-            fixed=kept_parts(self),
-            labelled=labelled,
-            dtype=self.dtype,
+    def _categorical_options(self, n_symbols: int, labelled: bool) -> HMMOptions:
+        """Gather the constructor's arguments for the core."""
+        k = self.n_components
+        check_concentration(self.emissionprob_prior, "emissionprob_prior", (k, n_symbols), k)
+        return self._options(
+            n_symbols=n_symbols, emission_prior=self.emissionprob_prior, labelled=labelled
         )
+
+    def _emission(self, n_components: Any) -> CategoricalEmission:
+        array = probabilities(self.emissionprob_, "emissionprob_")
+        preset = self.__dict__["n_features"]
+        check_shape(array, "emissionprob_", (n_components, preset), n_components, preset)
+        return CategoricalEmission(array)
+
+    def _emission_values(self, emission: CategoricalEmission) -> np.ndarray:
+        return emission.probs
+
+    def _symbols(self, n_symbols: int) -> np.ndarray | None:
+        """The strings that symbols stand for, checked; None where they are numbers."""
+        symbols = getattr(self, "symbols_", None)
+        return None if symbols is None else checked_symbols(symbols, n_symbols)
+
+    def _coded(self, X: Any, lengths: Any, emission: CategoricalEmission) -> Source:
+        source, d = read(on_host(X), on_host(lengths)), emission.n_symbols
+        return encoded(source, d, self.missing, symbols=self._symbols(d))
+
+    def _n_observed(self, values: np.ndarray, emission: CategoricalEmission) -> int:
+        return int(np.count_nonzero(values < emission.n_symbols))
+
+    def _as_given(self, observations: np.ndarray) -> np.ndarray:
+        strings = self._symbols(np.shape(self.emissionprob_)[1])
+        return (observations if strings is None else strings[observations])[:, None]
+
+    # hmmlearn's `n_features` becomes the alphabet found by fit; scikit-learn's parameters never
+    # change.  So the attribute reads as the former, and `get_params` and `clone` see the latter.
+    @property
+    def n_features(self) -> int | None:
+        """Size of the alphabet: as preset, else as fitted or set by hand, else None."""
+        preset = self.__dict__["n_features"]
+        emission = getattr(self, "emissionprob_", None)
+        if preset is None and emission is not None and np.ndim(emission) == 2:
+            return np.shape(emission)[1]
+        return preset
+
+    @n_features.setter
+    def n_features(self, value: int | None) -> None:
+        self.__dict__["n_features"] = value
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
+        return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that X holds categories, one sequence in a 1-D array at the least."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from spectral_nn.data import Place
+from spectral_nn.data.cuts import Place
 
-__all__ = ["CHUNK", "alphabet", "emission_table", "encode"]
+__all__ = ["CHUNK", "alphabet", "encode"]
 
 CHUNK = 1 << 20  # rows looked at together: temporaries stay in megabytes for any n
 _STRINGS = "SUT"  # kinds of NumPy's arrays of strings
@@ -143,36 +143,6 @@ def alphabet(
         seen = chunk[~gone]
         largest = max(largest, int(seen.max()) if seen.size else -1)
     return largest
-
-
-def emission_table(emissionprob: np.ndarray, labelled: bool = False) -> np.ndarray:
-    """Likelihood of every code under every state.
-
-    Parameters
-    ----------
-    emissionprob : array, shape (K, d)
-    labelled : bool
-        Whether codes may carry labels: the table then has the rows for them too.
-
-    Returns
-    -------
-    table : array of float64, shape (D, K), C-ordered
-        D = d + 1, or (d + 1)(K + 1) with labels.  Row ``d`` is one everywhere (a missing
-        observation says nothing); the row of symbol x with label k is ``emissionprob[k, x]``
-        in column k and zero elsewhere.
-
-    Examples
-    --------
-    >>> emission_table(np.array([[.9, .1], [.2, .8]])).tolist()
-    [[0.9, 0.2], [0.1, 0.8], [1.0, 1.0]]
-    """
-    n_components, n_symbols = emissionprob.shape
-    table = np.ones((n_symbols + 1, n_components))
-    table[:n_symbols] = emissionprob.T
-    if not labelled:
-        return table
-    masks = np.concatenate([np.ones((1, n_components)), np.eye(n_components)])
-    return (masks[:, None, :] * table).reshape(-1, n_components)
 
 
 def _column(values: Any, name: str) -> Any:

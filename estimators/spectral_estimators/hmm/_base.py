@@ -1,0 +1,223 @@
+"""The fit of a hidden Markov model of any family: checks, the core's fit, attributes."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_estimators._devices import at_home, check_device, home_of, on_host, runner_at
+from spectral_estimators._progress import ConvergenceMonitor, listener
+from spectral_estimators._sklearn_compat import Interval, StrOptions, check_constraints
+from spectral_estimators._validation import (
+    is_one_shot,
+    labelled_source,
+    read,
+    spawn_rng,
+    takes_lengths_second,
+)
+from spectral_estimators.hmm._inference import HMMInference
+from spectral_estimators.hmm._parameters import (
+    PRIOR,
+    check_concentration,
+    check_letters,
+    kept_parts,
+    warn_of_overwriting,
+)
+from spectral_nn.arrays import require_one_device
+from spectral_nn.data import Source
+from spectral_nn.models.base import Fit
+from spectral_nn.models.chains.fit import fit_hmm
+from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.order import choose_n_components
+from spectral_nn.runners.base import Runner
+
+__all__ = ["BaseHMM"]
+
+
+class BaseHMM(HMMInference):
+    """What hidden Markov models of all families have in common.
+
+    A family names its attributes in `_parts`, and says how its observations are read
+    (`_read`, `_coded`, `_n_observed`) and what its emissions are (`_emission`, `_emission_values`).
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "startprob_prior": PRIOR,
+        "transmat_prior": PRIOR,
+        "algorithm": [StrOptions({"viterbi", "map"})],
+        "random_state": ["random_state"],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Real, None],
+        "verbose": ["verbose", callable],
+        "params": [str],
+        "init_params": [str],
+        "n_init": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "device": [str, None],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "implementation": [StrOptions({"log", "scaling"})],
+    }
+
+    startprob_prior: Any
+    transmat_prior: Any
+    n_iter: int
+    tol: float | None
+    verbose: Any
+    params: str
+    init_params: str
+    init: str
+    n_init: int | None
+    n_jobs: int | None
+    device: str | None
+    dtype: str
+
+    @abstractmethod
+    def _read(
+        self, source: Source, y: Any, states: int | None, run: Runner
+    ) -> tuple[Source, HMMOptions, dict[str, Any]]:
+        """Observations in the form of the core, what to fit, and attributes to set with the fit."""
+
+    @abstractmethod
+    def _emission_values(self, emission: Any) -> Any:
+        """What the attribute of the emissions holds after a fit."""
+
+    @takes_lengths_second
+    def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+        """Learn the parameters.
+
+        Parameters
+        ----------
+        X : list of arrays, Sequences, 3-D array (m, t, p), table (n, p), or iterable
+            Observations, time along the first axis of each sequence; arrays of any library, on
+            disk, or of dask. An iterable of arrays that can be walked again is read piece by piece
+            in every pass and need not fit in memory.
+        y : labels of the states, optional
+            Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
+            state is unknown.  Not with iterables or dask.  ``fit(X, lengths)``, hmmlearn's order,
+            works too: with a table of n rows, numbers in second place are lengths unless there
+            are n of them.
+        lengths : array of int, shape (m,), optional
+            Rows of each sequence of a table.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault; in an iterable or a dask collection also the chunk (the
+            partition), the entry in it, and the sequence.  The estimator is then as it was before.
+
+        Warns
+        -----
+        RankWarning
+            If the moments carry fewer than K states, or there are fewer observations than states;
+            the figures and the fallback are in the text.
+        UserWarning
+            If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
+            by hand are overwritten; if the data are impossible under the start.
+        """
+        X, y, lengths, home = self._given(X, y, lengths)
+        if is_one_shot(X):
+            raise ValueError(
+                "X is a generator, which can be walked once; a fit walks the data again and again. "
+                "Give a list, or an object whose __iter__ starts again (SequenceStream)."
+            )
+        return self._fit_source(read(X, lengths), y, home)
+
+    def _fit_source(self, source: Source, y: Any, home: Any) -> Self:
+        """Fit to sequences that can be walked again."""
+        if y is not None:
+            source = labelled_source(source)
+        with runner_at(home, self.n_jobs, self.device, source.remote) as run:
+            states = self._labelled_states(y)
+            data, options, found = self._read(source, y, states, run)
+            how: dict[str, Any] = {
+                "rng": spawn_rng(self.random_state),
+                "run": run,
+                "on_step": listener(self.verbose),
+            }
+            if self.n_components != "auto":
+                return self._assign(fit_hmm(data, options, **how), home, found)
+            n_components, evidence = choose_n_components(data, options, **how)
+            result = fit_hmm(data, replace(options, n_components=n_components), **how)
+        result.diagnostics["auto_evidence"] = evidence
+        return self._assign(result, home, found)
+
+    def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
+        """Check arguments; X, y and lengths on the host, and where X came from."""
+        check_constraints(self)
+        check_letters(self)
+        check_device(self)
+        warn_of_overwriting(self)
+        home, home_of_y = home_of(X), home_of(y, "y")
+        X, y, lengths = on_host(X), on_host(y), on_host(lengths)
+        if y is not None and home_of_y is not None:
+            require_one_device(X=np.zeros(0) if home is None else home, y=home_of_y)
+        return X, y, lengths, home
+
+    def _labelled_states(self, y: Any) -> int | None:
+        """Number of states that labels may name."""
+        if y is None:
+            return None
+        if self.n_components == "auto":
+            raise ValueError("y (labels) needs n_components as a number, not 'auto'.")
+        return int(self.n_components)
+
+    def _options(self, **of_family: Any) -> HMMOptions:
+        """Gather the constructor's arguments for the core."""
+        k: Any = self.n_components
+        check_concentration(self.startprob_prior, "startprob_prior", (k,), k)
+        check_concentration(self.transmat_prior, "transmat_prior", (k, k), k)
+        return HMMOptions(
+            n_components=k,
+            init=self.init,
+            n_init=self.n_init,
+            n_iter=self.n_iter,
+            tol=self.tol,
+            startprob_prior=self.startprob_prior,
+            transmat_prior=self.transmat_prior,
+            update=self.params.replace(self._letters[-1], "e"),
+            fixed=kept_parts(self),
+            dtype=self.dtype,
+            **of_family,
+        )
+
+    def _assign(self, result: Fit, home: Any, found: Mapping[str, Any]) -> Self:
+        """Put a finished fit on the estimator, all at once, with arrays where X came from.
+
+        Attributes that `found` holds as None are taken away.
+        """
+        parameters = result.parameters
+        fitted = dict(
+            zip(
+                self._parts,
+                (
+                    parameters.startprob,
+                    parameters.transmat,
+                    self._emission_values(parameters.emission),
+                ),
+                strict=True,
+            )
+        )
+        values = {name: at_home(array, home) for name, array in fitted.items()} | {
+            "n_components_": parameters.n_components,
+            "monitor_": ConvergenceMonitor(
+                self.tol, self.n_iter, self.verbose, list(result.history), result.converged
+            ),
+            "diagnostics_": result.diagnostics,
+            "_fitted": fitted,
+        }
+        for name, value in found.items():
+            if value is None:
+                self.__dict__.pop(name, None)
+            else:
+                values[name] = value
+        self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
+        return self

@@ -1,0 +1,211 @@
+"""Checks of the parameters and the settings of a hidden Markov model; errors name the argument."""
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from spectral_estimators._sklearn_compat import Interval
+from spectral_nn.arrays import to_numpy
+
+__all__ = [
+    "PRIOR",
+    "check_concentration",
+    "check_letters",
+    "check_shape",
+    "checked_symbols",
+    "kept_parts",
+    "probabilities",
+    "warn_of_overwriting",
+]
+
+PRIOR = [Interval(Real, 0, None, closed="neither"), "array-like"]
+"""What a Dirichlet prior may be, for scikit-learn's check of constructor arguments."""
+
+
+def checked_symbols(symbols: Any, n_symbols: int) -> np.ndarray:
+    """The strings that symbols stand for (found by a fit, or set by hand), checked.
+
+    Raises
+    ------
+    ValueError
+        Naming ``symbols_``: no strings, not sorted or not distinct, or of another number.
+    """
+    array = np.asarray(symbols)
+    if array.ndim != 1 or array.dtype.kind not in "SUT" or array.size != n_symbols:
+        raise ValueError(
+            f"symbols_ must hold {n_symbols} strings, one for each column of emissionprob_; got "
+            f"shape {array.shape} of {array.dtype}."
+        )
+    if not (array[:-1] < array[1:]).all():
+        raise ValueError("symbols_ must be sorted and distinct, as np.unique makes them.")
+    return array
+
+
+def kept_parts(estimator: Any) -> dict[str, Any]:
+    """Parts that a fit does not start anew: those set, and not named in ``init_params``.
+
+    Raises
+    ------
+    ValueError
+        Naming the attribute that is no probability or has the wrong shape.
+    """
+    names = [
+        name
+        for name in estimator._parts
+        if name[0] not in estimator.init_params and hasattr(estimator, name)
+    ]
+    if names and estimator.n_components == "auto":
+        kept = ", ".join(name.removesuffix("_") for name in names)
+        raise ValueError(
+            f"n_components='auto' tries several K, so it cannot start from {kept} as "
+            f"they stand. Use init_params='{estimator._letters}'."
+        )
+    k = estimator.n_components
+    chain = {"startprob_": (k,), "transmat_": (k, k)}
+    found: dict[str, Any] = {}
+    for name in names:
+        if name in chain:
+            array = probabilities(getattr(estimator, name), name)
+            check_shape(array, name, chain[name], k)
+            found[name.removesuffix("_")] = array
+        else:
+            found["emission"] = estimator._emission(k)
+    return found
+
+
+def check_shape(
+    array: np.ndarray, name: str, wanted: tuple[Any, ...], k: Any, d: Any = ...
+) -> None:
+    """Check the shape of a part that goes with others.
+
+    Parameters
+    ----------
+    array : the part.
+    name : of the attribute.
+    wanted : sizes; None for any, shown as ``n_features``.
+    k, d : n_components, and n_features where it plays a role.
+
+    Raises
+    ------
+    ValueError
+        Naming the attribute.
+    """
+    fits = array.ndim == len(wanted) and all(
+        size in (None, there) for size, there in zip(wanted, array.shape, strict=True)
+    )
+    if not fits:
+        shown = str(tuple("n_features" if size is None else size for size in wanted))
+        given = f"n_components={k}" + ("" if d is ... else f" and n_features={d}")
+        raise ValueError(
+            f"{name} must have shape {shown.replace(chr(39), '')}, from {given}; got {array.shape}."
+        )
+
+
+def probabilities(value: Any, name: str) -> np.ndarray:
+    """An array of float64 whose last axis holds distributions.
+
+    Raises
+    ------
+    ValueError
+        Naming the array and the first offending entry or row.
+    """
+    try:
+        array = np.asarray(to_numpy(value), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of probabilities: {error}") from error
+    if array.size == 0 or array.ndim == 0:
+        raise ValueError(f"{name} must be an array of probabilities, got shape {array.shape}.")
+    bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"{name} must hold probabilities; entry {bad[0].tolist()} is {array[tuple(bad[0])]}."
+        )
+    sums = np.atleast_1d(array.sum(axis=-1))
+    off = np.flatnonzero(~np.isclose(sums, 1))
+    if off.size:
+        which = name if array.ndim == 1 else f"row {off[0]} of {name}"
+        raise ValueError(f"{which} must sum to 1, got {sums.flat[off[0]]:.6g}. Normalise {name}.")
+    return array
+
+
+def check_concentration(prior: Any, name: str, shape: tuple[Any, ...], k: Any) -> None:
+    """Check a Dirichlet prior: shape, and entries that are positive and finite.
+
+    Parameters
+    ----------
+    prior : number or array; None is fine.
+    name : of the argument.
+    shape : that an array may be broadcast to.
+    k : n_components.
+
+    Raises
+    ------
+    ValueError
+        Naming the prior.
+    """
+    if prior is None:
+        return
+    if k == "auto" and np.ndim(prior) > 0:
+        raise ValueError(f"{name} is an array, which n_components='auto' cannot use.")
+    try:
+        array = np.asarray(prior, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number or an array of numbers: {error}") from error
+    try:
+        fits = array.ndim == 0 or np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must be a number or have shape {shape}; got {array.shape}.")
+    if not (np.isfinite(array) & (array > 0)).all():
+        at = np.argwhere(~(np.isfinite(array) & (array > 0)))[0]
+        where = f" at {at.tolist()}" if array.ndim else ""
+        raise ValueError(
+            f"{name} holds {array[tuple(at)]}{where}; the parameters of a Dirichlet "
+            "distribution must be positive and finite."
+        )
+
+
+def check_letters(estimator: Any) -> None:
+    """Check that ``params`` and ``init_params`` are made of the first letters of the parts.
+
+    Parameters
+    ----------
+    estimator : with both attributes, strings, and ``_parts``.
+
+    Raises
+    ------
+    ValueError
+        Naming the one that holds another letter.
+    """
+    for name in ("params", "init_params"):
+        value = getattr(estimator, name)
+        if set(value) - set(estimator._letters):
+            first, second, third = (f"{part[0]!r} ({part[:-1]})" for part in estimator._parts)
+            raise ValueError(f"{name} may contain {first}, {second} and {third}; got {value!r}.")
+
+
+def warn_of_overwriting(estimator: Any) -> None:
+    """Warn of attributes that were set by hand and that ``init_params`` tells a fit to start anew.
+
+    What an earlier fit has put there is overwritten in silence.
+
+    Warns
+    -----
+    UserWarning
+        For each attribute, in hmmlearn's words.
+    """
+    fitted = getattr(estimator, "_fitted", {})
+    for name in estimator._parts:
+        value = getattr(estimator, name, None)
+        if value is None or name[0] not in estimator.init_params:
+            continue
+        if name not in fitted or not np.array_equal(to_numpy(value), fitted[name]):
+            warnings.warn(
+                f"Even though the '{name[:-1]}' attribute is set, it will be overwritten during "
+                f"initialization because 'init_params' contains '{name[0]}'.",
+                UserWarning,
+                stacklevel=5,
+            )

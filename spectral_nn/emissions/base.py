@@ -1,0 +1,110 @@
+"""What a law of observations offers: every recursion, fit and estimator asks this and no more."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import Array
+
+__all__ = ["Emission", "Likelihoods", "RowEmission"]
+
+
+class Likelihoods(NamedTuple):
+    """Likelihoods that recursions look up by row.
+
+    Attributes
+    ----------
+    table : ndarray of shape (D + 1, K), float64
+        Likelihood of each row under each state. The last row is ones: padding, or an observation
+        that is missing. D is the number of symbols of an alphabet, else that of observations.
+    log_scale : ndarray of shape (D + 1,) or None
+        Logarithm of what each row was divided by, nats; None where rows are as they are.
+    """
+
+    table: NDArray[np.float64]
+    log_scale: NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_logarithms(cls, logarithms: NDArray[np.float64]) -> Likelihoods:
+        """Divide each row by its largest entry, and add the row of ones.
+
+        Parameters
+        ----------
+        logarithms : ndarray of shape (D, K)
+            Log-likelihoods, nats. A row of -inf is impossible and stays so.
+
+        Returns
+        -------
+        Likelihoods
+        """
+        largest = logarithms.max(axis=1)
+        shift = np.where(np.isfinite(largest), largest, 0.0)
+        table = np.exp(logarithms - shift[:, None])
+        return cls(np.append(table, np.ones((1, table.shape[1])), axis=0), np.append(shift, 0.0))
+
+
+class Emission(Protocol):
+    """A law of an observation for each of K states: a frozen dataclass of arrays.
+
+    Observations are rows of numbers (n, p), NaN where missing, or symbols of an alphabet. The law
+    of symbols has ``rows = False``; it is given None for observations, as all likelihoods there are
+    fit in one table, whose rows the symbols number.
+
+    See Also
+    --------
+    spectral_nn.emissions.categorical, spectral_nn.emissions.poisson
+    """
+
+    rows: ClassVar[bool]
+    """Whether observations are rows of numbers."""
+
+    @property
+    def n_components(self) -> int:
+        """Number of states, K."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters of all states, as AIC and BIC count them."""
+
+    def likelihoods(self, x: Array | None) -> Likelihoods:
+        """Likelihoods of observations (n, p), of what is missing the marginal ones."""
+
+    def gather(self, x: Array | None, mass: NDArray[np.float64]) -> Any:
+        """Sum what `maximise` needs over observations; the result adds up over chunks.
+
+        `mass` (D, K) is how much of each row belongs to each state.
+        """
+
+    def maximise(self, sums: Any, prior: Any) -> Self:
+        """M-step; a state without mass keeps its law."""
+
+    def log_prior(self, prior: Any) -> float:
+        """Logarithm of the prior density up to a constant, nats."""
+
+    def relax(self, new: Self, power: float) -> Self:
+        """Reach beyond an M-step from here to `new`, which is the outcome at power 1."""
+
+    def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray:
+        """Draw an observation for each state of a path, with a NumPy generator."""
+
+    def mean(self) -> NDArray[np.float64]:
+        """Expectation of an observation in each state, (K, p); for symbols (K, d) probabilities."""
+
+
+class RowEmission(Emission, Protocol):
+    """A law of rows of numbers, which starts are made for.
+
+    See Also
+    --------
+    spectral_nn.models.chains.row_starts
+    """
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
+        """The same law in every state: that of all rows (n, p) together."""
+
+    def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers (n, f) in which distances between rows mean something, NaN where missing."""

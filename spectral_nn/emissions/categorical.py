@@ -1,0 +1,110 @@
+"""Symbols of an alphabet: each state has a distribution over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.emissions.base import Likelihoods
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+
+__all__ = ["CategoricalEmission"]
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalEmission:
+    """``P(x = v | h = k) = probs[k, v]``, with a Dirichlet prior.
+
+    Its prior is an array of pseudo-counts, ``alpha - 1``, that broadcasts to (K, d).
+
+    Parameters
+    ----------
+    probs : ndarray of shape (K, d)
+        Rows sum to one; only the shape is checked.
+
+    Raises
+    ------
+    ValueError
+        If it is no matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = CategoricalEmission(np.array([[.9, .1], [.2, .8]]))
+    >>> law.likelihoods(None).table.tolist()
+    [[0.9, 0.2], [0.1, 0.8], [1.0, 1.0]]
+    """
+
+    probs: NDArray[np.float64]
+
+    rows: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Store float64."""
+        array = np.asarray(self.probs, dtype=np.float64)
+        if array.ndim != 2:
+            raise ValueError(f"probs must have the shape (K, d); got {array.shape}.")
+        object.__setattr__(self, "probs", array)
+
+    @property
+    def n_components(self) -> int:
+        """Number of states, K."""
+        return self.probs.shape[0]
+
+    @property
+    def n_symbols(self) -> int:
+        """Number of symbols, d."""
+        return self.probs.shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """``K (d - 1)``: each row sums to one."""
+        return self.n_components * (self.n_symbols - 1)
+
+    def likelihoods(self, x: None = None) -> Likelihoods:
+        """Likelihood of every symbol, (d + 1, K)."""
+        table = np.ones((self.n_symbols + 1, self.n_components))
+        table[:-1] = self.probs.T
+        return Likelihoods(table)
+
+    def gather(self, x: None, mass: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected number of times (K, d) that each state emits each symbol."""
+        return mass.T
+
+    def maximise(
+        self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float = 0.0
+    ) -> CategoricalEmission:
+        """Rows proportional to counts and pseudo-counts (Rabiner 1989, equation 40c)."""
+        return CategoricalEmission(maximise_rows(sums, prior, self.probs))
+
+    def log_prior(self, prior: NDArray[np.float64] | float = 0.0) -> float:
+        """``sum (alpha - 1) log p``."""
+        return log_dirichlet(self.probs, prior)
+
+    def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
+        """See `spectral_nn.emissions.simplex.relax_rows`."""
+        return CategoricalEmission(relax_rows(self.probs, new.probs, power))
+
+    def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.int64]:
+        """Draw a symbol in each state."""
+        return self.invert(states, rng.random(states.size))
+
+    def invert(self, states: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Symbols of states (n,) that uniform numbers (n,) stand for: the inverse distribution.
+
+        O(n log d).
+        """
+        sums = np.cumsum(self.probs, axis=1)
+        sums /= sums[:, -1:]
+        symbols = np.empty(states.size, dtype=np.int64)
+        for state in range(self.n_components):
+            there = np.flatnonzero(states == state)
+            symbols[there] = np.searchsorted(sums[state], uniforms[there], side="right")
+        return np.minimum(symbols, self.n_symbols - 1)
+
+    def mean(self) -> NDArray[np.float64]:
+        """Probabilities (K, d) of the symbols."""
+        return self.probs

@@ -1,0 +1,85 @@
+"""Rows of probabilities under Dirichlet priors: mode, density, over-relaxation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["log_dirichlet", "maximise_rows", "relax_rows"]
+
+_TINY = 1e-300
+
+
+def maximise_rows(
+    counts: NDArray[np.float64],
+    pseudo: NDArray[np.float64] | float,
+    otherwise: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Posterior mode of rows: proportional to ``max(pseudo + count, 0)``.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (..., d)
+    pseudo : float or ndarray that broadcasts to it
+        Pseudo-counts, ``alpha - 1``.
+    otherwise : ndarray of shape (..., d)
+        Takes the place of a row without any count.
+
+    Returns
+    -------
+    ndarray of shape (..., d)
+    """
+    counts = np.maximum(pseudo + counts, 0.0)
+    total = counts.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.where(total > 0, counts / total, otherwise)
+
+
+def log_dirichlet(p: NDArray[np.float64], pseudo: NDArray[np.float64] | float) -> float:
+    """Logarithm of the prior density up to a constant: ``sum (alpha - 1) log p``.
+
+    With alpha < 1 the density is infinite where p = 0; it is taken at p = 1e-300 there.
+
+    Parameters
+    ----------
+    p : ndarray of shape (..., d)
+    pseudo : float or ndarray that broadcasts to it
+        ``alpha - 1``.
+
+    Returns
+    -------
+    float
+        Nats; -inf where p = 0 and alpha > 1.
+    """
+    pseudo = np.broadcast_to(pseudo, p.shape)
+    used = pseudo != 0
+    bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)
+    with np.errstate(divide="ignore"):
+        return float(np.sum(pseudo[used] * np.log(bounded[used])))
+
+
+def relax_rows(
+    old: NDArray[np.float64], new: NDArray[np.float64], power: float
+) -> NDArray[np.float64]:
+    """Reach beyond an M-step: ``old * (new / old)^power``, renormalised; `new` at power 1.
+
+    Zeros of `new` stay zero, and a row that would not be finite is that of `new`. Over-relaxation
+    after Salakhutdinov, Roweis 2003, see `spectral_nn.trainers.em.em`.
+
+    Parameters
+    ----------
+    old, new : ndarray of shape (..., d)
+    power : float
+        At least 1.
+
+    Returns
+    -------
+    ndarray of shape (..., d)
+    """
+    if new is old:  # what is not re-estimated stays as it is, to the last bit
+        return old
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        reached = np.where(new > 0, new * (new / old) ** (power - 1), 0.0)
+    usable = np.isfinite(reached).all(axis=-1, keepdims=True)
+    reached = np.where(usable, reached, new)
+    return reached / reached.sum(axis=-1, keepdims=True)

@@ -1,0 +1,91 @@
+"""What a hidden Markov model, a mixture and a topic model are to a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+__all__ = ["Data", "Fit", "LatentModel", "Start"]
+
+P = TypeVar("P")
+S = TypeVar("S")
+P_contra = TypeVar("P_contra", contravariant=True)
+S_co = TypeVar("S_co", covariant=True)
+
+
+class LatentModel(Protocol[P, S]):
+    """A model with hidden variables: its E-step is a sum over chunks. No data, no runner.
+
+    A frozen, picklable object; the statistics S add up, and have a `log_likelihood` in nats.
+    """
+
+    def statistic(self, parameters: P, chunk: Any) -> S:
+        """E-step of a chunk."""
+
+    def maximise(self, statistics: S, parameters: P) -> P:
+        """M-step from the statistics of all data under `parameters`."""
+
+    def log_prior(self, parameters: P) -> float:
+        """Logarithm of the prior density up to a constant, nats."""
+
+    def relax(self, old: P, new: P, power: float) -> P:
+        """Reach beyond an M-step, which led from `old` to `new`; `new` at power 1."""
+
+
+class Data(Protocol[P_contra, S_co]):
+    """Data that a model is fitted to, wherever they are."""
+
+    def expect(self, parameters: P_contra) -> S_co:
+        """E-step of all data."""
+
+    def sample(self, n_rows: int) -> list[Any]:
+        """Chunks with about `n_rows` positions, in memory here."""
+
+    def restart(self) -> None:
+        """Forget how exact E-steps had to become for parameters that are left behind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start(Generic[P]):
+    """A start on its way through a race.
+
+    Attributes
+    ----------
+    kind : str
+        Where it comes from, such as "tensor" or "random".
+    parameters : P
+        Where it stands now.
+    composite, likelihood : float
+        Objectives reached on low-order moments and on the data, nats; NaN where it took no part.
+    """
+
+    kind: str
+    parameters: P
+    composite: float = float("nan")
+    likelihood: float = float("nan")
+
+    def note(self) -> dict[str, Any]:
+        """What diagnostics keep of it."""
+        return {"kind": self.kind, "composite": self.composite, "likelihood": self.likelihood}
+
+
+@dataclass(frozen=True, eq=False)
+class Fit(Generic[P]):
+    """A fitted model.
+
+    Attributes
+    ----------
+    parameters : P
+    history : list of float
+        Objective before each EM step on all data: log-likelihood plus log prior, nats.
+    converged : bool
+        Whether the last gain was below the tolerance.
+    diagnostics : dict
+        starts (kind and objectives of each, as far as it came), winner (its kind), and what the
+        model adds.
+    """
+
+    parameters: P
+    history: list[float]
+    converged: bool
+    diagnostics: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,218 @@
+"""The fit of a latent-variable model: race the starts on samples, then EM on all data."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from spectral_nn.callbacks import OnStep, silent
+from spectral_nn.models.base import Data, Fit, LatentModel, Start
+from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.trainers.em import EMResult, em
+from spectral_nn.trainers.halving import Round, successive_halving
+
+__all__ = ["advance", "finish", "fit", "maximise_likelihood"]
+
+P = TypeVar("P")
+S = TypeVar("S")
+
+_STAGES = {"composite": "windows", "likelihood": "race"}  # what callbacks are told
+
+
+def fit(
+    model: LatentModel[P, S],
+    data: Data[P, S],
+    starts: list[Start[P]],
+    *,
+    rounds: tuple[Round, ...],
+    n_iter: int,
+    tol: float,
+    race_tol: float,
+    run: Runner,
+    on_step: OnStep = silent,
+) -> tuple[EMResult[P], list[Start[P]]]:
+    """Race starts by successive halving on samples, then EM on all data from the winner.
+
+    Parameters
+    ----------
+    model : LatentModel
+    data : Data
+    starts : list of Start
+        At least one, the best first.
+    rounds : tuple of Round
+        Of the race; without any, the first start wins.
+    n_iter : int
+        Most EM steps on all data.
+    tol : float
+        Stop when a step gains less, nats.
+    race_tol : float
+        The same in the race, nats a position.
+    run : Runner
+        Who computes.
+    on_step : callable
+        Told (stage, step, objective).
+
+    Returns
+    -------
+    EMResult
+    starts : list of Start
+        The winner first.
+
+    Notes
+    -----
+    One pass of EM a step, on top of the rounds; one pass where there is a race, which tells the
+    data how exact their E-step has to be.
+    """
+    if rounds and len(starts) > 1:
+        data.expect(starts[0].parameters)
+
+        def compete(starts: list[Start[P]], one: Round) -> list[tuple[Start[P], float, float]]:
+            return advance(
+                model,
+                starts,
+                data.sample(one.n_rows),
+                n_iter=one.n_steps,
+                tol=race_tol * one.n_rows,
+                run=run,
+                figure="likelihood",
+                on_step=on_step,
+            )
+
+        starts = successive_halving(starts, rounds, compete)
+        data.restart()
+    result = maximise_likelihood(
+        model, starts[0].parameters, data.expect, n_iter=n_iter, tol=tol, on_step=on_step
+    )
+    return result, [replace(starts[0], likelihood=result.history[-1]), *starts[1:]]
+
+
+def maximise_likelihood(
+    model: LatentModel[P, S],
+    start: P,
+    expect: Callable[[P], S],
+    *,
+    n_iter: int,
+    tol: float,
+    on_step: OnStep = silent,
+) -> EMResult[P]:
+    """EM of a model from a start, see `spectral_nn.trainers.em.em`.
+
+    Parameters
+    ----------
+    model : LatentModel
+    start : P
+    expect : callable
+        E-step, parameters -> statistics of all data.
+    n_iter, tol, on_step
+        As in `fit`.
+
+    Returns
+    -------
+    EMResult
+    """
+    return em(
+        start,
+        expect=expect,
+        objective=partial(_objective, model),
+        maximise=model.maximise,
+        relax=model.relax,
+        n_iter=n_iter,
+        tol=tol,
+        on_step=partial(on_step, "EM"),
+    )
+
+
+def advance(
+    model: LatentModel[P, S],
+    starts: list[Start[P]],
+    chunks: list[Any],
+    *,
+    n_iter: int,
+    tol: float,
+    run: Runner,
+    figure: str,
+    on_step: OnStep = silent,
+) -> list[tuple[Start[P], float, float]]:
+    """EM steps on the same few chunks from every start, each on a worker.
+
+    A device, which wants much at once, takes one start after another, and keeps the chunks.
+
+    Parameters
+    ----------
+    model : LatentModel
+    starts : list of Start
+    chunks : list
+        In memory here.
+    n_iter, tol, run, on_step
+        As in `fit`.
+    figure : {"composite", "likelihood"}
+        What the objective is called in the start.
+
+    Returns
+    -------
+    list of (Start, objective, gain)
+        Best first.
+    """
+    results: Iterator[EMResult[P]]
+    if run.bulk > 1:
+        chunks = list(run.place(chunks))
+        here = partial(_climb, model, chunks, n_iter, tol, run=run)
+        results = (here(start.parameters) for start in starts)
+    else:
+        climb = partial(_climb, model, chunks, n_iter, tol)
+        results = run.map(climb, [start.parameters for start in starts])
+    moved = []
+    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
+        value = result.history[-1]
+        on_step(f"{_STAGES[figure]}, {start.kind} start", i, value)
+        reached: dict[str, Any] = {"parameters": result.parameters, figure: value}
+        moved.append((replace(start, **reached), value, value - result.history[0]))
+    return sorted(moved, key=lambda one: -one[1])
+
+
+def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -> Fit[P]:
+    """Report a fit; of the starts, the winner comes first.
+
+    Warns
+    -----
+    UserWarning
+        If the data are impossible under the start.
+    """
+    if result.history[-1:] == [-math.inf]:
+        warnings.warn(
+            "X is impossible under the start: the objective is -inf. Look for zeros in the parts "
+            "that init_params or params leave as they are (startprob_, transmat_, emissionprob_), "
+            "or let fit make its own start.",
+            UserWarning,
+            stacklevel=5,
+        )
+    race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
+    return Fit(result.parameters, result.history, result.converged, notes | race)
+
+
+def _climb(
+    model: LatentModel[P, S],
+    chunks: list[Any],
+    n_iter: int,
+    tol: float,
+    start: P,
+    run: Runner | None = None,
+) -> EMResult[P]:
+    """EM on some chunks, in this process if no runner is given."""
+    where = run or SerialRunner()
+    return maximise_likelihood(
+        model,
+        start,
+        lambda parameters: total(where, partial(model.statistic, parameters), chunks),
+        n_iter=n_iter,
+        tol=tol,
+    )
+
+
+def _objective(model: LatentModel[P, S], statistics: Any, parameters: P) -> float:
+    """Log-likelihood plus log prior, nats."""
+    return statistics.log_likelihood + model.log_prior(parameters)
