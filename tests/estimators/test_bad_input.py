@@ -293,10 +293,10 @@ def test_an_error_in_the_middle_of_a_fit_leaves_nothing(monkeypatch):
             raise RuntimeError("out of luck")
         return original(*_, **__)
 
-    from spectral_nn.models.chains import climb as hmm_climb
+    from spectral_nn.models.chains import model as chain_model
 
-    original = hmm_climb.maximise
-    monkeypatch.setattr(hmm_climb, "maximise", fails_late)
+    original = chain_model.maximise
+    monkeypatch.setattr(chain_model, "maximise", fails_late)
     model = CategoricalHMM(2, n_init=2)
     before = dict(vars(model))
     with pytest.raises(RuntimeError, match="out of luck"):

@@ -204,7 +204,7 @@ def warn_of_overwriting(estimator: Any) -> None:
             continue
         if name not in fitted or not np.array_equal(to_numpy(value), fitted[name]):
             warnings.warn(
-                f"Even though the '{name[:-1]}' attribute is set, it will be overwritten during "
+                f"Even though the '{name}' attribute is set, it will be overwritten during "
                 f"initialization because 'init_params' contains '{name[0]}'.",
                 UserWarning,
                 stacklevel=5,
