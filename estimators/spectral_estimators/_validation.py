@@ -30,6 +30,7 @@ __all__ = [
     "is_one_shot",
     "is_table",
     "labelled_source",
+    "labels_of",
     "read",
     "spawn_rng",
     "surveyed",
@@ -167,7 +168,7 @@ def encoded(
     how: dict[str, Any] = {"n_symbols": n_symbols, "missing": missing, "symbols": symbols}
     if y is not None:
         assert isinstance(source, Sequences)
-        labels, place = _labels(y, source)
+        labels, place = labels_of(y, source)
         how |= {"labels": labels, "n_components": n_components, "place_of_labels": place}
     return source.coded(partial(_encode, **how))
 
@@ -267,7 +268,7 @@ def _encode(values: Any, place: Place, **how: Any) -> np.ndarray:
     return encode(values, place=place, **how)
 
 
-def _labels(y: Any, source: Sequences) -> tuple[Any, Place]:
+def labels_of(y: Any, source: Sequences) -> tuple[Any, Place]:
     """Labels laid out like the values of a source, and what their entries are called.
 
     Raises

@@ -22,10 +22,13 @@ class Likelihoods(NamedTuple):
         that is missing. D is the number of symbols of an alphabet, else that of observations.
     log_scale : ndarray of shape (D + 1,) or None
         Logarithm of what each row was divided by, nats; None where rows are as they are.
+    logarithms : ndarray of shape (D + 1, K) or None
+        Of `table`, also of what is too small for it; None where those of its entries will do.
     """
 
     table: NDArray[np.float64]
     log_scale: NDArray[np.float64] | None = None
+    logarithms: NDArray[np.float64] | None = None
 
     @classmethod
     def from_logarithms(cls, logarithms: NDArray[np.float64]) -> Likelihoods:
@@ -41,9 +44,11 @@ class Likelihoods(NamedTuple):
         Likelihoods
         """
         largest = logarithms.max(axis=1)
-        shift = np.where(np.isfinite(largest), largest, 0.0)
-        table = np.exp(logarithms - shift[:, None])
-        return cls(np.append(table, np.ones((1, table.shape[1])), axis=0), np.append(shift, 0.0))
+        shift = np.append(np.where(np.isfinite(largest), largest, 0.0), 0.0)
+        zeros = np.zeros((1, logarithms.shape[1]))
+        scaled = np.append(logarithms, zeros, axis=0) - shift[:, None]
+        with np.errstate(under="ignore"):
+            return cls(np.exp(scaled), shift, scaled)
 
 
 class Emission(Protocol):

@@ -114,13 +114,13 @@ def _compact(values: NDArray[np.int32], window: Window) -> Excerpt:
 def _joined(excerpts: list[Excerpt]) -> Excerpt:
     """One excerpt of all blocks."""
     values = np.concatenate([one.values for one in excerpts])
-    row = np.cumsum([0] + [one.values.size for one in excerpts]).tolist()
+    row = np.cumsum([0] + [one.values.shape[0] for one in excerpts]).tolist()
     moved = [
         [x + row[i] for x in one.window.blocks[1:]] for i, one in enumerate(excerpts)
     ]  # first, start, stop, last
     blocks = [np.concatenate(column) for column in zip(*moved, strict=True)]
     begins = np.concatenate([one.window.begins for one in excerpts])
-    window = Window(0, values.size, Blocks(np.arange(begins.size), *blocks), begins)
+    window = Window(0, values.shape[0], Blocks(np.arange(begins.size), *blocks), begins)
     return Excerpt(values, window)
 
 
@@ -147,5 +147,5 @@ def beginning(run: Runner, source: Source, n_rows: int) -> Sequences:
     """
     values, window = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
     begins = window.blocks.start[window.begins]
-    n = min(values.size, n_rows)
+    n = min(values.shape[0], n_rows)
     return Sequences(values[:n], np.append(begins[begins < n], n))

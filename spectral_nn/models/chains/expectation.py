@@ -52,7 +52,7 @@ def expect_lanes(
     n_components = parameters.n_components
     size = padded(n_components)
     emission = parameters.emission
-    probabilities, log_scale = look_up_rows(emission, batches.values, labelled)
+    probabilities, log_scale, _ = look_up_rows(emission, batches.values, labelled)
     table = np.zeros((probabilities.shape[0], size), dtype=dtype)
     table[:, :n_components] = probabilities
     matrix = np.zeros((2, size, size), dtype=dtype)
@@ -104,10 +104,10 @@ def expect_exact(
     """
     emission = parameters.emission
     values = sequences.values if emission.rows else None
-    table, log_scale = look_up_rows(emission, values, labelled)
+    table, log_scale, logarithms = look_up_rows(emission, values, labelled)
     index, offsets = number(sequences.values), sequences.offsets
     trans, posterior, log_likelihood = expected_counts(
-        parameters.startprob, parameters.transmat, table, index, offsets
+        parameters.startprob, parameters.transmat, table, index, offsets, logarithms
     )
     start = posterior[offsets[:-1]].sum(axis=0)
     total = float(log_likelihood.sum())

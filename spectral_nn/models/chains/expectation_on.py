@@ -51,7 +51,7 @@ def expect_on(
     Memory K numbers a token.  The host waits for the device at the end, not at any time step.
     """
     rows = None if batches.values is None else to_numpy(batches.values)
-    table, log_scale = look_up_rows(parameters.emission, rows, labelled)
+    table, log_scale, _ = look_up_rows(parameters.emission, rows, labelled)
     if batches.weight.shape[0] == 0:
         K = parameters.n_components
         nothing = gather(parameters.emission, rows, np.zeros_like(table), labelled)

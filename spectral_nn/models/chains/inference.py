@@ -68,7 +68,7 @@ def find_paths(
 
 def _prepare(parameters: HMMParameters, data: Sequences) -> tuple[tuple[Any, ...], Any]:
     """Arguments of the recursions, and what to add to the logarithm of each sequence."""
-    table, log_scale = look_up_rows(
+    table, log_scale, logarithms = look_up_rows(
         parameters.emission, data.values if parameters.emission.rows else None
     )
     arguments = (
@@ -77,6 +77,7 @@ def _prepare(parameters: HMMParameters, data: Sequences) -> tuple[tuple[Any, ...
         table,
         number(data.values),
         data.offsets,
+        logarithms,
     )
     shift = 0.0 if log_scale is None else np.add.reduceat(log_scale[:-1], data.offsets[:-1])
     return arguments, shift

@@ -46,6 +46,7 @@ class ChainModel:
         """E-step of a chunk: lanes, or whole sequences by the exact recursion."""
         return over_windows(partial(self._expect, parameters), chunk)
 
+    @np.errstate(under="ignore")  # what is that small counts for nothing, in any precision
     def _expect(self, parameters: HMMParameters, chunk: Any) -> HMMStatistics:
         if isinstance(chunk, Sequences):
             return expect_exact(parameters, chunk, labelled=self.labelled)

@@ -41,18 +41,22 @@ def look_up_rows(emission: Emission, values: NDArray | None, labelled: bool = Fa
     """
     K = emission.n_components
     if not emission.rows:
-        table, log_scale = emission.likelihoods(None)
-        if labelled:
-            masks = np.concatenate([np.ones((1, K)), np.eye(K)])
-            table = (masks[:, None, :] * table).reshape(-1, K)
-        return Likelihoods(table, log_scale)
+        found = emission.likelihoods(None)
+        if not labelled:
+            return found
+        masks = np.concatenate([np.ones((1, K)), np.eye(K)])
+        return Likelihoods((masks[:, None, :] * found.table).reshape(-1, K))
     assert values is not None
     if not labelled:
         return emission.likelihoods(values)
-    table, log_scale = emission.likelihoods(values[:, :-1])
-    labels = values[:, -1].astype(np.int64)
-    table[:-1] *= np.where(labels[:, None] < 0, 1.0, labels[:, None] == np.arange(K))
-    return Likelihoods(table, log_scale)
+    table, log_scale, logarithms = emission.likelihoods(values[:, :-1])
+    labels = values[:, -1:].astype(np.int64)
+    possible = (labels < 0) | (labels == np.arange(K))
+    if logarithms is None or log_scale is None:
+        table[:-1] *= possible
+        return Likelihoods(table, log_scale)
+    whole = logarithms[:-1] + log_scale[:-1, None]
+    return Likelihoods.from_logarithms(np.where(possible, whole, -np.inf))
 
 
 def gather(

@@ -16,6 +16,7 @@ table : array, shape (D, K), likelihood of every row under every state
     (`spectral_nn.models.chains.observations`).
 codes : array of int, shape (n,), the row of each position.
 offsets : array of int64, shape (m + 1,), the ends of the m sequences in ``codes``.
+log_table : array, shape (D, K), optional, logarithms of all of the table, tiny entries included.
 """
 
 from typing import Any
@@ -30,7 +31,12 @@ __all__ = ["expected_counts", "filtered", "log_likelihoods", "posteriors", "samp
 
 
 def log_likelihoods(
-    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
 ) -> np.ndarray:
     """Log-likelihood of every sequence in nats, -inf for impossible ones.
 
@@ -50,11 +56,16 @@ def log_likelihoods(
     >>> log_likelihoods([.5, .5], swap, table, [0, 1, 0, 0, 0], [0, 3, 5]).round(4).tolist()
     [-0.6931, -inf]
     """
-    return filtered(startprob, transmat, table, codes, offsets)[1]
+    return filtered(startprob, transmat, table, codes, offsets, log_table)[1]
 
 
 def filtered(
-    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distribution of the last state of every sequence given all of it.
 
@@ -69,13 +80,19 @@ def filtered(
     last, log_likelihood = np.empty((m, n_components)), np.empty(m)
     exact.forward(startprob, transmat, table, codes, offsets, False, last, log_likelihood)
     for i in np.flatnonzero(np.isnan(log_likelihood)):
-        forward, _ = _by_logarithms(startprob, transmat, table, codes[offsets[i] : offsets[i + 1]])
+        part = slice(offsets[i], offsets[i + 1])
+        forward, _ = _by_logarithms(startprob, transmat, table, codes[part], log_table)
         last[i], log_likelihood[i] = _normalised(forward[-1])
     return last, log_likelihood
 
 
 def posteriors(
-    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distribution of every state given its whole sequence (smoothing).
 
@@ -89,13 +106,20 @@ def posteriors(
     -----
     4 n K^2 flops, memory n K float64 (the result itself).
     """
-    _, posterior, log_likelihood = expected_counts(startprob, transmat, table, codes, offsets)
+    _, posterior, log_likelihood = expected_counts(
+        startprob, transmat, table, codes, offsets, log_table
+    )
     posterior[np.repeat(np.isneginf(log_likelihood), np.diff(offsets))] = 1 / len(startprob)
     return posterior, log_likelihood
 
 
 def expected_counts(
-    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transitions and states that are expected given all observations.
 
@@ -121,13 +145,18 @@ def expected_counts(
     for i in np.flatnonzero(redo):
         part = slice(offsets[i], offsets[i + 1])
         posterior[part], log_likelihood[i] = _by_logarithms(
-            startprob, transmat, table, codes[part], trans
+            startprob, transmat, table, codes[part], log_table, trans
         )
     return trans, posterior, log_likelihood
 
 
 def viterbi(
-    startprob: Any, transmat: Any, table: Any, codes: Any, offsets: Any
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Most likely path of states of every sequence.
 
@@ -148,7 +177,7 @@ def viterbi(
     states, log_probability = np.empty(codes.size, dtype=np.int64), np.empty(offsets.size - 1)
     longest = int(np.diff(offsets).max(initial=0))
     back = np.empty((longest, startprob.size), dtype=np.uint16)
-    logs = _logarithms(startprob, transmat, table)
+    logs = _logs(startprob, transmat, table, log_table)
     exact.best_paths(*logs, codes, offsets, back, states, log_probability)
     return states, log_probability
 
@@ -208,10 +237,13 @@ def _cumulative(probabilities: Any) -> np.ndarray:
     return np.asarray(sums / sums[..., -1:])
 
 
-def _logarithms(*probabilities: np.ndarray) -> list[np.ndarray]:
-    """Logarithms in which zero is -inf, silently."""
+def _logs(
+    startprob: np.ndarray, transmat: np.ndarray, table: np.ndarray, log_table: np.ndarray | None
+) -> list[np.ndarray]:
+    """Logarithms in which zero is -inf, silently; those of the table may be known already."""
     with np.errstate(divide="ignore"):
-        return [np.log(p) for p in probabilities]
+        log_table = np.log(table) if log_table is None else np.ascontiguousarray(log_table)
+        return [np.log(startprob), np.log(transmat), log_table]
 
 
 def _normalised(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
@@ -228,13 +260,14 @@ def _by_logarithms(
     transmat: np.ndarray,
     table: np.ndarray,
     codes: np.ndarray,
+    log_table: np.ndarray | None,
     trans: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """One sequence with logarithms: log forward probabilities; its log-likelihood.
 
     Given `trans`, posteriors (zeros where it is impossible), and transitions are added there.
     """
-    log_start, log_trans, log_table = _logarithms(startprob, transmat, table)
+    log_start, log_trans, log_table = _logs(startprob, transmat, table, log_table)
     lattice = np.empty((codes.size, startprob.size))
     exact.log_forward(log_start, np.ascontiguousarray(log_trans.T), log_table, codes, lattice)
     _, log_likelihood = _normalised(lattice[-1])

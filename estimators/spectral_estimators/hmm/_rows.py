@@ -1,0 +1,128 @@
+"""Observations that are rows of numbers: how wide they are, what is missing, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_estimators._validation import labels_of
+from spectral_nn.data import Partitions, Place, Sequences, Source
+from spectral_nn.data.symbols import encode
+from spectral_nn.runners.base import Runner
+from spectral_nn.runners.parts import load
+
+__all__ = ["as_rows_of", "measure"]
+
+Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+"""From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""
+
+
+def measure(source: Source, run: Runner) -> tuple[Source, int]:
+    """Look at all data once: the source with its partitions measured, and the number of columns.
+
+    Raises
+    ------
+    ValueError
+        If X has no column, or chunks differ in their number.
+    """
+    parts = source.look(run, _shape)
+    shapes = list(run.map(load, list(parts) if source.remote else parts))
+    rows = [0 if one is None else one[0] for one in shapes]
+    if isinstance(source, Partitions):
+        source = source.measured(rows)
+    widths = {one[1] for one in shapes if one is not None}
+    if len(widths) > 1:
+        raise ValueError(
+            f"X has chunks of {sorted(widths)} columns; all observations must have the same."
+        )
+    return source, widths.pop()
+
+
+def as_rows_of(
+    source: Source,
+    n_features: int,
+    missing: float | None,
+    check: Check,
+    words: str,
+    y: Any = None,
+    n_components: int | None = None,
+) -> Source:
+    """Checked float64 rows (n, p) of a source, NaN where missing.
+
+    Parameters
+    ----------
+    source : observations, not checked yet.
+    n_features : columns that there must be, p.
+    missing : what stands for "not observed", beside masked entries; NaN is allowed.
+    check : tells entries that are not allowed.
+    words : what is said of them.
+    y : labels of a source in memory; they become the last column, -1 where unknown.
+    n_components : number of states that labels may name.
+
+    Raises
+    ------
+    ValueError
+        Naming ``X`` or ``y`` with the first offending position; of what is not in memory as it is
+        read.
+    """
+    how = partial(_encode, n_features=n_features, missing=missing, check=check, words=words)
+    rows = source.coded(how)
+    if y is None:
+        return rows
+    assert isinstance(rows, Sequences)
+    assert isinstance(source, Sequences)
+    labels, place = labels_of(y, source)
+    n = rows.values.shape[0]
+    codes = encode(np.zeros(n), 1, None, labels, n_components, place_of_labels=place)
+    known = codes // 2 - 1.0
+    return Sequences(np.column_stack([rows.values, known]), rows.offsets, rows.table)
+
+
+def _shape(values: Any, place: Place) -> tuple[int, int]:
+    shape = np.shape(values)
+    if len(shape) > 2:
+        raise ValueError(
+            f"{place.name()} has rows of shape {shape[1:]}; an observation is a row of numbers."
+        )
+    if shape[1:] == (0,):
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required."
+        )
+    return shape[0], 1 if len(shape) == 1 else shape[1]
+
+
+def _encode(
+    values: Any, place: Place, n_features: int, missing: float | None, check: Check, words: str
+) -> NDArray[np.float64]:
+    array = np.asanyarray(values)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {place.name()} is complex.")
+    if array.ndim != 2 or array.shape[1] != n_features:
+        raise ValueError(
+            f"{place.name()} has {array.shape[-1]} features, but the model is of {n_features} "
+            f"features as input; got shape {array.shape}."
+        )
+    gone = np.ma.getmaskarray(array)
+    try:
+        rows = np.array(np.ma.getdata(array), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place.name()} must hold numbers, got {array.dtype}: {error}") from error
+    if missing is not None:
+        gone = gone | (np.isnan(rows) if missing != missing else rows == missing)
+    with np.errstate(invalid="ignore"):
+        bad = (~np.isfinite(rows) | check(rows)) & ~gone
+    if bad.any():
+        at, column = np.argwhere(bad)[0]
+        value = rows[at, column]
+        what = "NaN or infinity" if not np.isfinite(value) else "Values that are not allowed"
+        raise ValueError(
+            f"{what} in data: {place.at(int(at))} is {value} in column {column}, but {words}. "
+            "Remove it, mask it, or declare it with missing=."
+        )
+    rows[gone] = np.nan
+    return rows
