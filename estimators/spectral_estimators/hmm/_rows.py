@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,28 @@ from spectral_nn.data.symbols import encode
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 
-__all__ = ["as_rows_of", "measure"]
+__all__ = ["RowRules", "as_rows_of", "measure"]
 
 Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""
+
+
+class RowRules(NamedTuple):
+    """What rows must be.
+
+    Attributes
+    ----------
+    model : name of the estimator.
+    n_features : columns, p.
+    missing : what stands for "not observed", beside masked entries; NaN is allowed.
+    check : tells entries that are not allowed; words : what is said of them.
+    """
+
+    model: str
+    n_features: int
+    missing: float | None
+    check: Check
+    words: str
 
 
 def measure(source: Source, run: Runner) -> tuple[Source, int]:
@@ -43,23 +61,14 @@ def measure(source: Source, run: Runner) -> tuple[Source, int]:
 
 
 def as_rows_of(
-    source: Source,
-    n_features: int,
-    missing: float | None,
-    check: Check,
-    words: str,
-    y: Any = None,
-    n_components: int | None = None,
+    source: Source, rules: RowRules, y: Any = None, n_components: int | None = None
 ) -> Source:
     """Checked float64 rows (n, p) of a source, NaN where missing.
 
     Parameters
     ----------
     source : observations, not checked yet.
-    n_features : columns that there must be, p.
-    missing : what stands for "not observed", beside masked entries; NaN is allowed.
-    check : tells entries that are not allowed.
-    words : what is said of them.
+    rules : what they must be.
     y : labels of a source in memory; they become the last column, -1 where unknown.
     n_components : number of states that labels may name.
 
@@ -69,8 +78,7 @@ def as_rows_of(
         Naming ``X`` or ``y`` with the first offending position; of what is not in memory as it is
         read.
     """
-    how = partial(_encode, n_features=n_features, missing=missing, check=check, words=words)
-    rows = source.coded(how)
+    rows = source.coded(partial(_encode, rules=rules))
     if y is None:
         return rows
     assert isinstance(rows, Sequences)
@@ -95,33 +103,37 @@ def _shape(values: Any, place: Place) -> tuple[int, int]:
     return shape[0], 1 if len(shape) == 1 else shape[1]
 
 
-def _encode(
-    values: Any, place: Place, n_features: int, missing: float | None, check: Check, words: str
-) -> NDArray[np.float64]:
+def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
+    missing = rules.missing
     array = np.asanyarray(values)
     array = array[:, None] if array.ndim == 1 else array
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {place.name()} is complex.")
-    if array.ndim != 2 or array.shape[1] != n_features:
+    if array.ndim != 2 or array.shape[1] != rules.n_features:
         raise ValueError(
-            f"{place.name()} has {array.shape[-1]} features, but the model is of {n_features} "
-            f"features as input; got shape {array.shape}."
+            f"{place.name()} has {array.shape[-1]} features, but {rules.model} is expecting "
+            f"{rules.n_features} features as input. Got shape {array.shape}."
         )
     gone = np.ma.getmaskarray(array)
     try:
         rows = np.array(np.ma.getdata(array), dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{place.name()} must hold numbers, got {array.dtype}: {error}") from error
+        message = f"{place.name()} must hold numbers, got {array.dtype}: {error}"
+        raise type(error)(message) from error
     if missing is not None:
         gone = gone | (np.isnan(rows) if missing != missing else rows == missing)
     with np.errstate(invalid="ignore"):
-        bad = (~np.isfinite(rows) | check(rows)) & ~gone
+        bad = (~np.isfinite(rows) | rules.check(rows)) & ~gone
     if bad.any():
         at, column = np.argwhere(bad)[0]
         value = rows[at, column]
-        what = "NaN or infinity" if not np.isfinite(value) else "Values that are not allowed"
+        what = "Values that are not allowed"
+        if not np.isfinite(value):
+            what = "NaN or infinity"
+        elif value < 0:
+            what = "Negative values"
         raise ValueError(
-            f"{what} in data: {place.at(int(at))} is {value} in column {column}, but {words}. "
+            f"{what} in data: {place.at(int(at))} is {value} in column {column}, but {rules.words}. "
             "Remove it, mask it, or declare it with missing=."
         )
     rows[gone] = np.nan
