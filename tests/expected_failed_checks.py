@@ -28,8 +28,33 @@ LABELLED_CHECKS = (
     "check_fit_idempotent",
     "check_fit_check_is_fitted",
 )
+LABELLED_CHECKS_OF_ROWS = (
+    *LABELLED_CHECKS,
+    "check_fit_score_takes_y",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_estimators_nan_inf",
+    "check_f_contiguous_array_estimator",
+    "check_dict_unchanged",
+    "check_dtype_object",
+)
+
+_MANY_LABELS = (
+    "the check's y holds whole numbers of any size, and labels of states that the model does not "
+    "have are refused"
+)
 
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
+    "PoissonHMM": dict.fromkeys(
+        (
+            "check_dont_overwrite_parameters",
+            "check_methods_sample_order_invariance",
+            "check_methods_subset_invariance",
+            "check_fit2d_1feature",
+            "check_fit2d_predict1d",
+        ),
+        _MANY_LABELS,
+    ),
     "CategoricalHMM": {
         "check_fit_score_takes_y": (
             "y holds labels of states, which partial_fit refuses rather than ignores: n-gram "

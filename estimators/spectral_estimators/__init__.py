@@ -7,7 +7,7 @@ from spectral_estimators.displays import (
     SpectrumDisplay,
     TransitionDisplay,
 )
-from spectral_estimators.hmm import CategoricalHMM
+from spectral_estimators.hmm import CategoricalHMM, PoissonHMM
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
@@ -25,6 +25,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "PerSequence",
+    "PoissonHMM",
     "RankWarning",
     "RecoveryDisplay",
     "RecoveryWarning",

@@ -10,11 +10,13 @@ from spectral_estimators import (
     MLPClassifier,
     MLPRegressor,
     PerSequence,
+    PoissonHMM,
     TensorFeatures,
 )
 from tests.expected_failed_checks import (
     EXPECTED_FAILED_CHECKS,
     LABELLED_CHECKS,
+    LABELLED_CHECKS_OF_ROWS,
     LABELS_OF_THREE_STATES,
 )
 
@@ -24,6 +26,8 @@ ESTIMATORS = [
     MLPClassifier(),
     MLPRegressor(),
     PerSequence(StandardScaler()),
+    PoissonHMM(),
+    PoissonHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     TensorFeatures(),
 ]
 WITHOUT_EXCEPTION = [
@@ -39,6 +43,8 @@ def expected_failed_checks(estimator):
     expected = EXPECTED_FAILED_CHECKS[type(estimator).__name__]
     if isinstance(estimator, CategoricalHMM) and estimator.n_components == 1:
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
+    if isinstance(estimator, PoissonHMM) and estimator.n_components == 1:
+        return expected | dict.fromkeys(LABELLED_CHECKS_OF_ROWS, LABELS_OF_THREE_STATES)
     return expected
 
 

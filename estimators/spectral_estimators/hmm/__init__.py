@@ -1,5 +1,6 @@
 """Hidden Markov models behind scikit-learn's and hmmlearn's interfaces, one file a family."""
 
 from spectral_estimators.hmm.categorical import CategoricalHMM
+from spectral_estimators.hmm.poisson import PoissonHMM
 
-__all__ = ["CategoricalHMM"]
+__all__ = ["CategoricalHMM", "PoissonHMM"]

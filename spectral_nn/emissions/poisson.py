@@ -1,0 +1,148 @@
+"""Counts: each state has a rate for each column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from spectral_nn.additive import Additive
+from spectral_nn.emissions.base import Likelihoods
+
+__all__ = ["GammaPrior", "PoissonEmission", "PoissonSums"]
+
+
+class GammaPrior(NamedTuple):
+    """A prior density proportional to ``rate^shape exp(-weight rate)`` of each rate.
+
+    Attributes
+    ----------
+    shape : float or ndarray that broadcasts to (K, p)
+        Events seen before the data, alpha.
+    weight : float or ndarray that broadcasts to (K, p)
+        Observations that they were seen in, beta.
+    """
+
+    shape: NDArray[np.float64] | float = 0.0
+    weight: NDArray[np.float64] | float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonSums(Additive):
+    """What an M-step needs.
+
+    Attributes
+    ----------
+    events : ndarray of shape (K, p)
+        Expected sum of the counts in each state.
+    exposure : ndarray of shape (K, p)
+        Expected number of counts that are not missing.
+    """
+
+    events: NDArray[np.float64]
+    exposure: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonEmission:
+    r"""Columns are independent, ``P(x | h = k) = \prod_j Poisson(x_j; rates[k, j])``.
+
+    Its prior is a `GammaPrior`.
+
+    Parameters
+    ----------
+    rates : ndarray of shape (K, p)
+        Expected counts, at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = PoissonEmission(np.array([[1.0], [5.0]]))
+    >>> table, log_scale, _ = law.likelihoods(np.array([[2.0], [np.nan]]))
+    >>> (table * np.exp(log_scale)[:, None]).round(4).tolist()
+    [[0.1839, 0.0842], [1.0, 1.0], [1.0, 1.0]]
+    """
+
+    rates: NDArray[np.float64]
+
+    rows: ClassVar[bool] = True
+
+    @property
+    def n_components(self) -> int:
+        """Number of states, K."""
+        return self.rates.shape[0]
+
+    @property
+    def n_parameters(self) -> int:
+        """``K p``."""
+        return self.rates.size
+
+    def likelihoods(self, x: NDArray[np.float64]) -> Likelihoods:
+        """``exp(x log rate - rate) / x!``, in products of matrices: 4 n K p flops."""
+        seen, counts = _fill(x)
+        with np.errstate(divide="ignore"):
+            logarithms = np.log(self.rates)
+        never = self.rates == 0
+        logarithms[never] = 0.0
+        found = counts @ logarithms.T - seen @ self.rates.T
+        if never.any():
+            found[(counts @ never.T) > 0] = -np.inf
+        found -= gammaln(counts + 1).sum(axis=1)[:, None]
+        return Likelihoods.from_logarithms(found)
+
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> PoissonSums:
+        """Expected events and exposure of each state."""
+        seen, counts = _fill(x)
+        return PoissonSums(mass.T @ counts, mass.T @ seen)
+
+    def maximise(self, sums: PoissonSums, prior: GammaPrior | None = None) -> PoissonEmission:
+        """``(shape + events) / (weight + exposure)``, the mode."""
+        shape, weight = prior or GammaPrior()
+        events, exposure = sums.events + shape, sums.exposure + weight
+        known = exposure > 0
+        return PoissonEmission(np.where(known, events / np.where(known, exposure, 1), self.rates))
+
+    def log_prior(self, prior: GammaPrior | None = None) -> float:
+        """``sum (shape log rate - weight rate)``, nats."""
+        shape, weight = (np.broadcast_to(a, self.rates.shape) for a in prior or GammaPrior())
+        used = shape > 0
+        with np.errstate(divide="ignore"):
+            return float(
+                np.sum(shape[used] * np.log(self.rates[used])) - np.sum(weight * self.rates)
+            )
+
+    def relax(self, new: PoissonEmission, power: float) -> PoissonEmission:
+        """``old (new / old)^power``, and `new` where that is not finite."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            reached = new.rates * (new.rates / self.rates) ** (power - 1)
+        return PoissonEmission(np.where(np.isfinite(reached), reached, new.rates))
+
+    def sample(
+        self, states: NDArray[np.int64], rng: np.random.Generator | np.random.RandomState
+    ) -> NDArray[np.int64]:
+        """Draw a row of counts in each state."""
+        return rng.poisson(self.rates[states])
+
+    def mean(self) -> NDArray[np.float64]:
+        """The rates (K, p)."""
+        return self.rates
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> PoissonEmission:
+        """Mean of each column in every state; 0 where all of it is missing."""
+        seen, counts = _fill(x)
+        mean = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        return cls(np.tile(mean, (n_components, 1)))
+
+    def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``2 sqrt(x + 3/8)``, whose variance is nearly one at any rate (Anscombe 1948)."""
+        return 2 * np.sqrt(x + 0.375)
+
+
+def _fill(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Which entries are not missing, as 0 and 1, and counts with zeros where they are."""
+    missing = np.isnan(x)
+    return 1.0 - missing, np.where(missing, 0.0, x)
