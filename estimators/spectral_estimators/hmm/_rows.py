@@ -133,8 +133,8 @@ def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
         elif value < 0:
             what = "Negative values"
         raise ValueError(
-            f"{what} in data: {place.at(int(at))} is {value} in column {column}, but {rules.words}. "
-            "Remove it, mask it, or declare it with missing=."
+            f"{what} in data: {place.at(int(at))} is {value} in column {column}, but "
+            f"{rules.words}. Remove it, mask it, or declare it with missing=."
         )
     rows[gone] = np.nan
     return rows
