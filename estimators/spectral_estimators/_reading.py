@@ -1,6 +1,6 @@
 """From what users pass to the tables of the core: checked chunk by chunk, or as a whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +21,10 @@ from spectral_nn.arrays import (
     require_one_device,
     to_numpy,
 )
-from spectral_nn.data.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.models.network.fit import as_rows
-from spectral_nn.runners.parts import load
+from spectral_nn.runners.parts import as_part, load, mapped
 from spectral_nn.stored import is_dask
 
 __all__ = [
@@ -96,7 +96,7 @@ def by_chunks(function: Callable[[Any], Any], X: Any) -> Any:
         return whole.map_blocks(function, dtype=example.dtype, meta=example[:0], **shape, **drop)
     if is_lazy(X):
         return np.concatenate(
-            [function(part[0]) for part in map(load, raw_parts(X, None, None, 1))]
+            [function(part[0]) for part in map(load, raw_parts(X, None, None, CHUNK_ROWS))]
         )
     if is_chunked(X):
         raise ValueError(
@@ -275,9 +275,11 @@ def _read_chunks(
     targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
 ) -> Given:
     """A table in chunks: one look at all of them, then each is read again in every pass."""
-    raw = _numbered(run, raw_parts(X, y, sample_weight, run.bulk))
-    look = partial(_looked, numeric=numeric)
-    seen = list(run.map(look, raw))
+    raw = raw_parts(X, y, sample_weight, run.chunk_rows)
+    looks = (
+        as_part(part).map(partial(_look, number=i, numeric=numeric)) for i, part in enumerate(raw)
+    )
+    seen = list(run.map(load, looks))
     full = [chunk for chunk in seen if chunk.n_kept]
     if not full:
         raise ValueError(
@@ -301,19 +303,15 @@ def _read_chunks(
     encode, settings = targets(_all_labels(full))
     q = encode(first.labels[:1], dtype).shape[1]
     read = partial(_read, encode=encode, dtype=dtype)
-    sizes = [chunk.n_kept for chunk in full]
-    if isinstance(raw, list):
-        full_parts = [part for part, chunk in zip(raw, seen, strict=True) if chunk.n_kept]
-        parts = run.derive(read, full_parts)
-        if is_remote(X):
-            parts, sizes = recut(parts, sizes)
-        parts = run.place(parts)
+    sizes = [chunk.n_kept for chunk in seen]
+    if isinstance(raw, list) and not is_remote(X):
+        parts: Any = [part for part, n in zip(mapped(read, raw), sizes, strict=True) if n]
+        sizes = [n for n in sizes if n]
     else:
-        parts = Recut(raw, read, len(seen), CHUNK_ROWS * run.bulk)
-        sizes = parts.sizes(sum(sizes))
+        parts, sizes = recut(raw, read, sizes, run.chunk_rows)
     rows = ChunkedRows(
         run=run,
-        parts=parts,
+        parts=run.place(parts),
         sizes=np.array(sizes),
         n_features=first.n_features,
         n_outputs=q,
@@ -323,76 +321,7 @@ def _read_chunks(
     return Given(rows, first.n_features, first.names, dtype, settings)
 
 
-@dataclass(frozen=True, eq=False)
-class _Numbered:
-    """Chunks with their numbers, walked afresh each time."""
-
-    chunks: Any
-
-    def __iter__(self) -> Any:
-        return enumerate(self.chunks)
-
-
-def _numbered(run: Any, parts: Any) -> Any:
-    if not isinstance(parts, list):
-        return _Numbered(parts)
-    return [
-        run.derive(partial(_with_number, number=number), [part])[0]
-        for number, part in enumerate(parts)
-    ]
-
-
-def _with_number(chunk: Any, number: int) -> tuple[int, Any]:
-    return number, chunk
-
-
-@dataclass(frozen=True, eq=False)
-class Recut:
-    """Rows of an iterable's chunks, cut again to chunks of one size as they are walked.
-
-    Sums over them are those over the same rows in memory, to the last bit.
-    """
-
-    chunks: _Numbered
-    read: Callable[[Any], Rows]
-    n_chunks: int
-    size: int
-
-    def sizes(self, n_rows: int) -> list[int]:
-        """Rows of each chunk, of so many in all."""
-        whole, rest = divmod(n_rows, self.size)
-        return [self.size] * whole + [rest] * (rest > 0)
-
-    def __iter__(self) -> Iterator[Rows]:
-        """Yield chunk after chunk.
-
-        Raises
-        ------
-        ValueError
-            If the iterable does not yield as many chunks as in the first walk.
-        """
-        waiting: list[Rows] = []
-        held = n_chunks = 0
-        for numbered in self.chunks:
-            n_chunks += 1
-            rows = self.read(numbered)
-            while held + rows.n_rows >= self.size:
-                head, rows = rows.split(self.size - held)
-                yield joined([*waiting, head])
-                waiting, held = [], 0
-            if rows.n_rows:
-                waiting.append(rows)
-                held += rows.n_rows
-        if n_chunks != self.n_chunks:
-            raise ValueError(
-                f"X yielded {self.n_chunks} chunks in the first walk and {n_chunks} in a later "
-                "one. Its __iter__ must start again and yield the same chunks."
-            )
-        if waiting:
-            yield joined(waiting)
-
-
-def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
+def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool) -> _Chunk:
     """Check a chunk, and say what it holds.
 
     Raises
@@ -400,7 +329,7 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
     ValueError
         Naming the chunk, and the row where one is at fault.
     """
-    number, (X, y, weight) = numbered
+    X, y, weight = chunk
     names = _get_feature_names(X)
     if y is None:
         raise ValueError(f"chunk {number} of X has no targets y.")
@@ -412,12 +341,12 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
         X, y = check_X_y(
             X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype=DTYPES
         )
-        _, _, weights = row_weights(weight, X, np.zeros((n, 1)))
-    except ValueError as error:
-        if "is zero for every row" in str(error):
-            weights = np.empty(0)
+        if np.shape(weight) in ((), (n,)) and not np.any(1 if weight is None else weight):
+            weights: NDArray | None = np.empty(0)
         else:
-            raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
+            _, _, weights = row_weights(weight, X, np.zeros((n, 1)))
+    except ValueError as error:
+        raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
     return _Chunk(
         number=number,
         n_kept=n if weights is None else len(weights),
@@ -462,9 +391,9 @@ def _first_bad(X: Any, y: Any) -> str:
     return ""
 
 
-def _read(numbered: tuple[int, Any], encode: Encoder, dtype: Any) -> Rows:
+def _read(chunk: tuple[Any, Any, Any], encode: Encoder, dtype: Any) -> Rows:
     """Rows of a chunk that was looked at before."""
-    _, (X, y, weight) = numbered
+    X, y, weight = chunk
     y = np.asarray(y)
     sparse = hasattr(X, "tocsr")
     X = X.tocsr().astype(dtype, copy=False) if sparse else np.asarray(X, dtype=dtype)

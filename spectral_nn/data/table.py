@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
 from spectral_nn.data.rows import Rows, evenly, joined
+from spectral_nn.runners.base import Runner
+from spectral_nn.runners.parts import as_part, load, mapped
 
 __all__ = ["ChunkedRows", "Table", "placed"]
 
@@ -31,7 +33,7 @@ class ChunkedRows:
     source : parts that rows are taken from, one by one; None for `parts`.
     """
 
-    run: Any
+    run: Runner
     parts: Iterable[Any]
     sizes: NDArray[np.int64]
     n_features: int
@@ -45,7 +47,7 @@ class ChunkedRows:
         """N."""
         return int(self.sizes.sum())
 
-    def chunks(self, bulk: int = 1) -> Iterable[Any]:
+    def chunks(self) -> Iterable[Any]:
         """Parts, as they were cut."""
         return self.parts
 
@@ -65,25 +67,25 @@ class ChunkedRows:
         local = np.split(index[order] - (ends - self.sizes)[chunk], np.cumsum(counts)[:-1])
         places = dict(zip(wanted.tolist(), local, strict=True))
         chosen = (
-            self.run.derive(partial(_taken, index=places[position]), [part])[0]
+            as_part(part).map(partial(_taken, index=places[position]))
             for position, part in enumerate(self.parts if self.source is None else self.source)
             if position in places
         )
-        found = joined(list(self.run.map(_itself, chosen)))
+        found = joined(list(self.run.map(load, chosen)))
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
         return found.take(back)
 
     def mapped(self, function: Callable[[Rows], Rows]) -> ChunkedRows:
         """Table that a function makes of this one, chunk by chunk, whenever it is walked."""
-        source = None if self.source is None else self.run.derive(function, self.source)
-        return replace(self, parts=self.run.derive(function, self.parts), source=source)
+        source = None if self.source is None else mapped(function, self.source)
+        return replace(self, parts=mapped(function, self.parts), source=source)
 
 
 Table: TypeAlias = Rows | ChunkedRows
 
 
-def placed(rows: Rows, run: Any) -> Table:
+def placed(rows: Rows, run: Runner) -> Table:
     """The table where a runner computes: itself for this process and its threads.
 
     Notes
@@ -91,7 +93,7 @@ def placed(rows: Rows, run: Any) -> Table:
     Otherwise its chunks are sent once, to files for processes, to a cluster, or to a device, and
     single rows are still taken from the table here.
     """
-    chunks = rows.chunks(run.bulk)
+    chunks = rows.chunks(run.chunk_rows)
     parts = run.place(chunks)
     if parts is chunks:
         return rows
@@ -104,7 +106,3 @@ def placed(rows: Rows, run: Any) -> Table:
 def _taken(rows: Rows, index: NDArray) -> Rows:
     """Some rows of a chunk, on their own: nothing of the chunk is kept alive by them."""
     return rows.take(index)
-
-
-def _itself(rows: Rows) -> Rows:
-    return rows

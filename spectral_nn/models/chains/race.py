@@ -115,7 +115,7 @@ def race_on_data(
 class _Climbs:
     """EM on the same few chunks from several starts: each goes to a worker.
 
-    A device, which wants much at once, takes one start after another, and keeps the chunks.
+    A single worker takes one start after another, and keeps the chunks.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class _Climbs:
         run: Runner,
     ) -> None:
         self._climber, self._statistic, self._tol, self._run = climber, statistic, tol, run
-        self._on_device = run.bulk > 1
-        self._chunks = run.place(chunks) if self._on_device else chunks
+        self._spread = run.n_workers > 1
+        self._chunks = chunks if self._spread else run.place(chunks)
 
     def __call__(self, starts: list[HMMParameters], n_iter: int) -> Iterator[EMResult]:
         """Climb from every start, in their order."""
-        if not self._on_device:
+        if self._spread:
             climb = partial(
                 self._climber.climb_chunks,
                 statistic=self._statistic,
