@@ -23,7 +23,6 @@ from spectral_nn.arrays import (
 )
 from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import ChunkedRows, Table
-from spectral_nn.models.network.fit import as_rows
 from spectral_nn.runners.parts import as_part, load, mapped
 from spectral_nn.stored import is_dask
 
@@ -41,6 +40,9 @@ _MOST_LABELS = 10_000  # distinct values of y, of all chunks together, that are 
 
 Encoder = Callable[[Any, Any], NDArray]
 """From targets as the user has them, and a dtype, to columns of numbers (n, q)."""
+
+Targets = Callable[[Any], tuple[Encoder, dict[str, Any]]]
+"""From y, or the distinct values it takes in all chunks, to its encoder and settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,7 @@ def read_rows(
     *,
     resume: bool,
     numeric: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets | None,
 ) -> Given:
     """Rows, encoded targets and weights, with the estimator left untouched.
 
@@ -126,7 +128,7 @@ def read_rows(
     run : who computes.
     resume : whether X has to have the columns of an earlier fit.
     numeric : whether y holds numbers.
-    targets : from y, or the distinct values it takes in all chunks, to its encoder and settings.
+    targets : None for a table that has none; y is then not looked at.
 
     Raises
     ------
@@ -135,13 +137,15 @@ def read_rows(
     """
     if is_chunked(X):
         return _read_chunks(estimator, X, y, sample_weight, run, resume, numeric, targets)
+    if targets is None:
+        y, targets = np.zeros(X.shape[0] if hasattr(X, "shape") else len(X)), _no_targets
     if is_foreign(X):
         return _read_foreign(estimator, X, y, sample_weight, resume, targets)
     table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric)
     encode, settings = targets(y)
     kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
     names = _get_feature_names(X)
-    return Given(as_rows(kept, Y, weights), table.shape[1], names, table.dtype, settings)
+    return Given(Rows.of(kept, Y, weights), table.shape[1], names, table.dtype, settings)
 
 
 def _read_foreign(
@@ -150,7 +154,7 @@ def _read_foreign(
     y: Any,
     sample_weight: Any,
     resume: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets,
 ) -> Given:
     """Arrays of another library: they stay where they are."""
     table = check_foreign(X)
@@ -174,7 +178,7 @@ def _read_foreign(
         kept = from_numpy(np.asarray(index, dtype=np.int64), like=table)
         table = get_namespace(table).take(table, kept, axis=0)
     weights = None if weights is None else from_numpy(weights, like=table)
-    return Given(as_rows(table, from_numpy(Y, like=table), weights), d, None, dtype, settings)
+    return Given(Rows.of(table, from_numpy(Y, like=table), weights), d, None, dtype, settings)
 
 
 def check_foreign(X: Any) -> Any:
@@ -272,12 +276,13 @@ def _read_chunks(
     run: Any,
     resume: bool,
     numeric: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets | None,
 ) -> Given:
     """A table in chunks: one look at all of them, then each is read again in every pass."""
-    raw = raw_parts(X, y, sample_weight, run.chunk_rows)
+    raw = raw_parts(X, y, sample_weight, run.chunk_rows, alone=targets is None)
     looks = (
-        as_part(part).map(partial(_look, number=i, numeric=numeric)) for i, part in enumerate(raw)
+        as_part(part).map(partial(_look, number=i, numeric=numeric, alone=targets is None))
+        for i, part in enumerate(raw)
     )
     seen = list(run.map(load, looks))
     full = [chunk for chunk in seen if chunk.n_kept]
@@ -300,7 +305,7 @@ def _read_chunks(
     if resume:
         check_columns(estimator, first.n_features)
     dtype = np.result_type(*(chunk.dtype for chunk in full))
-    encode, settings = targets(_all_labels(full))
+    encode, settings = (targets or _no_targets)(_all_labels(full))
     q = encode(first.labels[:1], dtype).shape[1]
     read = partial(_read, encode=encode, dtype=dtype)
     sizes = [chunk.n_kept for chunk in seen]
@@ -321,7 +326,7 @@ def _read_chunks(
     return Given(rows, first.n_features, first.names, dtype, settings)
 
 
-def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool) -> _Chunk:
+def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool, alone: bool) -> _Chunk:
     """Check a chunk, and say what it holds.
 
     Raises
@@ -331,9 +336,11 @@ def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool) -> _Chunk:
     """
     X, y, weight = chunk
     names = _get_feature_names(X)
-    if y is None:
-        raise ValueError(f"chunk {number} of X has no targets y.")
     n = X.shape[0]
+    if alone:
+        y = np.zeros(n)
+    elif y is None:
+        raise ValueError(f"chunk {number} of X has no targets y.")
     if n == 0:
         nothing = np.empty(0)
         return _Chunk(number, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
@@ -366,6 +373,14 @@ def _labels(y: NDArray, numeric: bool) -> NDArray:
     return np.unique(y)[:_MOST_LABELS] if y.ndim == 1 else np.eye(y.shape[1], dtype=y.dtype)
 
 
+def _no_targets(y: Any) -> tuple[Encoder, dict[str, Any]]:
+    return _no_columns, {}
+
+
+def _no_columns(y: Any, dtype: Any) -> NDArray:
+    return np.empty((len(y), 0), dtype)
+
+
 def _all_labels(chunks: list[_Chunk]) -> NDArray:
     """The values of all chunks together."""
     if chunks[0].labels.ndim == 2:
@@ -394,9 +409,9 @@ def _first_bad(X: Any, y: Any) -> str:
 def _read(chunk: tuple[Any, Any, Any], encode: Encoder, dtype: Any) -> Rows:
     """Rows of a chunk that was looked at before."""
     X, y, weight = chunk
-    y = np.asarray(y)
+    y = np.zeros(X.shape[0]) if y is None else np.asarray(y)
     sparse = hasattr(X, "tocsr")
     X = X.tocsr().astype(dtype, copy=False) if sparse else np.asarray(X, dtype=dtype)
     Y = encode(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, dtype)
     kept, Y, weights = row_weights(weight, X, Y)
-    return as_rows(kept, Y, weights)
+    return Rows.of(kept, Y, weights)

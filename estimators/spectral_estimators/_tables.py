@@ -33,14 +33,17 @@ def is_lazy(X: Any) -> bool:
     return is_stored(X) and not is_dask(X)
 
 
-def raw_parts(X: Any, y: Any, sample_weight: Any, n_rows: int) -> Iterable[Any]:
-    """Parts that load as tuples ``(X, y, sample_weight)`` of a chunk; y and weights may be None.
+def raw_parts(
+    X: Any, y: Any, sample_weight: Any, n_rows: int, *, alone: bool = False
+) -> Iterable[Any]:
+    """Parts that load as tuples ``(X, y, sample_weight)`` of a chunk; weights may be None.
 
     Parameters
     ----------
     X : dask array or frame, list of delayed, lazy array, or iterable of tuples (X, y[, weight]).
     y, sample_weight : of the same kind, or arrays where the chunks of X have known lengths.
     n_rows : of a part of a lazy array, at the least.
+    alone : whether there are no targets; chunks may then be X alone, and y is None.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def raw_parts(X: Any, y: Any, sample_weight: Any, n_rows: int) -> Iterable[Any]:
         if y is not None:
             _check_as_many(X, y)
             return _zipped(X, y, sample_weight)
-        return [_delayed(_as_tuple, part) for part in X]
+        return [_delayed(partial(_as_tuple, alone=alone), part) for part in X]
     if is_lazy(X):
         return _lazy_parts(X, y, sample_weight, n_rows)
     if isinstance(X, Iterator):
@@ -71,10 +74,10 @@ def raw_parts(X: Any, y: Any, sample_weight: Any, n_rows: int) -> Iterable[Any]:
             f"X is an iterable ({type(X).__name__}) that yields its own targets, as tuples "
             "(X, y) or (X, y, sample_weight); leave y out."
         )
-    return Walk(lambda: map(_as_tuple, X))
+    return Walk(lambda: map(partial(_as_tuple, alone=alone), X))
 
 
-def _as_tuple(chunk: Any) -> tuple[Any, Any, Any]:
+def _as_tuple(chunk: Any, *, alone: bool = False) -> tuple[Any, Any, Any]:
     """``(X, y, weight)`` of what a user's chunk holds.
 
     Raises
@@ -82,6 +85,8 @@ def _as_tuple(chunk: Any) -> tuple[Any, Any, Any]:
     ValueError
         If it is no tuple of two or three.
     """
+    if alone and not isinstance(chunk, tuple):
+        chunk = chunk, None
     if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
         raise ValueError(
             "a chunk of X must be a tuple (X, y) or (X, y, sample_weight); got "

@@ -7,6 +7,7 @@ from functools import reduce, wraps
 from operator import add
 from typing import Any, NamedTuple, TypeVar
 
+import array_api_compat
 import numpy as np
 from scipy import sparse
 
@@ -24,11 +25,33 @@ _FEW_OF = 50  # times the rows to be drawn: beyond, no list of all rows is made
 
 
 class Rows(NamedTuple):
-    """A table: ``X`` (n, d) dense or CSR, ``Y`` (n, q), ``weight`` (n,)."""
+    """A table.
+
+    Attributes
+    ----------
+    X : array (n, d), or a CSR matrix
+    Y : array (n, q)
+        No columns where there are no targets.
+    weight : array (n,)
+    """
 
     X: Any
     Y: Array
     weight: Array
+
+    @classmethod
+    def of(cls, X: Any, Y: Array | None = None, weight: Array | None = None) -> Rows:
+        """Put a table together, by default without targets and of weights 1."""
+        if Y is None:
+            like = X.data if hasattr(X, "toarray") else X
+            xp = get_namespace(like)
+            where = {"dtype": like.dtype, "device": array_api_compat.device(like)}
+            Y = xp.empty((X.shape[0], 0), **where)
+        if weight is None:
+            xp = get_namespace(Y)
+            where = {"dtype": Y.dtype, "device": array_api_compat.device(Y)}
+            weight = xp.ones(X.shape[0], **where)
+        return cls(X, Y, weight)
 
     @property
     def n_rows(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import as_part, load, mapped
 
 __all__ = ["ChunkedRows", "Table", "placed"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class ChunkedRows:
     total_weight : sum of the weights of all rows.
     like : an array (0, q) of the library, device and precision that results belong to.
     source : parts that rows are taken from, one by one; None for `parts`.
+    sums : sums over all rows that are known already, by their statistic.
     """
 
     run: Runner
@@ -41,6 +44,7 @@ class ChunkedRows:
     total_weight: float
     like: Array
     source: Iterable[Any] | None = None
+    sums: dict[Callable[[Rows], Any], Any] = field(default_factory=dict, repr=False)
 
     @property
     def n_rows(self) -> int:
@@ -50,6 +54,12 @@ class ChunkedRows:
     def chunks(self) -> Iterable[Any]:
         """Parts, as they were cut."""
         return self.parts
+
+    def total_once(self, statistic: Callable[[Rows], T]) -> T:
+        """Sum over all rows, for which they are walked once, however often it is asked for."""
+        if statistic not in self.sums:
+            self.sums[statistic] = self.run.total(statistic, self.parts)
+        return self.sums[statistic]
 
     def sample(self, n_rows: int) -> Rows:
         """Take at most so many rows, evenly spread."""
@@ -79,7 +89,7 @@ class ChunkedRows:
     def mapped(self, function: Callable[[Rows], Rows]) -> ChunkedRows:
         """Table that a function makes of this one, chunk by chunk, whenever it is walked."""
         source = None if self.source is None else mapped(function, self.source)
-        return replace(self, parts=mapped(function, self.parts), source=source)
+        return replace(self, parts=mapped(function, self.parts), source=source, sums={})
 
 
 Table: TypeAlias = Rows | ChunkedRows
