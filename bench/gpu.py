@@ -296,8 +296,9 @@ def cuda() -> tuple[Machine, dict[str, Any], float]:
     target = cupy.empty(1 << 30, np.uint8)
     bus = source.size / machine.seconds(lambda: target.set(source, stream))
     runtime = cupy.cuda.runtime
+    properties = runtime.getDeviceProperties(runtime.getDevice())
     settings = {
-        "device": machine.device.name,
+        "device": properties["name"].decode(),
         "device memory": f"{cupy.cuda.Device().mem_info[1] / 2**30:.0f} GiB",
         "driver": f"CUDA {runtime.driverGetVersion()}",
         "CUDA runtime": runtime.runtimeGetVersion(),

@@ -66,7 +66,19 @@ class Runner(Protocol):
         """
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-        """Sum a picklable statistic over chunks, see `total`."""
+        """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
+
+        Parameters
+        ----------
+        statistic : callable
+            Chunk -> anything with ``+``; picklable.
+        chunks : iterable
+            At least one chunk or part.
+
+        Notes
+        -----
+        Memory is that of log2(number of chunks) statistics.
+        """
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Parts put where statistics of them are computed, for several passes.
@@ -240,16 +252,5 @@ def _named(folder: str | None = None) -> Iterator[None]:
 
 
 def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
-
-    Parameters
-    ----------
-    run : who computes.
-    statistic : chunk -> a statistic, anything with ``+``; picklable.
-    chunks : at least one; parts that the runner has made will do.
-
-    Returns
-    -------
-    The sum.  Memory is that of log2(number of chunks) statistics.
-    """
+    """Sum a statistic over chunks, see `Runner.total`."""
     return run.total(statistic, chunks)

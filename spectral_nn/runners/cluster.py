@@ -102,9 +102,9 @@ class DaskRunner:
         """The statistic on the device of whichever worker calls it."""
         if self._device is None:
             return statistic
-        from spectral_nn.runners.device import OnDevice
+        from spectral_nn.runners.device import evaluate_on
 
-        return OnDevice(statistic, self._device)
+        return partial(evaluate_on, self._device, statistic)
 
     def _is_there(self, part: Any) -> bool:
         """Whether a part is dask's, or was sent there."""

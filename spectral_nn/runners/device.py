@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial, reduce
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import array_api_compat
 import numpy as np
@@ -22,9 +22,9 @@ from spectral_nn.arrays import (
 )
 from spectral_nn.runners.base import CHUNK_ROWS, Runner, SerialRunner
 from spectral_nn.runners.parts import evaluate, load
-from spectral_nn.runners.transfer import mapped, move, precisions, size, to_host, widened
+from spectral_nn.runners.transfer import map_arrays, move, size, to_host, widened
 
-__all__ = ["Device", "DeviceRunner", "OnDevice", "open_device", "runner_like"]
+__all__ = ["Device", "DeviceRunner", "evaluate_on", "open_device", "runner_like"]
 
 T = TypeVar("T")
 
@@ -32,8 +32,12 @@ _HALVINGS = 12
 _SHARE = 0.6  # of the free memory that data may fill; the rest is for what statistics need
 
 
-class Device(Protocol):
-    """What a `DeviceRunner` asks of a device.
+class Device:
+    """Where an array is.
+
+    Parameters
+    ----------
+    like : array of any library
 
     Attributes
     ----------
@@ -43,20 +47,57 @@ class Device(Protocol):
         Those that say so.
     """
 
-    name: str
-    out_of_memory: tuple[type[BaseException], ...]
+    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
+
+    def __init__(self, like: Array) -> None:
+        self.name = where_it_lives(like)
+        # A whole number has no say in the precision of what is put beside it.
+        xp = get_namespace(like)
+        self._like = xp.zeros(1, dtype=xp.int64, device=array_api_compat.device(like))
 
     def put(self, x: np.ndarray) -> Array:
         """Copy an array over."""
+        return from_numpy(x, like=self._like)
 
     def current(self) -> AbstractContextManager[Any]:
         """Make the device the current one."""
+        return nullcontext()
 
     def free(self) -> None:
         """Give cached memory back."""
 
     def room(self) -> int | None:
         """Bytes free, None if nobody knows."""
+        return None
+
+
+class _Cuda(Device):
+    """One GPU, through CuPy."""
+
+    def __init__(self, cupy: Any, index: int) -> None:
+        self._cupy, self._gpu = cupy, cupy.cuda.Device(index)
+        self.out_of_memory = (cupy.cuda.memory.OutOfMemoryError,)
+        with self._gpu:
+            super().__init__(cupy.zeros(1))
+
+    def put(self, x: np.ndarray) -> Array:
+        with self._gpu:
+            return super().put(x)
+
+    def current(self) -> AbstractContextManager[Any]:
+        return self._gpu
+
+    def free(self) -> None:
+        with self._gpu:
+            self._cupy.get_default_memory_pool().free_all_blocks()
+
+    def room(self) -> int:
+        """Bytes that the driver or CuPy's pool has free, within the pool's limit."""
+        with self._gpu:
+            pool = self._cupy.get_default_memory_pool()
+            room = self._gpu.mem_info[0] + pool.free_bytes()
+            limit = pool.get_limit()
+            return min(room, limit - pool.used_bytes()) if limit else room
 
 
 class DeviceRunner:
@@ -98,7 +139,7 @@ class DeviceRunner:
             found = (one for part in chunks for one in self._evaluated(statistic, load(part)))
             first = next(found)
             summed = reduce(operator.add, map(widened, found), widened(first))
-            return to_host(summed, precisions(first))
+            return to_host(summed, like=first)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Copies on the device, if all of a list fit; else the parts as they are."""
@@ -113,20 +154,16 @@ class DeviceRunner:
             if left < 0:
                 return parts
             try:
-                placed.append(self._moved(chunk))
+                placed.append(move(chunk, self.device.put))
             except self.device.out_of_memory:
                 return parts
         return placed
-
-    def _moved(self, chunk: Any) -> Any:
-        with self.device.current():
-            return move(chunk, self.device.put)
 
     def _evaluated(self, statistic: Callable[..., T], chunk: Any, halvings: int = 0) -> Iterator[T]:
         """Statistic of a chunk, or those of its parts where it does not fit."""
         if size(chunk) < self._too_large or not hasattr(chunk, "halves"):
             try:
-                result = statistic(self._moved(chunk))
+                result = statistic(move(chunk, self.device.put))
             except self.device.out_of_memory:
                 self._too_large = min(size(chunk), self._too_large)
             else:
@@ -134,7 +171,7 @@ class DeviceRunner:
                 return
         # Here the error has gone, and with it its traceback, which kept arrays alive.
         self.device.free()
-        chunk = mapped(lambda x: to_numpy(x) if is_foreign(x) else x, chunk)
+        chunk = map_arrays(lambda x: to_numpy(x) if is_foreign(x) else x, chunk)
         halves = _halves(chunk) if halvings < _HALVINGS else ()
         if not halves:
             self._too_large = np.inf
@@ -152,23 +189,9 @@ class DeviceRunner:
         )
 
 
-class OnDevice:
-    """A function of parts on the device of whoever calls it, such as a worker of a cluster.
-
-    Parameters
-    ----------
-    function : callable
-        Picklable; called with a chunk on the device.
-    device : str
-        "cuda" or "cuda:1".
-    """
-
-    def __init__(self, function: Callable[..., Any], device: str) -> None:
-        self._function, self._device = function, device
-
-    def __call__(self, part: Any) -> Any:
-        """Load, move and evaluate, in halves if need be; results come back as NumPy arrays."""
-        return _opened(self._device).total(self._function, [part])
+def evaluate_on(device: str, function: Callable[..., T], part: Any) -> T:
+    """Call a function with a part on the device of this process, in halves if need be."""
+    return _opened(device).total(function, [part])
 
 
 def open_device(name: str) -> DeviceRunner:
@@ -234,64 +257,7 @@ def runner_like(x: Array) -> Runner:
         return SerialRunner()
     if array_api_compat.is_cupy_array(x):
         return open_device(f"cuda:{x.device.id}")
-    return DeviceRunner(_Beside(x))
-
-
-class _Beside:
-    """Where an array is, for libraries that need no more care than that."""
-
-    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
-
-    def __init__(self, x: Array) -> None:
-        self.name = where_it_lives(x)
-        # A whole number has no say in the precision of what is put beside it.
-        xp = get_namespace(x)
-        self._like = xp.zeros(1, dtype=xp.int64, device=array_api_compat.device(x))
-
-    def put(self, x: np.ndarray) -> Array:
-        """Copy an array over."""
-        return from_numpy(x, like=self._like)
-
-    def current(self) -> AbstractContextManager[Any]:
-        """Nothing to prepare."""
-        return nullcontext()
-
-    def free(self) -> None:
-        """Nothing is cached."""
-
-    def room(self) -> int | None:
-        """Not known."""
-
-
-class _Cuda:
-    """One GPU, through CuPy."""
-
-    def __init__(self, cupy: Any, index: int) -> None:
-        self._cupy, self._gpu = cupy, cupy.cuda.Device(index)
-        self.out_of_memory: tuple[type[BaseException], ...] = (cupy.cuda.memory.OutOfMemoryError,)
-        properties = cupy.cuda.runtime.getDeviceProperties(index)
-        self.name = f"cuda:{index} ({properties['name'].decode()})"
-
-    def put(self, x: np.ndarray) -> Array:
-        """Copy an array over."""
-        return self._cupy.asarray(np.asarray(x, order="C"))
-
-    def current(self) -> AbstractContextManager[Any]:
-        """Make it CuPy's current device."""
-        return self._gpu
-
-    def free(self) -> None:
-        """Give the blocks that CuPy's pool keeps back to the driver."""
-        with self._gpu:
-            self._cupy.get_default_memory_pool().free_all_blocks()
-
-    def room(self) -> int:
-        """Bytes that the driver or CuPy's pool has free, within the pool's limit."""
-        with self._gpu:
-            pool = self._cupy.get_default_memory_pool()
-            room = self._gpu.mem_info[0] + pool.free_bytes()
-            limit = pool.get_limit()
-            return min(room, limit - pool.used_bytes()) if limit else room
+    return DeviceRunner(Device(x))
 
 
 def _halves(chunk: Any) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from spectral_nn.arrays import from_numpy, get_namespace
 from spectral_nn.data import Sequences
 from spectral_nn.runners import device as device_module
 from spectral_nn.runners.base import SerialRunner, runner, total
-from spectral_nn.runners.device import DeviceRunner, OnDevice, open_device, runner_like
+from spectral_nn.runners.device import DeviceRunner, evaluate_on, open_device, runner_like
 from spectral_nn.runners.parts import Part, mapped
 from spectral_nn.runners.transfer import move, size
 
@@ -312,9 +312,9 @@ def test_runner_like_keeps_the_precision_of_what_is_put(like, rng):
     assert (single.first.dtype, total(run, sums, tables(rng)).first.dtype) == ("float32", "float64")
 
 
-def test_on_device_travels_and_opens_the_device_there(monkeypatch, rng):
+def test_a_function_on_a_device_travels_and_opens_the_device_there(monkeypatch, rng):
     chunk = tables(rng)[0]
-    call = pickle.loads(pickle.dumps(OnDevice(partial(sums, power=2), "cuda:3")))
+    call = pickle.loads(pickle.dumps(partial(evaluate_on, "cuda:3", held_sums)))
     opened = []
 
     def opening(name):
@@ -322,7 +322,6 @@ def test_on_device_travels_and_opens_the_device_there(monkeypatch, rng):
         return DeviceRunner(FakeDevice(10**9))
 
     monkeypatch.setattr(device_module, "_opened", opening)
-    call = OnDevice(held_sums, "cuda:3")
     assert_equal(call(chunk), sums(chunk))
     assert opened == ["cuda:3"]
     assert_equal(call(Part(chunk).map(partial(scaled, 2.0))), sums(scaled(2.0, chunk)))
