@@ -31,7 +31,7 @@ from spectral_nn.moments.polynomial import (
     tube_moments,
 )
 from spectral_nn.runners.base import SerialRunner, total
-from spectral_nn.runners.device import Device, DeviceRunner
+from spectral_nn.runners.device import Device, DeviceRunner, open_device
 
 MOST = 60 * 10**9  # bytes of device memory to use
 LANE, BURN_IN = 500, 24
@@ -40,22 +40,24 @@ ROWS = 1 << 17  # of a chunk
 
 @dataclass(frozen=True)
 class Machine:
-    """A device and its runner."""
+    """A device, its runner, and how to wait until it has computed all."""
 
     device: Device
     run: DeviceRunner
+    wait: Callable[[], object] = tuple
 
     def put(self, x: np.ndarray) -> Any:
         """Array on the device."""
-        with self.device.copying() as put:
-            return put(x)
+        with self.device.current():
+            return self.device.put(x)
 
     def seconds(self, call: Callable[[], object], rounds: int = 5) -> float:
         """Median time of a call, the device's work included, after one to warm up."""
 
         def complete() -> None:
-            with self.device.computing():
+            with self.device.current():
                 call()
+                self.wait()
 
         complete()
         return median(timed(complete)[1] for _ in range(rounds))
@@ -284,20 +286,19 @@ def report(
 
 def cuda() -> tuple[Machine, dict[str, Any], float]:
     """The current GPU, what it is, and the speed of its bus."""
-    from spectral_nn.runners.cuda import open_cuda
-
-    device = open_cuda(None)
+    run = open_device("cuda")
     import cupy
     from cupyx import empty_pinned
 
+    stream = cupy.cuda.get_current_stream()
+    machine = Machine(run.device, run, stream.synchronize)
     source = empty_pinned(1 << 30, np.uint8)
     target = cupy.empty(1 << 30, np.uint8)
-    stream = cupy.cuda.get_current_stream()
-    machine = Machine(device, DeviceRunner(device))
     bus = source.size / machine.seconds(lambda: target.set(source, stream))
     runtime = cupy.cuda.runtime
+    properties = runtime.getDeviceProperties(runtime.getDevice())
     settings = {
-        "device": device.name,
+        "device": properties["name"].decode(),
         "device memory": f"{cupy.cuda.Device().mem_info[1] / 2**30:.0f} GiB",
         "driver": f"CUDA {runtime.driverGetVersion()}",
         "CUDA runtime": runtime.runtimeGetVersion(),

@@ -31,7 +31,7 @@ from spectral_nn.moments.ngrams import (
     ngram_chunks,
     window_order,
 )
-from spectral_nn.runners.cluster import ClusterRunner
+from spectral_nn.runners.cluster import DaskRunner
 
 SIZES = (30, 100)  # states
 N_SYMBOLS = 50
@@ -59,13 +59,11 @@ def run(n_tokens: int = 10_000_000) -> Report:
     steps = {f"E-step, K={k}": _step_costs(k) for k in SIZES}
     with local_cluster(2) as client:
         cluster = _cluster_costs(client)
-        direct = _direct_pass(client)
         measured = _passes(client, n_tokens, 2)
     with local_cluster(1) as client:  # of two workers, an idle one would help itself to parts
         measured = [*_passes(client, n_tokens, 1), *measured]
     costs = {name: Costs(**part, **cluster) for name, part in (steps | counting).items()}
     report.details["costs"] = {name: vars(cost) for name, cost in costs.items()}
-    report.details["direct pass"] = direct
     for name, cost in costs.items():
         report.add(f"{name}: one token", 1e9 * cost.token, unit="ns")
         report.add(f"{name}: statistics", cost.size / 2**20, unit="MiB")
@@ -73,7 +71,6 @@ def run(n_tokens: int = 10_000_000) -> Report:
     one = costs[f"E-step, K={SIZES[0]}"]
     report.add("one task", 1e3 * one.task, unit="ms")
     report.add("a pass of tasks, besides them", 1e3 * one.empty_pass, unit="ms")
-    report.add("a pass of small parts, without tasks", 1e3 * direct, unit="ms")
     report.add("one message from worker to worker", 1e3 * one.message, unit="ms")
     report.add("bandwidth between workers", one.bandwidth / 1e9, unit="GB/s")
     report.details["passes"] = []
@@ -136,7 +133,7 @@ def _cluster_costs(client: Any) -> dict[str, float]:
     from dask.delayed import delayed
     from distributed import wait
 
-    run = ClusterRunner(client)
+    run = DaskRunner(client)
     seconds = []
     for count in TASKS:
         parts = client.persist([delayed(float, pure=False)(i) for i in range(count)])
@@ -154,13 +151,6 @@ def _cluster_costs(client: Any) -> dict[str, float]:
         "message": max(float(message), min(times)),
         "bandwidth": float(1 / slope),
     }
-
-
-def _direct_pass(client: Any) -> float:
-    """Seconds of a pass that has hardly anything to add up, and asks both workers directly."""
-    run = ClusterRunner(client)
-    parts = run.place([np.zeros(1)] * 2)
-    return _fastest(partial(run.total, np.sum, parts))
 
 
 def _message(client: Any, size: int) -> float:
@@ -187,7 +177,7 @@ def _passes(client: Any, n_tokens: int, n_workers: int) -> list[dict[str, Any]]:
     points = []
     for n_parts in (n_tokens // PART_TOKENS, N_PARTS):
         parts = _placed(client, n_parts, n_tokens // n_parts)
-        one_pass = partial(ClusterRunner(client).total, partial(expected, parameters), parts)
+        one_pass = partial(DaskRunner(client).total, partial(expected, parameters), parts)
         points.append(
             {
                 "workers": n_workers,

@@ -70,8 +70,7 @@ def run(docs: Path = DOCS, results: Path = RESULTS) -> Report:
     checks = kept["details"]["passes"]
     report.details = {"passes": steps, "checks": checks}
     docs.mkdir(exist_ok=True)
-    direct, cpu = kept["details"]["direct pass"], kept["environment"]["cpu"]
-    text = page(measured, steps, fits, checks, direct, cpu, results)
+    text = page(measured, steps, fits, checks, kept["environment"]["cpu"], results)
     (docs / "scaling.md").write_text(text)
     curves = {
         n: [simulate_pass(costs[PLOTTED], n, count).seconds for count in COUNTS] for n in CURVES

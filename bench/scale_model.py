@@ -1,6 +1,6 @@
 r"""What a pass over data costs on many workers: a simulation, from costs that were measured.
 
-A pass is what `spectral_nn.runners.cluster.ClusterRunner` does: the parameters are sent to all
+A pass is what `spectral_nn.runners.cluster.DaskRunner` does: the parameters are sent to all
 workers, each worker makes the statistics of its parts one after another, and statistics are
 added in a tree of `BRANCHES` at a node, each node on the worker of its first child. In closed form,
 for N tokens in p parts on each of W workers,

@@ -45,7 +45,6 @@ On {cpu}, one thread a worker, d=50 symbols:
 |---|---|
 | one task: in the graph, scheduled, started, reported | {task} |
 | a pass of tasks, besides them | {empty} |
-| a pass of small parts, without tasks | {direct} |
 | a message from worker to worker, software alone | {message} |
 | bandwidth of the same | {bandwidth:.2g} GB/s |
 
@@ -123,8 +122,6 @@ is worth ten times the workers.
 - One scheduler, which handles tasks one after another, before the first of them is computed.
   Dask is milder, there the two overlap; with thousands of workers it may as well be harsher, for
   every task was timed with two.
-- Parts are large. Those below 8 MiB, on up to 32 threads, are summed without tasks where a pass
-  takes less than a second.
 - No worker fails. Dask computes again what a lost one held; that costs about a pass.
 - No stragglers, but in the column that says so: there, {slow:.0%} of the workers, others in every
   pass, run at 1/{slowdown:g} of their speed. A thousand workers then always wait for one of them,
@@ -147,7 +144,6 @@ def page(
     passes: Passes,
     fits: Mapping[str, Mapping[float, Sequence[float]]],
     checks: Sequence[Mapping[str, Any]],
-    direct: float,
     cpu: str,
     results: Path,
 ) -> str:
@@ -159,7 +155,6 @@ def page(
     passes : of EM with K=30, what `bench.scale_law.about_a_pass` tells, by number of tokens.
     fits : seconds on 1, 100 and 1,000 workers, by kind of step and number of tokens.
     checks : passes measured and predicted.
-    direct : seconds of a pass without tasks.
     cpu : where all that was measured.
     results : folder of the kept JSON.
     """
@@ -172,7 +167,6 @@ def page(
         ),
         task=duration(step.task),
         empty=duration(step.empty_pass),
-        direct=duration(direct),
         message=duration(step.message),
         bandwidth=step.bandwidth / 1e9,
         checks=table(

@@ -1,6 +1,6 @@
 """From what users pass to the tables of the core: checked chunk by chunk, or as a whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +21,9 @@ from spectral_nn.arrays import (
     require_one_device,
     to_numpy,
 )
-from spectral_nn.data.rows import CHUNK_ROWS, Rows, joined
+from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import ChunkedRows, Table
-from spectral_nn.models.network.fit import as_rows
-from spectral_nn.runners.parts import load
+from spectral_nn.runners.parts import as_part, load, mapped
 from spectral_nn.stored import is_dask
 
 __all__ = [
@@ -41,6 +40,9 @@ _MOST_LABELS = 10_000  # distinct values of y, of all chunks together, that are 
 
 Encoder = Callable[[Any, Any], NDArray]
 """From targets as the user has them, and a dtype, to columns of numbers (n, q)."""
+
+Targets = Callable[[Any], tuple[Encoder, dict[str, Any]]]
+"""From y, or the distinct values it takes in all chunks, to its encoder and settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,7 @@ def by_chunks(function: Callable[[Any], Any], X: Any) -> Any:
         return whole.map_blocks(function, dtype=example.dtype, meta=example[:0], **shape, **drop)
     if is_lazy(X):
         return np.concatenate(
-            [function(part[0]) for part in map(load, raw_parts(X, None, None, 1))]
+            [function(part[0]) for part in map(load, raw_parts(X, None, None, CHUNK_ROWS))]
         )
     if is_chunked(X):
         raise ValueError(
@@ -115,7 +117,7 @@ def read_rows(
     *,
     resume: bool,
     numeric: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets | None,
 ) -> Given:
     """Rows, encoded targets and weights, with the estimator left untouched.
 
@@ -126,7 +128,7 @@ def read_rows(
     run : who computes.
     resume : whether X has to have the columns of an earlier fit.
     numeric : whether y holds numbers.
-    targets : from y, or the distinct values it takes in all chunks, to its encoder and settings.
+    targets : None for a table that has none; y is then not looked at.
 
     Raises
     ------
@@ -135,13 +137,15 @@ def read_rows(
     """
     if is_chunked(X):
         return _read_chunks(estimator, X, y, sample_weight, run, resume, numeric, targets)
+    if targets is None:
+        y, targets = np.zeros(X.shape[0] if hasattr(X, "shape") else len(X)), _no_targets
     if is_foreign(X):
         return _read_foreign(estimator, X, y, sample_weight, resume, targets)
     table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric)
     encode, settings = targets(y)
     kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
     names = _get_feature_names(X)
-    return Given(as_rows(kept, Y, weights), table.shape[1], names, table.dtype, settings)
+    return Given(Rows.of(kept, Y, weights), table.shape[1], names, table.dtype, settings)
 
 
 def _read_foreign(
@@ -150,7 +154,7 @@ def _read_foreign(
     y: Any,
     sample_weight: Any,
     resume: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets,
 ) -> Given:
     """Arrays of another library: they stay where they are."""
     table = check_foreign(X)
@@ -174,7 +178,7 @@ def _read_foreign(
         kept = from_numpy(np.asarray(index, dtype=np.int64), like=table)
         table = get_namespace(table).take(table, kept, axis=0)
     weights = None if weights is None else from_numpy(weights, like=table)
-    return Given(as_rows(table, from_numpy(Y, like=table), weights), d, None, dtype, settings)
+    return Given(Rows.of(table, from_numpy(Y, like=table), weights), d, None, dtype, settings)
 
 
 def check_foreign(X: Any) -> Any:
@@ -272,12 +276,15 @@ def _read_chunks(
     run: Any,
     resume: bool,
     numeric: bool,
-    targets: Callable[[Any], tuple[Encoder, dict[str, Any]]],
+    targets: Targets | None,
 ) -> Given:
     """A table in chunks: one look at all of them, then each is read again in every pass."""
-    raw = _numbered(run, raw_parts(X, y, sample_weight, run.bulk))
-    look = partial(_looked, numeric=numeric)
-    seen = list(run.map(look, raw))
+    raw = raw_parts(X, y, sample_weight, run.chunk_rows, alone=targets is None)
+    looks = (
+        as_part(part).map(partial(_look, number=i, numeric=numeric, alone=targets is None))
+        for i, part in enumerate(raw)
+    )
+    seen = list(run.map(load, looks))
     full = [chunk for chunk in seen if chunk.n_kept]
     if not full:
         raise ValueError(
@@ -298,22 +305,18 @@ def _read_chunks(
     if resume:
         check_columns(estimator, first.n_features)
     dtype = np.result_type(*(chunk.dtype for chunk in full))
-    encode, settings = targets(_all_labels(full))
+    encode, settings = (targets or _no_targets)(_all_labels(full))
     q = encode(first.labels[:1], dtype).shape[1]
     read = partial(_read, encode=encode, dtype=dtype)
-    sizes = [chunk.n_kept for chunk in full]
-    if isinstance(raw, list):
-        full_parts = [part for part, chunk in zip(raw, seen, strict=True) if chunk.n_kept]
-        parts = run.derive(read, full_parts)
-        if is_remote(X):
-            parts, sizes = recut(parts, sizes)
-        parts = run.place(parts)
+    sizes = [chunk.n_kept for chunk in seen]
+    if isinstance(raw, list) and not is_remote(X):
+        parts: Any = [part for part, n in zip(mapped(read, raw), sizes, strict=True) if n]
+        sizes = [n for n in sizes if n]
     else:
-        parts = Recut(raw, read, len(seen), CHUNK_ROWS * run.bulk)
-        sizes = parts.sizes(sum(sizes))
+        parts, sizes = recut(raw, read, sizes, run.chunk_rows)
     rows = ChunkedRows(
         run=run,
-        parts=parts,
+        parts=run.place(parts),
         sizes=np.array(sizes),
         n_features=first.n_features,
         n_outputs=q,
@@ -323,76 +326,7 @@ def _read_chunks(
     return Given(rows, first.n_features, first.names, dtype, settings)
 
 
-@dataclass(frozen=True, eq=False)
-class _Numbered:
-    """Chunks with their numbers, walked afresh each time."""
-
-    chunks: Any
-
-    def __iter__(self) -> Any:
-        return enumerate(self.chunks)
-
-
-def _numbered(run: Any, parts: Any) -> Any:
-    if not isinstance(parts, list):
-        return _Numbered(parts)
-    return [
-        run.derive(partial(_with_number, number=number), [part])[0]
-        for number, part in enumerate(parts)
-    ]
-
-
-def _with_number(chunk: Any, number: int) -> tuple[int, Any]:
-    return number, chunk
-
-
-@dataclass(frozen=True, eq=False)
-class Recut:
-    """Rows of an iterable's chunks, cut again to chunks of one size as they are walked.
-
-    Sums over them are those over the same rows in memory, to the last bit.
-    """
-
-    chunks: _Numbered
-    read: Callable[[Any], Rows]
-    n_chunks: int
-    size: int
-
-    def sizes(self, n_rows: int) -> list[int]:
-        """Rows of each chunk, of so many in all."""
-        whole, rest = divmod(n_rows, self.size)
-        return [self.size] * whole + [rest] * (rest > 0)
-
-    def __iter__(self) -> Iterator[Rows]:
-        """Yield chunk after chunk.
-
-        Raises
-        ------
-        ValueError
-            If the iterable does not yield as many chunks as in the first walk.
-        """
-        waiting: list[Rows] = []
-        held = n_chunks = 0
-        for numbered in self.chunks:
-            n_chunks += 1
-            rows = self.read(numbered)
-            while held + rows.n_rows >= self.size:
-                head, rows = rows.split(self.size - held)
-                yield joined([*waiting, head])
-                waiting, held = [], 0
-            if rows.n_rows:
-                waiting.append(rows)
-                held += rows.n_rows
-        if n_chunks != self.n_chunks:
-            raise ValueError(
-                f"X yielded {self.n_chunks} chunks in the first walk and {n_chunks} in a later "
-                "one. Its __iter__ must start again and yield the same chunks."
-            )
-        if waiting:
-            yield joined(waiting)
-
-
-def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
+def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool, alone: bool) -> _Chunk:
     """Check a chunk, and say what it holds.
 
     Raises
@@ -400,11 +334,13 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
     ValueError
         Naming the chunk, and the row where one is at fault.
     """
-    number, (X, y, weight) = numbered
+    X, y, weight = chunk
     names = _get_feature_names(X)
-    if y is None:
-        raise ValueError(f"chunk {number} of X has no targets y.")
     n = X.shape[0]
+    if alone:
+        y = np.zeros(n)
+    elif y is None:
+        raise ValueError(f"chunk {number} of X has no targets y.")
     if n == 0:
         nothing = np.empty(0)
         return _Chunk(number, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
@@ -412,12 +348,12 @@ def _looked(numbered: tuple[int, Any], numeric: bool) -> _Chunk:
         X, y = check_X_y(
             X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype=DTYPES
         )
-        _, _, weights = row_weights(weight, X, np.zeros((n, 1)))
-    except ValueError as error:
-        if "is zero for every row" in str(error):
-            weights = np.empty(0)
+        if np.shape(weight) in ((), (n,)) and not np.any(1 if weight is None else weight):
+            weights: NDArray | None = np.empty(0)
         else:
-            raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
+            _, _, weights = row_weights(weight, X, np.zeros((n, 1)))
+    except ValueError as error:
+        raise ValueError(f"chunk {number} of X: {error}{_first_bad(X, y)}") from error
     return _Chunk(
         number=number,
         n_kept=n if weights is None else len(weights),
@@ -435,6 +371,14 @@ def _labels(y: NDArray, numeric: bool) -> NDArray:
     if numeric or (y.ndim == 1 and y.dtype.kind == "f" and not np.array_equal(y, np.floor(y))):
         return y[:1].copy()  # a view would keep the chunk
     return np.unique(y)[:_MOST_LABELS] if y.ndim == 1 else np.eye(y.shape[1], dtype=y.dtype)
+
+
+def _no_targets(y: Any) -> tuple[Encoder, dict[str, Any]]:
+    return _no_columns, {}
+
+
+def _no_columns(y: Any, dtype: Any) -> NDArray:
+    return np.empty((len(y), 0), dtype)
 
 
 def _all_labels(chunks: list[_Chunk]) -> NDArray:
@@ -462,12 +406,12 @@ def _first_bad(X: Any, y: Any) -> str:
     return ""
 
 
-def _read(numbered: tuple[int, Any], encode: Encoder, dtype: Any) -> Rows:
+def _read(chunk: tuple[Any, Any, Any], encode: Encoder, dtype: Any) -> Rows:
     """Rows of a chunk that was looked at before."""
-    _, (X, y, weight) = numbered
-    y = np.asarray(y)
+    X, y, weight = chunk
+    y = np.zeros(X.shape[0]) if y is None else np.asarray(y)
     sparse = hasattr(X, "tocsr")
     X = X.tocsr().astype(dtype, copy=False) if sparse else np.asarray(X, dtype=dtype)
     Y = encode(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, dtype)
     kept, Y, weights = row_weights(weight, X, Y)
-    return as_rows(kept, Y, weights)
+    return Rows.of(kept, Y, weights)

@@ -1,7 +1,6 @@
 """Tables that are not in memory: what they are, and how they are cut into parts."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from spectral_nn.arrays import is_foreign
 from spectral_nn.data.rows import CHUNK_ROWS, Rows, joined
-from spectral_nn.runners.parts import Derived
+from spectral_nn.runners.parts import Part, Walk
 from spectral_nn.stored import is_dask, is_stored, portable
 
 __all__ = ["is_chunked", "is_lazy", "is_remote", "raw_parts", "recut"]
@@ -34,14 +33,17 @@ def is_lazy(X: Any) -> bool:
     return is_stored(X) and not is_dask(X)
 
 
-def raw_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> Iterable[Any]:
+def raw_parts(
+    X: Any, y: Any, sample_weight: Any, n_rows: int, *, alone: bool = False
+) -> Iterable[Any]:
     """Parts that load as tuples ``(X, y, sample_weight)`` of a chunk; weights may be None.
 
     Parameters
     ----------
     X : dask array or frame, list of delayed, lazy array, or iterable of tuples (X, y[, weight]).
     y, sample_weight : of the same kind, or arrays where the chunks of X have known lengths.
-    bulk : chunks of the usual size in a part of a lazy array.
+    n_rows : of a part of a lazy array, at the least.
+    alone : whether there are no targets; chunks may then be X alone, and y is None.
 
     Returns
     -------
@@ -58,9 +60,9 @@ def raw_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> Iterable[Any]:
         if y is not None:
             _check_as_many(X, y)
             return _zipped(X, y, sample_weight)
-        return [_delayed(_as_tuple, part) for part in X]
+        return [_delayed(partial(_as_tuple, alone=alone), part) for part in X]
     if is_lazy(X):
-        return _lazy_parts(X, y, sample_weight, bulk)
+        return _lazy_parts(X, y, sample_weight, n_rows)
     if isinstance(X, Iterator):
         raise ValueError(
             "X is a generator, which can be walked once, and a fit takes several passes over the "
@@ -72,21 +74,10 @@ def raw_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> Iterable[Any]:
             f"X is an iterable ({type(X).__name__}) that yields its own targets, as tuples "
             "(X, y) or (X, y, sample_weight); leave y out."
         )
-    return Tuples(X)
+    return Walk(lambda: map(partial(_as_tuple, alone=alone), X))
 
 
-@dataclass(frozen=True, eq=False)
-class Tuples:
-    """An iterable of chunks, walked afresh each time."""
-
-    chunks: Iterable[Any]
-
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield (X, y, weight) of one chunk after another."""
-        return map(_as_tuple, self.chunks)
-
-
-def _as_tuple(chunk: Any) -> tuple[Any, Any, Any]:
+def _as_tuple(chunk: Any, *, alone: bool = False) -> tuple[Any, Any, Any]:
     """``(X, y, weight)`` of what a user's chunk holds.
 
     Raises
@@ -94,6 +85,8 @@ def _as_tuple(chunk: Any) -> tuple[Any, Any, Any]:
     ValueError
         If it is no tuple of two or three.
     """
+    if alone and not isinstance(chunk, tuple):
+        chunk = chunk, None
     if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
         raise ValueError(
             "a chunk of X must be a tuple (X, y) or (X, y, sample_weight); got "
@@ -103,7 +96,7 @@ def _as_tuple(chunk: Any) -> tuple[Any, Any, Any]:
     return X, y, weight[0] if weight else None
 
 
-def _lazy_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> list[Any]:
+def _lazy_parts(X: Any, y: Any, sample_weight: Any, n_rows: int) -> list[Any]:
     """Slices of an array on disk, not much smaller than what it is stored in."""
     n = _length(X, "X")
     for name, other in (("y", y), ("sample_weight", sample_weight)):
@@ -111,13 +104,13 @@ def _lazy_parts(X: Any, y: Any, sample_weight: Any, bulk: int) -> list[Any]:
             _check_same_rows(n, _length(other, name), name)
     arrays = tuple(portable(array) for array in (X, y, sample_weight))
     own = (getattr(X, "chunks", None) or (1,))[0]  # rows that have to be read together
-    step = CHUNK_ROWS * bulk
+    step = n_rows
     while step < 2 * own:
         step *= 2
     cuts = [partial(_sliced, begin, min(begin + step, n)) for begin in range(0, n, step)]
     if isinstance(X, np.memmap):  # slices are views, which are sent to processes by their file
         return [cut(arrays) for cut in cuts]
-    return [Derived(cut, arrays) for cut in cuts]
+    return [Part(arrays).map(cut) for cut in cuts]
 
 
 def _sliced(begin: int, end: int, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -150,37 +143,97 @@ def _dask_parts(X: Any, y: Any, sample_weight: Any) -> list[Any]:
     return [_delayed(_tupled, *parts) for parts in zip(blocks, *columns, strict=True)]
 
 
-def recut(parts: list[Any], sizes: list[int]) -> tuple[list[Any], list[int]]:
-    """Cut delayed `Rows` again where sums would otherwise depend on how they were cut.
+def recut(
+    parts: Iterable[Any], read: Callable[[Any], Rows], sizes: list[int], n_rows: int
+) -> tuple[Iterable[Any], list[int]]:
+    """Cut tables again, so that sums over them do not depend on how a user has cut them.
 
     Parameters
     ----------
-    parts : delayed tables.
-    sizes : rows of each.
+    parts : list of dask.delayed, or Walk
+        What `read` makes a table of.
+    read : callable
+        Makes a table; it is not called for parts without rows.
+    sizes : list of int
+        Rows of each table.
+    n_rows : int
+        Rows wanted in a part, 16,384 times a power of two; dask's parts stay near to what they
+        were if they are larger, so that only neighbours exchange rows.
 
     Returns
     -------
-    parts, sizes : 16,384 rows times a power of two in each but the last, near to what they were:
-        sums over them are those over the same rows in memory, to the last bit.  Only neighbours
-        exchange rows for it.
+    parts, sizes
+        As many rows in each but the last: sums over them are those over the same rows in memory,
+        to the last bit.
     """
-    size = CHUNK_ROWS << max(0, round(np.log2(max(sizes) / CHUNK_ROWS)))
-    ends = np.cumsum(sizes)
-    if all(n == size for n in sizes[:-1]) and sizes[-1] <= size:
-        return parts, sizes
-    made, n = [], int(ends[-1])
-    for begin in range(0, n, size):
-        first, last = np.searchsorted(ends, [begin, min(begin + size, n) - 1], side="right")
-        starts = ends[first : last + 1] - sizes[first : last + 1]
-        cuts = [(max(begin - int(s), 0), begin + size - int(s)) for s in starts]
-        made.append(_delayed(partial(_window, cuts), parts[first : last + 1]))
-    return made, [min(size, n - begin) for begin in range(0, n, size)]
+    n = sum(sizes)
+    if not isinstance(parts, list):
+        made: Iterable[Any] = Walk(lambda: _recut_walk(iter(parts), read, sizes, n_rows))
+    else:
+        n_rows = max(n_rows, CHUNK_ROWS << max(0, round(np.log2(max(sizes) / CHUNK_ROWS))))
+        tables = [_delayed(read, part) for part in parts]
+        made = [
+            _delayed(_join, [tables[i] for i, _, _ in pieces], [cut[1:] for cut in pieces])
+            for pieces in _pieces(sizes, n_rows)
+        ]
+    return made, [min(n_rows, n - begin) for begin in range(0, n, n_rows)]
 
 
-def _window(cuts: list[tuple[int, int]], tables: list[Rows]) -> Rows:
+def _pieces(sizes: list[int], n_rows: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Yield what each new part is made of: numbers of old ones, with first and last row."""
+    ends = np.cumsum(sizes).tolist()
+    for begin in range(0, ends[-1], n_rows):
+        end = min(begin + n_rows, ends[-1])
+        first, last = np.searchsorted(ends, [begin, end - 1], side="right").tolist()
+        yield [
+            (i, max(begin - ends[i] + sizes[i], 0), min(end - ends[i] + sizes[i], sizes[i]))
+            for i in range(first, last + 1)
+            if sizes[i]
+        ]
+
+
+def _recut_walk(
+    chunks: Iterator[Any], read: Callable[[Any], Rows], sizes: list[int], n_rows: int
+) -> Iterator[Rows]:
+    """One walk over chunks, cut again.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many chunks, or rows in them, as in the first walk.
+    """
+    n_walked = 0
+    for pieces in _pieces(sizes, n_rows):
+        tables = []
+        for number, begin, end in pieces:
+            while n_walked <= number:
+                try:
+                    chunk = next(chunks)
+                except StopIteration:
+                    raise _differs("chunks", len(sizes), n_walked) from None
+                if sizes[n_walked]:
+                    rows = read(chunk)
+                    if rows.n_rows != sizes[n_walked]:
+                        what = f"rows in chunk {n_walked}"
+                        raise _differs(what, sizes[n_walked], rows.n_rows)
+                n_walked += 1
+            tables.append(rows.cut(begin, end))
+        yield joined(tables)
+    n_walked += sum(1 for _ in chunks)
+    if n_walked != len(sizes):
+        raise _differs("chunks", len(sizes), n_walked)
+
+
+def _differs(what: str, first: int, later: int) -> ValueError:
+    return ValueError(
+        f"X yielded {first} {what} in the first walk and {later} in a later one. Its __iter__ must "
+        "start again and yield the same chunks."
+    )
+
+
+def _join(tables: list[Rows], cuts: list[tuple[int, int]]) -> Rows:
     """Some rows of each table, on top of each other."""
-    pieces = zip(tables, cuts, strict=True)
-    return joined([rows.split(end)[0].split(begin)[1] for rows, (begin, end) in pieces])
+    return joined([rows.cut(*cut) for rows, cut in zip(tables, cuts, strict=True)])
 
 
 def _beside(X: Any, blocks: list[Any], other: Any, name: str) -> list[Any]:

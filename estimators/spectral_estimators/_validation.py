@@ -196,8 +196,7 @@ def surveyed(
         If nothing was observed, the largest symbol is out of all proportion to the data, or some
         are numbers and some strings.
     """
-    parts = source.look(run, partial(_look, missing=missing))
-    looked = list(run.map(load, list(parts) if source.remote else parts))
+    looked = list(run.map(load, source.look(partial(_look, missing=missing))))
     rows = [0 if one is None else one[1] for one in looked]
     if isinstance(source, Partitions):
         source = source.measured(rows)

@@ -12,7 +12,7 @@ from spectral_nn.data.container import (
 )
 from spectral_nn.data.cuts import Blocks, Cut, Place, Window, blocks
 from spectral_nn.data.lazy import LazySequences
-from spectral_nn.data.partitions import Partitions, Several, is_partitioned, over_windows
+from spectral_nn.data.partitions import Partitions, is_partitioned
 from spectral_nn.data.source import Source
 from spectral_nn.data.streams import SequenceStream
 
@@ -24,13 +24,11 @@ __all__ = [
     "Place",
     "SequenceStream",
     "Sequences",
-    "Several",
     "Source",
     "Window",
     "as_rows",
     "blocks",
     "is_list_of_sequences",
     "is_partitioned",
-    "over_windows",
     "whole_sequences",
 ]

@@ -56,7 +56,6 @@ class Sequences:
     offsets: np.ndarray
     table: bool = False
     remote: ClassVar[bool] = False
-    lasting: ClassVar[bool] = True
     stays_on_host: ClassVar[bool] = True  # recursions over whole sequences are compiled for it
 
     def __post_init__(self) -> None:
@@ -226,22 +225,18 @@ class Sequences:
         """Yield the whole, once."""
         yield self
 
-    def look(self, run: Any, function: Callable[[Any, Place], T]) -> Iterator[T]:
-        """Yield ``function(values, place)`` of all values, once."""
-        yield function(self.values, self.place)
+    def look(self, function: Callable[[Any, Place], T]) -> list[T]:
+        """``function(values, place)`` of all values, called here."""
+        return [function(self.values, self.place)]
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> Sequences:
         """The same sequences of ``encode(values, place)``, which is called here."""
         return Sequences(encode(self.values, self.place), self.offsets)
 
-    def parts(
-        self, run: Any, cut: Cut, make: Callable[[Any, Window], T], row: int = 0
-    ) -> Iterator[T]:
-        """Yield ``make(values, window)`` of each window; `row` is where the data begin."""
-        for frame in frames(self.offsets, cut, row):
-            window = frame.window()
-            if window is not None:
-                yield make(self.values[window.low : window.high], window)
+    def parts(self, cut: Cut, make: Callable[[Any, Window], T], row: int = 0) -> list[T]:
+        """``make(values, window)`` of each window, called here; `row` is where the data begin."""
+        windows = (frame.window() for frame in frames(self.offsets, cut, row))
+        return [make(self.values[w.low : w.high], w) for w in windows if w is not None]
 
 
 def whole_sequences(values: Any, window: Window) -> Sequences:

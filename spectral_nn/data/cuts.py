@@ -161,16 +161,16 @@ class Frame:
 
     def window(self) -> Window | None:
         """Cut it; None where no block is chosen."""
+        found = self._chosen()
+        return _window(found, self.offsets) if found.first.size else None
+
+    def _chosen(self) -> Blocks:
         before = _blocks_before(self.offsets, self.cut.length)
         found = _blocks(self.offsets, before, self.cut.halo, self.first, self.last)
-        if self.cut.chosen is not None:
-            chosen = self.cut.chosen(found.start + self.row)
-            if not chosen.any():
-                return None
-            found = Blocks(*(x[chosen] for x in found))
-        low, high = int(found.first[0]), int(found.last[-1])
-        begins = found.first == self.offsets[found.sequence]
-        return Window(low, high, Blocks(found.sequence, *(x - low for x in found[1:])), begins)
+        if self.cut.chosen is None:
+            return found
+        chosen = self.cut.chosen(found.start + self.row)
+        return Blocks(*(x[chosen] for x in found))
 
 
 def frames(offsets: np.ndarray, cut: Cut, row: int = 0) -> Iterator[Frame]:
@@ -203,6 +203,19 @@ def frames(offsets: np.ndarray, cut: Cut, row: int = 0) -> Iterator[Frame]:
             skipped = int(before[low])
             yield Frame(offsets[low : high + 1], cut, first - skipped, last - skipped, row)
         first = last
+
+
+def whole(offsets: np.ndarray, cut: Cut, row: int = 0) -> Window:
+    """All blocks in one window, an empty one where none is chosen; arguments as of `frames`."""
+    before = _blocks_before(offsets, cut.length)
+    return _window(Frame(offsets, cut, 0, int(before[-1]), row)._chosen(), offsets)
+
+
+def _window(blocks: Blocks, offsets: np.ndarray) -> Window:
+    """The window of some blocks."""
+    low, high = (int(blocks.first[0]), int(blocks.last[-1])) if blocks.first.size else (0, 0)
+    begins = blocks.first == offsets[blocks.sequence]
+    return Window(low, high, Blocks(blocks.sequence, *(x - low for x in blocks[1:])), begins)
 
 
 def _blocks_before(offsets: np.ndarray, length: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from spectral_nn.data.container import Sequences, offsets_of, whole_sequences
 from spectral_nn.data.cuts import WINDOW, Cut, Frame, Place, Window, frames
 from spectral_nn.data.source import ELSEWHERE
+from spectral_nn.runners.parts import Part, Walk
 from spectral_nn.stored import is_dask, portable
 
 __all__ = ["LazySequences"]
@@ -57,7 +58,6 @@ class LazySequences:
         self.offsets = offsets_of(shape, lengths)
         self.encode = encode
         self.remote = is_dask(array)
-        self.lasting = self.remote
         self._stride = shape[1] if len(shape) == 3 else 1  # rows of one entry of the array
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class LazySequences:
             window = frame.window()
             assert window is not None  # nothing is left out
             begin, end, rows = self._entries(window.low, window.high)
-            yield _made(
+            yield _make(
                 self.array[begin:end],
                 rows=rows,
                 frame=frame,
@@ -84,12 +84,16 @@ class LazySequences:
                 make=whole_sequences,
             )
 
-    def look(self, run: Any, function: Callable[[Any, Place], Any]) -> Iterator[Any]:
-        """Yield parts that stand for ``function(values, place)`` of a million rows each."""
+    def look(self, function: Callable[[Any, Place], Any]) -> list[Part] | Walk:
+        """Parts that stand for ``function(values, place)`` of a million rows each."""
         n = int(self.offsets[-1])
-        for low in range(0, n, WINDOW):
-            high = min(low + WINDOW, n)
-            yield self._read(run, low, high, partial(_looked, row=low, function=function))
+
+        def walk() -> Iterator[Part]:
+            for low in range(0, n, WINDOW):
+                look = partial(_look, row=low, function=function)
+                yield self._part(low, min(low + WINDOW, n), look)
+
+        return list(walk()) if self.remote else Walk(walk)
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> LazySequences:
         """The same sequences of ``encode(values, place)``, called for each window as it is read."""
@@ -97,13 +101,17 @@ class LazySequences:
         twin.encode = encode
         return twin
 
-    def parts(self, run: Any, cut: Cut, make: Callable[[Any, Window], Any]) -> Iterator[Any]:
-        """Yield parts that stand for ``make(values, window)`` of each window."""
-        for frame in frames(self.offsets, cut):
-            window = frame.window()
-            if window is not None:
-                function = partial(_made, frame=frame, encode=self.encode, make=make)
-                yield self._read(run, window.low, window.high, function)
+    def parts(self, cut: Cut, make: Callable[[Any, Window], Any]) -> list[Part] | Walk:
+        """Parts that stand for ``make(values, window)`` of each window."""
+
+        def walk() -> Iterator[Part]:
+            for frame in frames(self.offsets, cut):
+                window = frame.window()
+                if window is not None:
+                    function = partial(_make, frame=frame, encode=self.encode, make=make)
+                    yield self._part(window.low, window.high, function)
+
+        return list(walk()) if self.remote else Walk(walk)
 
     def _entries(self, low: int, high: int) -> tuple[int, int, slice]:
         """Entries of the array that hold some rows, and where the rows are in them."""
@@ -111,16 +119,17 @@ class LazySequences:
         skipped = low - begin * self._stride
         return begin, end, slice(skipped, skipped + high - low)
 
-    def _read(self, run: Any, low: int, high: int, function: Callable[..., Any]) -> Any:
+    def _part(self, low: int, high: int, function: Callable[..., Any]) -> Part:
         """Part that stands for ``function(entries, rows=...)`` of some rows."""
         begin, end, rows = self._entries(low, high)
         if self.remote:
             stretch = self.array[begin:end].rechunk(-1).to_delayed(optimize_graph=False).item()
+            part = Part(stretch)
         elif isinstance(self.array, np.memmap):
-            stretch = self.array[begin:end]  # still not read; workers get the name of the file
+            part = Part(self.array[begin:end])  # not read yet; workers get the name of the file
         else:
-            (stretch,) = run.derive(itemgetter(slice(begin, end)), [self.array])
-        return run.derive(partial(function, rows=rows), [stretch])[0]
+            part = Part(self.array).map(itemgetter(slice(begin, end)))
+        return part.map(partial(function, rows=rows))
 
 
 def _rows(entries: Any, rows: slice) -> np.ndarray:
@@ -130,7 +139,7 @@ def _rows(entries: Any, rows: slice) -> np.ndarray:
     return table[rows]
 
 
-def _made(
+def _make(
     entries: Any,
     *,
     rows: slice,
@@ -144,6 +153,6 @@ def _made(
     return make(values if encode is None else encode(values, Place(window.low)), window)
 
 
-def _looked(entries: Any, *, rows: slice, row: int, function: Callable[[Any, Place], Any]) -> Any:
+def _look(entries: Any, *, rows: slice, row: int, function: Callable[[Any, Place], Any]) -> Any:
     """What a function finds in some rows."""
     return function(_rows(entries, rows), Place(row))

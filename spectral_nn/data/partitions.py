@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial, reduce
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any
 
 from spectral_nn.data.container import Sequences, as_rows, is_list_of_sequences
-from spectral_nn.data.cuts import Cut, Place, Window
+from spectral_nn.data.cuts import Cut, Place, Window, whole
 from spectral_nn.data.source import ELSEWHERE
+from spectral_nn.runners.parts import Part
 from spectral_nn.stored import is_dask
 
-__all__ = ["Partitions", "Several", "is_partitioned", "over_windows"]
-
-T = TypeVar("T")
+__all__ = ["Partitions", "is_partitioned"]
 
 
 def is_partitioned(X: Any) -> bool:
@@ -22,25 +20,6 @@ def is_partitioned(X: Any) -> bool:
     if isinstance(X, (list, tuple)):
         return any(map(is_dask, X))
     return is_dask(X) and not hasattr(X, "rechunk")
-
-
-class Several(NamedTuple):
-    """What is made of the windows of one partition."""
-
-    chunks: list[Any]
-
-
-def over_windows(statistic: Callable[[Any], T], chunk: Any) -> T:
-    """Statistic of a chunk, summed over the windows of a partition.
-
-    Parameters
-    ----------
-    statistic : chunk -> anything with ``+``.
-    chunk : what was made of a window, or of all windows of a partition.
-    """
-    if not isinstance(chunk, Several):
-        return statistic(chunk)
-    return reduce(operator.add, map(statistic, chunk.chunks))
 
 
 class Partitions:
@@ -55,7 +34,6 @@ class Partitions:
     """
 
     remote = True
-    lasting = True
 
     def __init__(
         self,
@@ -90,10 +68,12 @@ class Partitions:
         """Refuse: the data are not here."""
         raise ValueError(ELSEWHERE)
 
-    def look(self, run: Any, function: Callable[[Any, Place], Any]) -> Iterator[Any]:
-        """Yield parts that stand for ``function(values, place)``, None for an empty partition."""
-        for chunk, part in enumerate(self._parts):
-            yield run.derive(partial(_looked, chunk=chunk, function=function), [part])[0]
+    def look(self, function: Callable[[Any, Place], Any]) -> list[Part]:
+        """Parts that stand for ``function(values, place)``, None for an empty partition."""
+        return [
+            Part(part).map(partial(_look, chunk=chunk, function=function))
+            for chunk, part in enumerate(self._parts)
+        ]
 
     def measured(self, rows: Iterable[int]) -> Partitions:
         """The same with the number of rows of each partition known.
@@ -112,15 +92,16 @@ class Partitions:
         """The same sequences of ``encode(values, place)``, called where they are."""
         return Partitions(self._parts, encode, self._rows)
 
-    def parts(self, run: Any, cut: Cut, make: Callable[[Any, Window], Any]) -> Iterator[Any]:
-        """Yield parts that stand for the ``make(values, window)`` of a partition, as `Several`."""
+    def parts(self, cut: Cut, make: Callable[[Any, Window], Any]) -> list[Part]:
+        """Parts that stand for ``make(values, window)``; a whole partition is one window."""
         assert self._rows is not None, "partitions must be measured before they are cut"
-        row = 0
+        parts, row = [], 0
         for chunk, (part, rows) in enumerate(zip(self._parts, self._rows, strict=True)):
             if rows:
-                made = partial(_made, chunk=chunk, encode=self._encode, cut=cut, make=make, row=row)
-                yield run.derive(made, [part])[0]
+                made = partial(_make, chunk=chunk, encode=self._encode, cut=cut, make=make, row=row)
+                parts.append(Part(part).map(made))
             row += rows
+        return parts
 
 
 def _sequences(content: Any, chunk: int) -> Sequences | None:
@@ -134,7 +115,7 @@ def _sequences(content: Any, chunk: int) -> Sequences | None:
     return Sequences.from_list(arrays) if arrays else None
 
 
-def _looked(content: Any, *, chunk: int, function: Callable[[Any, Place], Any]) -> Any:
+def _look(content: Any, *, chunk: int, function: Callable[[Any, Place], Any]) -> Any:
     """What a function finds in a partition."""
     sequences = _sequences(content, chunk)
     if sequences is None:
@@ -142,7 +123,7 @@ def _looked(content: Any, *, chunk: int, function: Callable[[Any, Place], Any]) 
     return function(sequences.values, Place(0, chunk, 0, sequences.offsets))
 
 
-def _made(
+def _make(
     content: Any,
     *,
     chunk: int,
@@ -150,11 +131,12 @@ def _made(
     cut: Cut,
     make: Callable[[Any, Window], Any],
     row: int,
-) -> Several:
-    """What is made of the windows of a partition."""
+) -> Any:
+    """What is made of a partition."""
     sequences = _sequences(content, chunk)
     assert sequences is not None  # empty partitions are left out
+    values = sequences.values
     if encode is not None:
-        place = Place(0, chunk, 0, sequences.offsets)
-        sequences = Sequences(encode(sequences.values, place), sequences.offsets)
-    return Several(list(sequences.parts(None, cut, make, row)))
+        values = encode(values, Place(0, chunk, 0, sequences.offsets))
+    window = whole(sequences.offsets, cut, row)
+    return make(values[window.low : window.high], window)

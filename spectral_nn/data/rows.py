@@ -7,28 +7,51 @@ from functools import reduce, wraps
 from operator import add
 from typing import Any, NamedTuple, TypeVar
 
+import array_api_compat
 import numpy as np
 from scipy import sparse
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.runners.base import CHUNK_ROWS
 
-__all__ = ["Rows", "by_blocks", "dense", "drawn", "evenly", "joined", "row_by_row"]
+__all__ = ["CHUNK_ROWS", "Rows", "by_blocks", "dense", "drawn", "evenly", "joined", "row_by_row"]
 
 T = TypeVar("T")
 
 BLOCK_ROWS = 4096  # a block's pairs of ten features fit the second-level cache
-CHUNK_ROWS = 4 * BLOCK_ROWS  # what a worker is sent: some milliseconds of work at the least
-_BULK = 4  # chunks at once of arrays of other libraries, which may be on a device
+_FOREIGN_ROWS = 4 * CHUNK_ROWS  # of arrays of other libraries, which may be on a device
 _FEW_OF = 50  # times the rows to be drawn: beyond, no list of all rows is made
 
 
 class Rows(NamedTuple):
-    """A table: ``X`` (n, d) dense or CSR, ``Y`` (n, q), ``weight`` (n,)."""
+    """A table.
+
+    Attributes
+    ----------
+    X : array (n, d), or a CSR matrix
+    Y : array (n, q)
+        No columns where there are no targets.
+    weight : array (n,)
+    """
 
     X: Any
     Y: Array
     weight: Array
+
+    @classmethod
+    def of(cls, X: Any, Y: Array | None = None, weight: Array | None = None) -> Rows:
+        """Put a table together, by default without targets and of weights 1."""
+        if Y is None:
+            like = X.data if hasattr(X, "toarray") else X
+            xp = get_namespace(like)
+            where = {"dtype": like.dtype, "device": array_api_compat.device(like)}
+            Y = xp.empty((X.shape[0], 0), **where)
+        if weight is None:
+            xp = get_namespace(Y)
+            where = {"dtype": Y.dtype, "device": array_api_compat.device(Y)}
+            weight = xp.ones(X.shape[0], **where)
+        return cls(X, Y, weight)
 
     @property
     def n_rows(self) -> int:
@@ -55,27 +78,25 @@ class Rows(NamedTuple):
         """Sum of the weights."""
         return float(get_namespace(self.weight).sum(self.weight))
 
-    def chunks(self, bulk: int = 1) -> list[Rows]:
-        """Cut into tables that workers take at once: views, of 16,384 rows times `bulk`."""
-        if not isinstance(self.Y, np.ndarray):
-            bulk = max(bulk, _BULK)
-        return list(self.blocks(CHUNK_ROWS * bulk))
+    def chunks(self, n_rows: int = CHUNK_ROWS) -> list[Rows]:
+        """Cut into tables that workers take at once: views, of 16,384 rows or more."""
+        foreign = not isinstance(self.Y, np.ndarray)
+        return list(self.blocks(max(n_rows, _FOREIGN_ROWS) if foreign else n_rows))
 
     def blocks(self, n_rows: int = BLOCK_ROWS) -> Iterator[Rows]:
         """Cut into tables of at most `n_rows` rows: views."""
-        n = self.X.shape[0]
+        n = self.n_rows
         for begin in range(0, n, n_rows):
-            yield self._cut(slice(begin, min(begin + n_rows, n)))
+            yield self.cut(begin, min(begin + n_rows, n))
 
     def halves(self) -> tuple[Rows, Rows]:
         """Cut in the middle: two views."""
-        return self.split(self.n_rows // 2)
+        middle = self.n_rows // 2
+        return self.cut(0, middle), self.cut(middle, self.n_rows)
 
-    def split(self, n_rows: int) -> tuple[Rows, Rows]:
-        """Cut after so many rows: two views."""
-        return self._cut(slice(n_rows)), self._cut(slice(n_rows, self.n_rows))
-
-    def _cut(self, part: slice) -> Rows:
+    def cut(self, begin: int, end: int) -> Rows:
+        """Some of the rows: views."""
+        part = slice(begin, end)
         X = self.X[part] if hasattr(self.X, "toarray") else self.X[part, ...]
         return Rows(X, self.Y[part, ...], self.weight[part])
 

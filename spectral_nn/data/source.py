@@ -20,31 +20,28 @@ ELSEWHERE = (
 class Source(Protocol):
     """Sequences in memory, in a stream, in a file or on a cluster.
 
-    A *part* stands for what a function has made or will make, here or elsewhere: what a runner
-    derives (see `spectral_nn.runners.base`), or the thing itself where it is made at once.
+    What a source is made into is a list, which a runner may keep (see
+    `spectral_nn.runners.base.Runner.place`), or a `Walk` of the data in every pass.  Its entries
+    are chunks where the data are at hand, and otherwise parts.
 
     Attributes
     ----------
-    remote : whether its parts are dask's, so that dask has to compute.
-    lasting : whether parts are worth keeping between passes, in memory here or in a cluster.
+    remote : bool
+        Whether dask holds the data, so that it has to compute.
     """
 
     @property
     def remote(self) -> bool:
         """Whether dask has to compute."""
 
-    @property
-    def lasting(self) -> bool:
-        """Whether parts are worth keeping."""
-
     def pieces(self) -> Iterator[Sequences]:
         """Yield whole sequences, piece by piece, here."""
 
-    def look(self, run: Any, function: Callable[[Any, Place], Any]) -> Iterable[Any]:
-        """Yield parts that stand for ``function(values, place)`` of stretches of values."""
+    def look(self, function: Callable[[Any, Place], Any]) -> Iterable[Any]:
+        """Make ``function(values, place)`` of stretches of values, not encoded."""
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> Source:
         """The same sequences of ``encode(values, place)``."""
 
-    def parts(self, run: Any, cut: Cut, make: Callable[[Any, Window], Any]) -> Iterable[Any]:
-        """Yield parts that stand for ``make(values, window)`` of every window, in order."""
+    def parts(self, cut: Cut, make: Callable[[Any, Window], Any]) -> Iterable[Any]:
+        """Make ``make(values, window)`` of every window, in order."""

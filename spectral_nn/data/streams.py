@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from spectral_nn.data.container import Sequences, as_rows
 from spectral_nn.data.cuts import Cut, Place, Window
+from spectral_nn.runners.parts import Walk
 
 __all__ = ["SequenceStream"]
 
@@ -29,7 +30,6 @@ class SequenceStream:
     """
 
     remote = False
-    lasting = False
 
     def __init__(
         self,
@@ -55,20 +55,24 @@ class SequenceStream:
             else:
                 yield Sequences(self.encode(piece.values, place), piece.offsets)
 
-    def look(self, run: Any, function: Callable[[Any, Place], T]) -> Iterator[T]:
-        """Yield ``function(values, place)`` of each piece, without encoding it."""
-        return (function(piece.values, place) for piece, place in self._placed())
+    def look(self, function: Callable[[Any, Place], T]) -> Walk:
+        """``function(values, place)`` of each piece, without encoding it, in every walk."""
+        return Walk(lambda: (function(piece.values, place) for piece, place in self._placed()))
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> SequenceStream:
         """The same sequences of ``encode(values, place)``, which is called in every walk."""
         return SequenceStream(self.iterable, encode, self.chunk_tokens)
 
-    def parts(self, run: Any, cut: Cut, make: Callable[[Any, Window], T]) -> Iterator[T]:
-        """Yield ``make(values, window)`` of each window of each piece, in one walk."""
-        row = 0
-        for piece in self.pieces():
-            yield from piece.parts(run, cut, make, row)
-            row += int(piece.offsets[-1])
+    def parts(self, cut: Cut, make: Callable[[Any, Window], T]) -> Walk:
+        """``make(values, window)`` of each window of each piece, in every walk."""
+
+        def walk() -> Iterator[T]:
+            row = 0
+            for piece in self.pieces():
+                yield from piece.parts(cut, make, row)
+                row += int(piece.offsets[-1])
+
+        return Walk(walk)
 
     def _placed(self) -> Iterator[tuple[Sequences, Place]]:
         """Pieces, and where they are."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
 from spectral_nn.data.rows import Rows, evenly, joined
+from spectral_nn.runners.base import Runner
+from spectral_nn.runners.parts import as_part, load, mapped
 
 __all__ = ["ChunkedRows", "Table", "placed"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +33,10 @@ class ChunkedRows:
     total_weight : sum of the weights of all rows.
     like : an array (0, q) of the library, device and precision that results belong to.
     source : parts that rows are taken from, one by one; None for `parts`.
+    sums : sums over all rows that are known already, by their statistic.
     """
 
-    run: Any
+    run: Runner
     parts: Iterable[Any]
     sizes: NDArray[np.int64]
     n_features: int
@@ -39,15 +44,22 @@ class ChunkedRows:
     total_weight: float
     like: Array
     source: Iterable[Any] | None = None
+    sums: dict[Callable[[Rows], Any], Any] = field(default_factory=dict, repr=False)
 
     @property
     def n_rows(self) -> int:
         """N."""
         return int(self.sizes.sum())
 
-    def chunks(self, bulk: int = 1) -> Iterable[Any]:
+    def chunks(self) -> Iterable[Any]:
         """Parts, as they were cut."""
         return self.parts
+
+    def total_once(self, statistic: Callable[[Rows], T]) -> T:
+        """Sum over all rows, for which they are walked once, however often it is asked for."""
+        if statistic not in self.sums:
+            self.sums[statistic] = self.run.total(statistic, self.parts)
+        return self.sums[statistic]
 
     def sample(self, n_rows: int) -> Rows:
         """Take at most so many rows, evenly spread."""
@@ -65,25 +77,25 @@ class ChunkedRows:
         local = np.split(index[order] - (ends - self.sizes)[chunk], np.cumsum(counts)[:-1])
         places = dict(zip(wanted.tolist(), local, strict=True))
         chosen = (
-            self.run.derive(partial(_taken, index=places[position]), [part])[0]
+            as_part(part).map(partial(_taken, index=places[position]))
             for position, part in enumerate(self.parts if self.source is None else self.source)
             if position in places
         )
-        found = joined(list(self.run.map(_itself, chosen)))
+        found = joined(list(self.run.map(load, chosen)))
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
         return found.take(back)
 
     def mapped(self, function: Callable[[Rows], Rows]) -> ChunkedRows:
         """Table that a function makes of this one, chunk by chunk, whenever it is walked."""
-        source = None if self.source is None else self.run.derive(function, self.source)
-        return replace(self, parts=self.run.derive(function, self.parts), source=source)
+        source = None if self.source is None else mapped(function, self.source)
+        return replace(self, parts=mapped(function, self.parts), source=source, sums={})
 
 
 Table: TypeAlias = Rows | ChunkedRows
 
 
-def placed(rows: Rows, run: Any) -> Table:
+def placed(rows: Rows, run: Runner) -> Table:
     """The table where a runner computes: itself for this process and its threads.
 
     Notes
@@ -91,7 +103,7 @@ def placed(rows: Rows, run: Any) -> Table:
     Otherwise its chunks are sent once, to files for processes, to a cluster, or to a device, and
     single rows are still taken from the table here.
     """
-    chunks = rows.chunks(run.bulk)
+    chunks = rows.chunks(run.chunk_rows)
     parts = run.place(chunks)
     if parts is chunks:
         return rows
@@ -104,7 +116,3 @@ def placed(rows: Rows, run: Any) -> Table:
 def _taken(rows: Rows, index: NDArray) -> Rows:
     """Some rows of a chunk, on their own: nothing of the chunk is kept alive by them."""
     return rows.take(index)
-
-
-def _itself(rows: Rows) -> Rows:
-    return rows

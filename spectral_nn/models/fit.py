@@ -139,7 +139,7 @@ def advance(
 ) -> list[tuple[Start[P], float, float]]:
     """EM steps on the same few chunks from every start, each on a worker.
 
-    A device, which wants much at once, takes one start after another, and keeps the chunks.
+    A single worker takes one start after another, and keeps the chunks.
 
     Parameters
     ----------
@@ -158,13 +158,12 @@ def advance(
         Best first.
     """
     results: Iterator[EMResult[P]]
-    if run.bulk > 1:
-        chunks = list(run.place(chunks))
-        here = partial(_climb, model, chunks, n_iter, tol, run=run)
-        results = (here(start.parameters) for start in starts)
-    else:
+    if run.n_workers > 1:
         climb = partial(_climb, model, chunks, n_iter, tol)
         results = run.map(climb, [start.parameters for start in starts])
+    else:
+        climb = partial(_climb, model, list(run.place(chunks)), n_iter, tol, run=run)
+        results = (climb(start.parameters) for start in starts)
     moved = []
     for i, (start, result) in enumerate(zip(starts, results, strict=True)):
         value = result.history[-1]

@@ -49,16 +49,16 @@ class Extent:
 def extent(rows: Rows) -> Extent:
     """Extent of a chunk; O(n (d + q)), sparse inputs as they are."""
     xp = get_namespace(rows.Y)
-    if hasattr(rows.X, "toarray"):
-        inputs = abs(rows.X).max(axis=0).toarray().ravel()
-    else:
-        inputs = to_numpy(largest(rows.X))
     low, high = xp.min(rows.Y, axis=0), xp.max(rows.Y, axis=0)
-    return Extent(inputs, to_numpy(low), to_numpy(high), float(xp.max(rows.weight)))
+    return Extent(
+        to_numpy(largest(rows.X)), to_numpy(low), to_numpy(high), float(xp.max(rows.weight))
+    )
 
 
 def largest(X: Array) -> Array:
-    """Largest absolute value of each column, (d,) of X (n, d)."""
+    """Largest absolute value of each column, (d,) of X (n, d), dense or sparse."""
+    if hasattr(X, "toarray"):
+        return abs(X).max(axis=0).toarray().ravel()
     xp = get_namespace(X)
     return xp.maximum(xp.max(X, axis=0), -xp.min(X, axis=0))
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
-from spectral_nn.moments.extent import exponents, largest, powers
+from spectral_nn.data.table import ChunkedRows, Table
+from spectral_nn.moments.extent import Extent, exponents, extent, largest, powers
+from spectral_nn.runners.base import Runner
 
 __all__ = [
     "ColumnMoments",
     "Frame",
     "InputMoments",
     "column_moments",
+    "extent_of",
     "input_moments",
+    "moments_of",
     "with_fixed_signs",
 ]
 
@@ -93,26 +98,76 @@ def column_moments(rows: Rows) -> ColumnMoments:
     O(n (d + q)).  Columns far from one are divided by powers of two, which rounds nothing, so that
     their squares can be carried.
     """
-    X, xp = dense(rows)
-    both = xp.concat([X, rows.Y], axis=1)
-    if not both.shape[0]:
-        nothing = np.zeros(both.shape[1], numpy_dtype(both.dtype))
+    if not rows.n_rows:
+        nothing = np.zeros(rows.n_features + rows.n_outputs, numpy_dtype(rows.Y.dtype))
         return ColumnMoments(0, 0.0, 0.0, nothing, nothing, exponents(nothing, _ORDINARY))
-    exponent = exponents(to_numpy(largest(both)), _ORDINARY)
-    if exponent.any():
-        both = both * from_numpy(powers(-exponent, numpy_dtype(both.dtype)), like=both)
-    weight = xp.sum(rows.weight)
-    mean = (rows.weight @ both) / xp.where(weight > 0, weight, xp.ones_like(weight))
-    scatter = rows.weight @ (both - mean) ** 2
-    squared = xp.sum(rows.weight**2)
+    xp = get_namespace(rows.weight)
+    if hasattr(rows.X, "toarray"):
+        parts = [_sparse_columns(rows.X, rows.weight), _columns(rows.Y, rows.weight)]
+    else:
+        parts = [_columns(xp.concat([rows.X, rows.Y], axis=1), rows.weight)]
     return ColumnMoments(
-        both.shape[0],
-        float(weight),
-        float(squared),
-        to_numpy(mean),
-        to_numpy(scatter),
-        exponent,
+        rows.n_rows,
+        float(xp.sum(rows.weight)),
+        float(xp.sum(rows.weight**2)),
+        *(np.concatenate(column) for column in zip(*parts, strict=True)),
     )
+
+
+def _columns(X: Array, weight: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, scatter and exponent of the columns of X, as of `ColumnMoments`."""
+    xp = get_namespace(X)
+    exponent = exponents(to_numpy(largest(X)), _ORDINARY)
+    if exponent.any():
+        X = X * from_numpy(powers(-exponent, numpy_dtype(X.dtype)), like=X)
+    whole = xp.sum(weight)
+    mean = (weight @ X) / xp.where(whole > 0, whole, xp.ones_like(whole))
+    return to_numpy(mean), to_numpy(weight @ (X - mean) ** 2), exponent
+
+
+def _sparse_columns(X: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of a CSR matrix, whose zeros are counted and not made."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    exponent = exponents(largest(X), _ORDINARY)
+    data = np.ldexp(X.data, -exponent[X.indices])
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return weight @ type(X)((values, X.indices, X.indptr), shape=X.shape)
+
+    whole = weight.sum()
+    mean = summed(data) / (whole if whole > 0 else 1)
+    zeros = np.bincount(X.indices, minlength=X.shape[1]) < X.shape[0]
+    left = np.where(zeros, whole - summed(np.ones_like(data)), 0)
+    return mean, summed((data - mean[X.indices]) ** 2) + left * mean**2, exponent
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnSummary(Additive):
+    """What one walk over a table tells of its columns."""
+
+    extent: Extent
+    moments: ColumnMoments
+
+
+@by_blocks
+def _summary(rows: Rows) -> ColumnSummary:
+    return ColumnSummary(extent(rows), column_moments(rows))
+
+
+def extent_of(rows: Table, run: Runner) -> Extent:
+    """Extent of a table; one walk, and none after `moments_of` where rows are walked in chunks."""
+    if isinstance(rows, ChunkedRows):
+        return rows.total_once(_summary).extent
+    return run.total(extent, rows.chunks())
+
+
+def moments_of(rows: Table, run: Runner) -> ColumnMoments:
+    """Moments of the columns of a table; one walk, and none after `extent_of` in chunks."""
+    if isinstance(rows, ChunkedRows):
+        return rows.total_once(_summary).moments
+    return run.total(column_moments, rows.chunks())
 
 
 @dataclass(frozen=True, eq=False)

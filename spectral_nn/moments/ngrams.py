@@ -205,7 +205,7 @@ def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list
     -----
     O(m + number of chunks) for m sequences.
     """
-    return list(sequences.parts(None, ngram_cut(order, length), ngram_chunk))
+    return sequences.parts(ngram_cut(order, length), ngram_chunk)
 
 
 def ngram_cut(order: int, length: int = _CHUNK) -> Cut:

@@ -1,8 +1,8 @@
 """Who computes: a statistic is a function of a chunk, summed over many chunks.
 
-A fit asks four things of a runner, and never who it is: `map` a function over items, the `total` of
-a statistic over chunks, to `derive` parts from parts without computing them yet, and to `place`
-parts where they are computed on, for many passes over them.
+A fit asks three things of a runner, and never who it is: to `map` a function over items, the
+`total` of a statistic over chunks, and to `place` parts where they are computed on, for many passes
+over them.  What differs between runners is a number that they state.
 """
 
 from __future__ import annotations
@@ -19,12 +19,21 @@ from typing import Any, Protocol, TypeVar
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.blas import one_blas_thread
-from spectral_nn.runners.parts import Derived, derived, evaluate
+from spectral_nn.runners.parts import Part, evaluate
 
-__all__ = ["JoblibRunner", "Runner", "SerialRunner", "ThreadRunner", "runner", "total"]
+__all__ = [
+    "CHUNK_ROWS",
+    "JoblibRunner",
+    "Runner",
+    "SerialRunner",
+    "ThreadRunner",
+    "runner",
+    "total",
+]
 
 T = TypeVar("T")
 
+CHUNK_ROWS = 1 << 14  # of a table: some milliseconds of work at the least
 _MAPPING = {"LokyBackend", "MultiprocessingBackend"}  # send mapped arrays by the name of the file
 _TASKS_PER_WORKER = 8  # sent to processes at once: enough to keep them busy, and memory bounded
 _TASKS_PER_THREAD = 2  # ahead of the one that is waited for
@@ -35,10 +44,20 @@ class Runner(Protocol):
 
     Attributes
     ----------
-    bulk : how many chunks of the usual size it wants at once; devices are hungrier than cores.
+    chunk_rows : int
+        Rows of a table that it wants at once, 16,384 times a power of two.
+    chunk_tokens : int
+        Rows of sequences that it wants at once.
+    n_workers : int
+        Items that `map` takes at a time.
     """
 
-    bulk: int
+    chunk_rows: int
+    chunk_tokens: int
+
+    @property
+    def n_workers(self) -> int:
+        """How many items are computed at a time."""
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Yield ``function(item)`` in the order of the items, some tens ahead at the most.
@@ -47,22 +66,33 @@ class Runner(Protocol):
         """
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-        """Sum a picklable statistic over chunks, see `total`."""
+        """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
 
-    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
-        """Parts that `function` makes of parts, computed when and where they are needed."""
+        Parameters
+        ----------
+        statistic : callable
+            Chunk -> anything with ``+``; picklable.
+        chunks : iterable
+            At least one chunk or part.
+
+        Notes
+        -----
+        Memory is that of log2(number of chunks) statistics.
+        """
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Parts put where statistics of them are computed, for several passes.
 
-        A list becomes a list; anything else is walked afresh in every pass and never kept.
+        Only lists are kept; anything else is walked anew in every pass.
         """
 
 
 class SerialRunner:
     """Everything in this process, one thing after another."""
 
-    bulk = 1
+    chunk_rows = CHUNK_ROWS
+    chunk_tokens = 1 << 16
+    n_workers = 1
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Apply the function to one item after another."""
@@ -71,10 +101,6 @@ class SerialRunner:
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
         """Add up in a tree."""
         return tree_sum(self.map(statistic, chunks))
-
-    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
-        """Put the function in front of each part."""
-        return derived(function, parts)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
         """Parts as they are."""
@@ -85,7 +111,7 @@ class ThreadRunner(SerialRunner):
     """Threads of this process: the kernels let go of Python's lock, and nothing is copied."""
 
     def __init__(self, pool: ThreadPoolExecutor, n_workers: int) -> None:
-        self._pool = pool
+        self._pool, self.n_workers = pool, n_workers
         self._ahead = _TASKS_PER_THREAD * n_workers
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
@@ -110,7 +136,7 @@ class JoblibRunner(SerialRunner):
     """
 
     def __init__(self, parallel: Any, n_workers: int, share: Callable[[Any], Any] | None) -> None:
-        self._parallel = parallel
+        self._parallel, self.n_workers = parallel, n_workers
         self._wave = _TASKS_PER_WORKER * n_workers
         self._share = share
 
@@ -123,10 +149,10 @@ class JoblibRunner(SerialRunner):
             yield from self._parallel(delayed(evaluate)(function, item) for item in wave)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
-        """Chunks as files mapped into memory."""
+        """Chunks as files mapped into memory; parts that are made there as they are."""
         if self._share is None or not isinstance(parts, list):
             return parts
-        return [part if isinstance(part, Derived) else self._share(part) for part in parts]
+        return [part if isinstance(part, Part) else self._share(part) for part in parts]
 
 
 @contextmanager
@@ -226,16 +252,5 @@ def _named(folder: str | None = None) -> Iterator[None]:
 
 
 def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-    """Sum a statistic over chunks: ``statistic(c_1) + statistic(c_2) + ...``, neighbours first.
-
-    Parameters
-    ----------
-    run : who computes.
-    statistic : chunk -> a statistic, anything with ``+``; picklable.
-    chunks : at least one; parts that the runner has made will do.
-
-    Returns
-    -------
-    The sum.  Memory is that of log2(number of chunks) statistics.
-    """
+    """Sum a statistic over chunks, see `Runner.total`."""
     return run.total(statistic, chunks)

@@ -1,107 +1,149 @@
-"""Statistics on a GPU: the runner moves the chunk, and the statistic follows its chunk.
-
-While one chunk is computed on, a thread loads the next one and copies it to the device.  A chunk
-that does not fit is cut in halves, and so are, beforehand, all later ones of its size.
-"""
+"""Statistics on a GPU: the runner moves the chunk, and the statistic follows its chunk."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial, reduce
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import array_api_compat
 import numpy as np
 
-from spectral_nn.arrays import Array, from_numpy, get_namespace, where_it_lives
-from spectral_nn.runners.base import Runner, SerialRunner
-from spectral_nn.runners.parts import derived, evaluate, load
-from spectral_nn.runners.transfer import move, precisions, size, to_host, widened
+from spectral_nn.arrays import (
+    Array,
+    from_numpy,
+    get_namespace,
+    is_foreign,
+    to_numpy,
+    where_it_lives,
+)
+from spectral_nn.runners.base import CHUNK_ROWS, Runner, SerialRunner
+from spectral_nn.runners.parts import evaluate, load
+from spectral_nn.runners.transfer import map_arrays, move, size, to_host, widened
 
-__all__ = ["Device", "DeviceRunner", "OnDevice", "open_device", "runner_like"]
+__all__ = ["Device", "DeviceRunner", "evaluate_on", "open_device", "runner_like"]
 
 T = TypeVar("T")
 
-_BULK = 32  # times 16,384 rows: kernels take longer than their launches
 _HALVINGS = 12
 _SHARE = 0.6  # of the free memory that data may fill; the rest is for what statistics need
 
 
-class Device(Protocol):
-    """What a `DeviceRunner` asks of a device.
+class Device:
+    """Where an array is.
+
+    Parameters
+    ----------
+    like : array of any library
 
     Attributes
     ----------
-    name : for messages.
-    out_of_memory : exceptions that say so.
+    name : str
+        For messages.
+    out_of_memory : tuple of exception types
+        Those that say so.
     """
 
-    name: str
-    out_of_memory: tuple[type[BaseException], ...]
+    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
 
-    def copying(self) -> AbstractContextManager[Callable[[np.ndarray], Array]]:
-        """Give a function that copies an array over; the copies have arrived after the block."""
+    def __init__(self, like: Array) -> None:
+        self.name = where_it_lives(like)
+        # A whole number has no say in the precision of what is put beside it.
+        xp = get_namespace(like)
+        self._like = xp.zeros(1, dtype=xp.int64, device=array_api_compat.device(like))
 
-    def computing(self) -> AbstractContextManager[Any]:
-        """Make the device the current one; all is computed after the block."""
+    def put(self, x: np.ndarray) -> Array:
+        """Copy an array over."""
+        return from_numpy(x, like=self._like)
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Make the device the current one."""
+        return nullcontext()
 
     def free(self) -> None:
         """Give cached memory back."""
 
     def room(self) -> int | None:
         """Bytes free, None if nobody knows."""
+        return None
+
+
+class _Cuda(Device):
+    """One GPU, through CuPy."""
+
+    def __init__(self, cupy: Any, index: int) -> None:
+        self._cupy, self._gpu = cupy, cupy.cuda.Device(index)
+        self.out_of_memory = (cupy.cuda.memory.OutOfMemoryError,)
+        with self._gpu:
+            super().__init__(cupy.zeros(1))
+
+    def put(self, x: np.ndarray) -> Array:
+        with self._gpu:
+            return super().put(x)
+
+    def current(self) -> AbstractContextManager[Any]:
+        return self._gpu
+
+    def free(self) -> None:
+        with self._gpu:
+            self._cupy.get_default_memory_pool().free_all_blocks()
+
+    def room(self) -> int:
+        """Bytes that the driver or CuPy's pool has free, within the pool's limit."""
+        with self._gpu:
+            pool = self._cupy.get_default_memory_pool()
+            room = self._gpu.mem_info[0] + pool.free_bytes()
+            limit = pool.get_limit()
+            return min(room, limit - pool.used_bytes()) if limit else room
 
 
 class DeviceRunner:
-    """One device, driven by this process.
+    """One device, driven by this process: a chunk goes there, its statistic is added up there.
 
     Parameters
     ----------
-    device : the device.
+    device : Device
 
     Notes
     -----
+    A chunk that does not fit is cut in halves, and so are, beforehand, all later ones of its size.
     Single precision statistics are added up in double precision, where they are, and come back as
     NumPy arrays in the precision they had.
     """
 
-    bulk = _BULK
+    # Kernels take longer than their launches; a time step of lanes is one product.
+    chunk_rows = 32 * CHUNK_ROWS
+    chunk_tokens = 1 << 26
+    n_workers = 1
 
     def __init__(self, device: Device) -> None:
-        self._device = device
-        self._too_large: int | None = None  # bytes of the smallest chunk that did not fit
+        self.device = device
+        self._too_large = np.inf  # bytes of the smallest chunk that did not fit
 
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Apply the function to one item after another, on the host."""
-        return (evaluate(function, _on_host(item)) for item in items)
+        """Apply the function to one item after another, wherever these are."""
+        return map(partial(evaluate, function), items)
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-        """Add up in order, the next chunk on its way while one is computed on.
+        """Add up in order.
 
         Raises
         ------
         MemoryError
             If there is no room even for a small part of a chunk.
         """
-        with self._device.computing():
-            statistics = self._statistics(statistic, chunks)
-            first = next(statistics)
-            summed = reduce(operator.add, map(widened, statistics), widened(first))
-            return to_host(summed, precisions(first))
-
-    def derive(self, function: Callable[..., Any], parts: Iterable[Any]) -> Iterable[Any]:
-        """Put the function in front of each part; it is called on the host."""
-        known = [_on_host(part) for part in parts] if isinstance(parts, list) else parts
-        return derived(function, known)
+        with self.device.current():
+            found = (one for part in chunks for one in self._evaluated(statistic, load(part)))
+            first = next(found)
+            summed = reduce(operator.add, map(widened, found), widened(first))
+            return to_host(summed, like=first)
 
     def place(self, parts: Iterable[Any]) -> Iterable[Any]:
-        """Parts with copies on the device if all of a list fit; else the parts as they are."""
-        room = self._device.room()
+        """Copies on the device, if all of a list fit; else the parts as they are."""
+        room = self.device.room()
         if room is None or not isinstance(parts, list):
             return parts
         left = _SHARE * room
@@ -109,118 +151,47 @@ class DeviceRunner:
         for part in parts:
             chunk = load(part)
             left -= size(chunk)
-            there = self._copied(chunk) if left >= 0 else None
-            if there is None:
+            if left < 0:
                 return parts
-            placed.append(_Sent(part, there))
+            try:
+                placed.append(move(chunk, self.device.put))
+            except self.device.out_of_memory:
+                return parts
         return placed
 
-    def _statistics(self, statistic: Callable[..., T], parts: Iterable[Any]) -> Iterator[T]:
-        """Statistic of every piece, in order, where it leaves them."""
-        pieces = self._pieces(parts)
-        with ThreadPoolExecutor(1, "copies") as pool:
-            ahead = pool.submit(self._next, pieces)
-            # The piece before goes, and gives its memory back, before another one is copied.
-            while (sent := ahead.result()) is not None:
-                ahead = pool.submit(self._next, pieces)
-                yield from self._evaluated(statistic, sent)
-
-    def _pieces(self, parts: Iterable[Any]) -> Iterator[_Sent]:
-        """Parts with a copy, and the others cut to less than what did not fit."""
-        for part in parts:
-            if isinstance(part, _Sent) and part.there is not None:
-                yield part
-            else:
-                yield from map(_Sent, self._cut(load(_on_host(part))))
-
-    def _cut(self, chunk: Any) -> Iterator[Any]:
-        large = self._too_large is not None and size(chunk) >= self._too_large
-        halves = _halves(chunk) if large else None
-        if halves is None:
-            yield chunk
-        else:
-            for half in halves:
-                yield from self._cut(half)
-
-    def _next(self, pieces: Iterator[_Sent]) -> _Sent | None:
-        """The next piece, with a copy if there is room beside what is computed on."""
-        sent = next(pieces, None)
-        if sent is None or sent.there is not None:
-            return sent
-        return _Sent(sent.part, self._copied(sent.part))
-
-    def _copied(self, chunk: Any) -> Any:
-        """Copy of a chunk on the device; None if there is no room."""
-        try:
-            with self._device.copying() as put:
-                return move(chunk, put)
-        except self._device.out_of_memory:
-            self._note(chunk)
-            return None
-
-    def _evaluated(
-        self, statistic: Callable[..., T], sent: _Sent, halvings: int = 0
-    ) -> Iterator[T]:
-        """Statistic of a piece, or those of its parts where it does not fit."""
-        if sent.there is None:
-            self._device.free()
-            sent.there = self._copied(load(sent.part))
-        if sent.there is not None:
+    def _evaluated(self, statistic: Callable[..., T], chunk: Any, halvings: int = 0) -> Iterator[T]:
+        """Statistic of a chunk, or those of its parts where it does not fit."""
+        if size(chunk) < self._too_large or not hasattr(chunk, "halves"):
             try:
-                with self._device.computing():
-                    result = statistic(sent.there)
-            except self._device.out_of_memory:
-                self._note(load(sent.part))
+                result = statistic(move(chunk, self.device.put))
+            except self.device.out_of_memory:
+                self._too_large = min(size(chunk), self._too_large)
             else:
                 yield result
                 return
         # Here the error has gone, and with it its traceback, which kept arrays alive.
-        sent.there = None
-        self._device.free()
-        chunk = load(sent.part)
-        halves = _halves(chunk) if halvings < _HALVINGS else None
-        if halves is None:
+        self.device.free()
+        chunk = map_arrays(lambda x: to_numpy(x) if is_foreign(x) else x, chunk)
+        halves = _halves(chunk) if halvings < _HALVINGS else ()
+        if not halves:
+            self._too_large = np.inf
             raise MemoryError(self._advice(chunk, halvings))
         for half in halves:
-            yield from self._evaluated(statistic, _Sent(half), halvings + 1)
-
-    def _note(self, chunk: Any) -> None:
-        """Remember that a chunk did not fit."""
-        self._too_large = min(size(chunk), self._too_large or size(chunk))
+            yield from self._evaluated(statistic, half, halvings + 1)
 
     def _advice(self, chunk: Any, halvings: int) -> str:
-        room = self._device.room()
+        room = self.device.room()
         free = "" if room is None else f", {room:,} bytes of which are free,"
         return (
-            f"The memory of {self._device.name}{free} is too small for this statistic of a chunk "
+            f"The memory of {self.device.name}{free} is too small for this statistic of a chunk "
             f"of {size(chunk):,} bytes, which {halvings} halvings have left. Free memory of the "
             "device, fit a smaller model, or compute on the host with device=None."
         )
 
 
-@dataclass(eq=False)
-class _Sent:
-    """A part, and its copy on the device; None where there is none."""
-
-    part: Any
-    there: Any = None
-
-
-class OnDevice:
-    """A function of parts on the device of whoever calls it, such as a worker of a cluster.
-
-    Parameters
-    ----------
-    function : picklable; called with a chunk on the device.
-    device : "cuda" or "cuda:1".
-    """
-
-    def __init__(self, function: Callable[..., Any], device: str) -> None:
-        self._function, self._device = function, device
-
-    def __call__(self, part: Any) -> Any:
-        """Load, move and evaluate, in halves if need be; results come back as NumPy arrays."""
-        return _opened(self._device).total(self._function, [part])
+def evaluate_on(device: str, function: Callable[..., T], part: Any) -> T:
+    """Call a function with a part on the device of this process, in halves if need be."""
+    return _opened(device).total(function, [part])
 
 
 def open_device(name: str) -> DeviceRunner:
@@ -228,7 +199,8 @@ def open_device(name: str) -> DeviceRunner:
 
     Parameters
     ----------
-    name : "cuda" for the current one, or "cuda:1".
+    name : str
+        "cuda" for the current one, or "cuda:1".
 
     Raises
     ------
@@ -245,20 +217,36 @@ def open_device(name: str) -> DeviceRunner:
             f"device={name!r} is no device: give 'cuda', 'cuda:1' (or another number), or None to "
             "compute on the host."
         )
-    from spectral_nn.runners.cuda import open_cuda
-
-    return DeviceRunner(open_cuda(None if known[1] is None else int(known[1])))
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(
+            "device='cuda' needs CuPy: pip install 'spectral-nn[cuda13]', or "
+            f"'spectral-nn[cuda12]' for an older driver. ({error})"
+        ) from error
+    runtime = cupy.cuda.runtime
+    try:
+        count, reason = runtime.getDeviceCount(), ""
+    except runtime.CUDARuntimeError as error:
+        count, reason = 0, f" ({error})"
+    if count == 0 or int(known[1] or 0) >= count:
+        raise RuntimeError(
+            f"device={name!r} asks for a GPU that is not there: CuPy {cupy.__version__} finds "
+            f"{count} GPUs{reason}. Check the driver with nvidia-smi, or compute on the host with "
+            "device=None."
+        )
+    return DeviceRunner(_Cuda(cupy, int(known[1] or runtime.getDevice())))
 
 
 _opened = cache(open_device)
 
 
 def runner_like(x: Array) -> Runner:
-    """Runner that computes where an array is.
+    """Return the runner that computes where an array is.
 
     Parameters
     ----------
-    x : array of any library.
+    x : array of any library
 
     Returns
     -------
@@ -269,44 +257,12 @@ def runner_like(x: Array) -> Runner:
         return SerialRunner()
     if array_api_compat.is_cupy_array(x):
         return open_device(f"cuda:{x.device.id}")
-    return DeviceRunner(_Beside(x))
+    return DeviceRunner(Device(x))
 
 
-class _Beside:
-    """Where an array is, for libraries that need no more care than that."""
-
-    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
-
-    def __init__(self, x: Array) -> None:
-        self.name = where_it_lives(x)
-        # A whole number has no say in the precision of what is put beside it.
-        xp = get_namespace(x)
-        self._like = xp.zeros(1, dtype=xp.int64, device=array_api_compat.device(x))
-
-    @contextmanager
-    def copying(self) -> Iterator[Callable[[np.ndarray], Array]]:
-        """Copies are made at once."""
-        yield partial(from_numpy, like=self._like)
-
-    def computing(self) -> AbstractContextManager[Any]:
-        """Nothing to prepare."""
-        return nullcontext()
-
-    def free(self) -> None:
-        """Nothing is cached."""
-
-    def room(self) -> int | None:
-        """Not known."""
-
-
-def _on_host(part: Any) -> Any:
-    """The part itself, of one that may have a copy on the device."""
-    return part.part if isinstance(part, _Sent) else part
-
-
-def _halves(chunk: Any) -> tuple[Any, Any] | None:
-    """Two smaller chunks, None if there are none."""
+def _halves(chunk: Any) -> tuple[Any, ...]:
+    """Two smaller chunks, none if there are none."""
     if not hasattr(chunk, "halves"):
-        return None
+        return ()
     halves = chunk.halves()
-    return halves if max(map(size, halves)) < size(chunk) else None
+    return halves if max(map(size, halves)) < size(chunk) else ()

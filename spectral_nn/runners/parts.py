@@ -1,60 +1,75 @@
-"""Parts of data: chunks, or what makes a chunk when and where it is needed."""
+"""Parts of data: chunks, or what functions make of them when and where they are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeVar
 
 from spectral_nn.blas import one_blas_thread
 
-__all__ = ["Derived", "Walk", "derived", "evaluate", "load"]
+__all__ = ["Part", "Walk", "as_part", "evaluate", "load", "mapped"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Derived:
-    """What a function makes of a part, when somebody asks for it; nothing is kept.
+class Part:
+    """A chunk seen through functions, which are called where the part is loaded.
 
     Attributes
     ----------
-    function : picklable, called with the loaded part.
-    part : anything, or another `Derived`.
+    chunk : Any
+        A chunk, another part, or what stands for a chunk elsewhere (a delayed object or a future of
+        dask), which only the runner that has put it there can load.
+    functions : tuple of callable
+        Picklable; the one to call first comes first.
     """
 
-    function: Callable[[Any], Any]
-    part: Any
+    chunk: Any
+    functions: tuple[Callable[[Any], Any], ...] = ()
+
+    def map(self, function: Callable[[Any], Any]) -> Part:
+        """See the part through one more function, and keep nothing of what it makes."""
+        return Part(self.chunk, (*self.functions, function))
+
+    def load(self) -> Any:
+        """Call the functions, here."""
+        return reduce(lambda made, function: function(made), self.functions, load(self.chunk))
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """Derived parts of an iterable that is walked afresh each time; none of them is kept.
+    """Parts that are made anew in every walk; none of them is kept.
 
     Attributes
     ----------
-    function : as in `Derived`.
-    parts : iterable that can be walked again and again.
+    begin : callable
+        Without arguments; returns an iterator of parts.
     """
 
-    function: Callable[[Any], Any]
-    parts: Iterable[Any]
+    begin: Callable[[], Iterator[Any]]
 
-    def __iter__(self) -> Iterator[Derived]:
-        """Derive one part after another."""
-        return (Derived(self.function, part) for part in self.parts)
+    def __iter__(self) -> Iterator[Any]:
+        return self.begin()
 
 
-def derived(function: Callable[[Any], Any], parts: Iterable[Any]) -> Sequence[Any] | Walk:
-    """Put a function in front of every part: of a list at once, else as the parts are walked."""
-    if isinstance(parts, list):
-        return [Derived(function, part) for part in parts]
-    return Walk(function, parts)
+def as_part(part: Any) -> Part:
+    """Return a part as it is, and a chunk as a part."""
+    return part if isinstance(part, Part) else Part(part)
 
 
 def load(part: Any) -> Any:
-    """Chunk that a part stands for."""
-    return part.function(load(part.part)) if isinstance(part, Derived) else part
+    """Return the chunk that a part stands for; a chunk stands for itself."""
+    return part.load() if isinstance(part, Part) else part
+
+
+def mapped(function: Callable[[Any], Any], parts: Iterable[Any]) -> list[Part] | Walk:
+    """See every part through a function: a list becomes a list, any other iterable a walk."""
+    if isinstance(parts, list):
+        return [as_part(part).map(function) for part in parts]
+    return Walk(lambda: (as_part(part).map(function) for part in parts))
 
 
 def evaluate(function: Callable[[Any], T], part: Any) -> T:

@@ -12,12 +12,12 @@ import numpy as np
 
 from spectral_nn.arrays import Array, get_namespace, numpy_dtype, to_numpy
 
-__all__ = ["mapped", "move", "precisions", "size", "to_host", "widened"]
+__all__ = ["map_arrays", "move", "size", "to_host", "widened"]
 
 _NUMBERS = "biufc"
 
 
-def mapped(function: Callable[[Any], Any], part: Any) -> Any:
+def map_arrays(function: Callable[[Any], Any], part: Any) -> Any:
     """A part with a function applied to each of its arrays, SciPy's sparse ones included.
 
     Parameters
@@ -32,12 +32,12 @@ def mapped(function: Callable[[Any], Any], part: Any) -> Any:
         return part
     if is_dataclass(part) and not isinstance(part, type):
         old = {field.name: getattr(part, field.name) for field in fields(part) if field.init}
-        new = {name: mapped(function, value) for name, value in old.items()}
+        new = {name: map_arrays(function, value) for name, value in old.items()}
         return part if all(new[name] is old[name] for name in old) else replace(part, **new)
     if isinstance(part, tuple) and hasattr(part, "_make"):
-        return part._make(mapped(function, value) for value in part)
+        return part._make(map_arrays(function, value) for value in part)
     if isinstance(part, tuple | list):
-        return type(part)(mapped(function, value) for value in part)
+        return type(part)(map_arrays(function, value) for value in part)
     return part
 
 
@@ -49,7 +49,7 @@ def _arrays_of(part: Any) -> list[Any]:
         found.append(x)
         return x
 
-    mapped(noted, part)
+    map_arrays(noted, part)
     return found
 
 
@@ -64,7 +64,7 @@ def move(part: Any, put: Callable[[np.ndarray], Array]) -> Any:
 
     Parameters
     ----------
-    part : see `mapped`.
+    part : see `map_arrays`.
     put : copies an array of numbers, and keeps its precision.
     """
 
@@ -72,7 +72,7 @@ def move(part: Any, put: Callable[[np.ndarray], Array]) -> Any:
         x = x.toarray() if _is_sparse(x) else x
         return put(x) if isinstance(x, np.ndarray) and x.dtype.kind in _NUMBERS else x
 
-    return mapped(moved, part)
+    return map_arrays(moved, part)
 
 
 def widened(statistic: Any) -> Any:
@@ -82,24 +82,13 @@ def widened(statistic: Any) -> Any:
         xp = get_namespace(x)
         return xp.astype(x, xp.float64) if x.dtype == xp.float32 else x
 
-    return mapped(wide, statistic)
+    return map_arrays(wide, statistic)
 
 
-def to_host(statistic: Any, like: list[np.dtype[Any]]) -> Any:
-    """A statistic with NumPy arrays, of given precisions.
-
-    Parameters
-    ----------
-    statistic : see `mapped`.
-    like : `precisions` of one of the same kind.
-    """
-    dtypes = iter(like)
-    return mapped(lambda x: to_numpy(x).astype(next(dtypes), copy=False), statistic)
-
-
-def precisions(statistic: Any) -> list[np.dtype[Any]]:
-    """NumPy's dtypes of all arrays of a statistic, in the order of the fields."""
-    return [numpy_dtype(x.dtype) for x in _arrays_of(statistic)]
+def to_host(statistic: Any, *, like: Any) -> Any:
+    """A statistic with NumPy arrays, of the precisions of another one."""
+    dtypes = iter([numpy_dtype(x.dtype) for x in _arrays_of(like)])
+    return map_arrays(lambda x: to_numpy(x).astype(next(dtypes), copy=False), statistic)
 
 
 def _is_array(x: Any) -> bool:

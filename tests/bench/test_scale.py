@@ -127,7 +127,6 @@ def test_page_and_picture_come_from_what_was_kept(tmp_path):
         "details": {
             "costs": {"E-step, K=30": vars(COSTS), "counting": vars(COSTS)},
             "passes": passes,
-            "direct pass": 0.0031,
         },
         "environment": {"date": "today", "cpu": "a processor"},
     }
@@ -136,6 +135,5 @@ def test_page_and_picture_come_from_what_was_kept(tmp_path):
     assert len(report.rows) == 6
     text = (tmp_path / "docs" / "scaling.md").read_text()
     assert "a processor" in text
-    assert "3.1 ms" in text
     assert "{" not in text
     assert (tmp_path / "docs" / "scaling.png").stat().st_size > 10_000

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
-from spectral_nn.data.rows import Rows
+from spectral_nn.data.rows import Rows, joined
 from spectral_nn.moments import frame as frame_module
 from spectral_nn.moments.frame import CLIP, Frame, column_moments, input_moments
 from spectral_nn.runners.base import SerialRunner, total
@@ -313,3 +313,24 @@ def test_outputs_that_do_not_vary_are_no_obstacle(rng):
     columns = column_moments(rows)
     frame = Frame.standard(columns, 3).whitened(input_moments(rows, columns))
     assert_allclose(frame.outputs(rows.Y), 0)
+
+
+def test_columns_of_sparse_rows_are_those_of_dense_ones(rng):
+    """Constant columns without a zero, columns of zeros alone, and some far from one."""
+    X = rng.standard_normal((300, 6)) * (rng.random((300, 6)) < 0.3)
+    X[:, 1], X[:, 2] = 0.1, 0.0
+    X[:, 3] *= 2.0**50
+    rows = table(rng, n=300)._replace(X=X)
+    found = column_moments(rows._replace(X=sparse.csr_array(X)))
+    assert_same(found, column_moments(rows))
+    assert found.deviation[1] < 1e-12
+
+
+def test_sparse_rows_are_cut_joined_and_taken_as_they_are(rng):
+    X = sparse.random_array((50, 7), density=0.2, rng=rng, format="csr")
+    rows = Rows.of(X)
+    assert (rows.n_outputs, rows.total_weight) == (0, 50)
+    parts = [rows.cut(0, 20), rows.take(np.arange(20, 50))]
+    for part in (joined(parts), *rows.halves(), *parts):
+        assert sparse.issparse(part.X)
+    assert_array_equal(joined(parts).X.toarray(), X.toarray())

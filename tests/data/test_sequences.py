@@ -161,7 +161,7 @@ def test_parts_do_not_depend_on_where_the_data_are(lists, length, window, chunk)
         return [(values[a:b].tolist(), bool(begins)) for a, b, begins in ends]
 
     def of(source):
-        return [x for part in run.map(list, source.parts(run, chosen, rows)) for x in part]
+        return [x for part in run.map(list, source.parts(chosen, rows)) for x in part]
 
     expected = of(memory)
     assert of(SequenceStream(arrays, chunk_tokens=chunk)) == expected

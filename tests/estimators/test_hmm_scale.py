@@ -15,6 +15,8 @@ from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.chains import engine, plan
 from spectral_nn.models.chains import fit as recipe
 from spectral_nn.moments.ngrams import ngram_cut
+from spectral_nn.runners.base import SerialRunner
+from spectral_nn.runners.cluster import DaskRunner
 
 FITTED = ("startprob_", "transmat_", "emissionprob_")
 
@@ -40,7 +42,8 @@ def data():
 def small_scale(request, monkeypatch):
     """Windows and chunks that small data fill; and, or not, more data than the race looks at."""
     monkeypatch.setattr(engine, "_WINDOW", 2**12)
-    monkeypatch.setattr(engine, "_CHUNK_STEPS", 2**6)
+    for kind in (SerialRunner, DaskRunner):
+        monkeypatch.setattr(kind, "chunk_tokens", 2**11)
     monkeypatch.setattr(lazy, "WINDOW", 2**12)
     if request.param == "a sample races":
         for module in (plan, recipe):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tracemalloc
 
 import array_api_strict
 import dask
@@ -13,13 +14,18 @@ import pytest
 import zarr
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 
 from spectral_estimators import MLPClassifier, MLPRegressor, TensorFeatures
 from spectral_estimators import _tables as tables
+from spectral_estimators._reading import read_rows
 from spectral_nn.arrays import to_numpy
 from spectral_nn.datasets import planted_network, sample_network
+from spectral_nn.moments.frame import column_moments, extent_of, moments_of
+from spectral_nn.runners.base import SerialRunner, runner
 from spectral_nn.runners.cluster import ClusterError
+from spectral_nn.runners.parts import Walk
 
 N = 40_000  # three chunks of 16,384 rows, the last one shorter
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -362,3 +368,82 @@ class TestFaults:
         with breakable_client.as_current(), joblib.parallel_config(backend="dask"):
             breakable_client.close()
             self.refused(*data, match="the dask cluster failed", error=ClusterError)
+
+
+class Counted:
+    """Chunks that know how often they were walked."""
+
+    def __init__(self, chunks):
+        self.chunks, self.n_walks = list(chunks), 0
+
+    def __iter__(self):
+        self.n_walks += 1
+        return iter(self.chunks)
+
+
+def test_two_walks_come_before_the_first_step(data):
+    """One that checks, and one that sums columns up; then one for each pass of moments or loss."""
+    passes = []
+
+    class Spy(SerialRunner):
+        def total(self, statistic, chunks):
+            passes.append(statistic)
+            return super().total(statistic, chunks)
+
+    X, y = data
+    chunks = Counted(Chunks(X, y, 9000))
+    given = read_rows(
+        MLPRegressor(),
+        chunks,
+        None,
+        None,
+        Spy(),
+        resume=False,
+        numeric=True,
+        targets=lambda y: (lambda y, dtype: y.astype(dtype)[:, None], {}),
+    )
+    extent_of(given.rows, given.rows.run)
+    moments_of(given.rows, given.rows.run)
+    assert (chunks.n_walks, len(passes)) == (2, 1)
+    walks = Counted(Chunks(X, y, 9000))
+    MLPRegressor((3,), init="random", max_iter=0).fit(walks)
+    assert walks.n_walks <= 4  # its loss and the check of its outputs are walks, too
+
+
+@pytest.mark.parametrize("given", ["memory", "chunks"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_sparse_rows_stay_sparse(given, n_jobs):
+    """A dense chunk of 4,096 rows would take 1.6 GB."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((12_000, 50_000), density=1e-4, rng=rng, format="csr")
+    y = rng.standard_normal(12_000)
+    chunks = [(X[i : i + 4096], y[i : i + 4096]) for i in range(0, 12_000, 4096)]
+    model = MLPRegressor((2,), init="random", max_iter=2, random_state=0, n_jobs=n_jobs)
+    tracemalloc.start()
+    try:
+        model.fit(*((X, y) if given == "memory" else (chunks,))).predict(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6
+
+
+@pytest.mark.parametrize("form", ["array", "sparse", "walk", "delayed", "dask", "zarr"])
+def test_tables_without_targets(data, form, tmp_path):
+    """What models without targets will read: no column of Y, whatever X comes in."""
+    X = data[0]
+    pieces = np.split(X, 8)
+    given = {
+        "array": lambda: X,
+        "sparse": lambda: sparse.csr_array(X),
+        "walk": lambda: Walk(lambda: iter(pieces)),
+        "delayed": lambda: [dask.delayed(piece) for piece in pieces],
+        "dask": lambda: da.from_array(X, chunks=(7000, 4)),
+        "zarr": lambda: zarr.create_array(tmp_path / "z.zarr", data=X, chunks=(1000, 4)),
+    }[form]()
+    with runner(remote=form in ("delayed", "dask")) as run:
+        how = {"resume": False, "numeric": True, "targets": None}
+        rows = read_rows(TensorFeatures(), given, None, None, run, **how).rows
+        assert (rows.n_rows, rows.n_features, rows.n_outputs) == (*X.shape, 0)
+        found = run.total(column_moments, rows.chunks())
+    assert_allclose(found.mean, X.mean(axis=0), rtol=1e-10, atol=1e-12)

@@ -2,9 +2,7 @@
 
 import pickle
 import sys
-import threading
-import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +15,8 @@ from spectral_nn.arrays import from_numpy, get_namespace
 from spectral_nn.data import Sequences
 from spectral_nn.runners import device as device_module
 from spectral_nn.runners.base import SerialRunner, runner, total
-from spectral_nn.runners.device import DeviceRunner, OnDevice, open_device, runner_like
+from spectral_nn.runners.device import DeviceRunner, evaluate_on, open_device, runner_like
+from spectral_nn.runners.parts import Part, mapped
 from spectral_nn.runners.transfer import move, size
 
 
@@ -114,13 +113,11 @@ class FakeDevice:
     def __post_init__(self):
         self.used, self.freed, self.largest = 0, 0, []
 
-    @contextmanager
-    def copying(self):
-        yield partial(Held, self)
+    def put(self, x):
+        return Held(self, x)
 
-    @contextmanager
-    def computing(self):
-        yield
+    def current(self):
+        return nullcontext()
 
     def free(self):
         self.freed += 1
@@ -151,14 +148,14 @@ def test_totals_are_those_of_a_serial_run(like, rng, dtype):
     assert_equal(total(run, statistic, run.place(chunks)), expected, rtol)
 
 
-def test_derived_parts_are_loaded_on_the_host_and_moved(like, rng):
+def test_parts_are_loaded_where_their_chunk_is(like, rng):
     chunks = tables(rng)
-    serial, run = SerialRunner(), runner_like(like)
-    expected = total(serial, sums, serial.derive(partial(scaled, 2.0), chunks))
+    double = partial(scaled, 2.0)
+    expected = total(SerialRunner(), sums, mapped(double, chunks))
+    run = runner_like(like)
     for parts in (chunks, run.place(chunks)):
-        derived = run.derive(partial(scaled, 2.0), parts)
-        assert_equal(total(run, sums, derived), expected)
-        assert list(run.map(shape, derived)) == [[(64, 3)]] * 7
+        assert_equal(total(run, sums, mapped(double, parts)), expected)
+        assert list(run.map(shape, mapped(double, parts))) == [[(64, 3)]] * 7
 
 
 def test_single_precision_chunks_are_added_in_double_precision():
@@ -198,27 +195,9 @@ def test_arrays_there_already_are_not_moved(like, rng):
     assert_equal(total(runner_like(like), sums, there), total(SerialRunner(), sums, chunks))
 
 
-def test_the_next_chunk_is_copied_while_one_is_computed_on(rng):
-    chunks, waiting, generated = tables(rng, 5), threading.Event(), []
-
-    def walked():
-        for i, chunk in enumerate(chunks):
-            generated.append(i)
-            if i == 1:
-                waiting.set()
-            yield chunk
-
-    def waits_for_the_next(table):
-        assert waiting.wait(30)
-        return held_sums(table)
-
-    total(DeviceRunner(FakeDevice(10**9)), waits_for_the_next, walked())
-    assert generated == list(range(5))
-
-
-def test_at_most_two_chunks_are_there(rng):
+def test_one_chunk_at_a_time_is_there(rng):
     chunks = tables(rng)
-    device = FakeDevice(2 * chunks[0].X.nbytes, work=0)
+    device = FakeDevice(chunks[0].X.nbytes, work=0)
     assert_equal(
         total(DeviceRunner(device), held_sums, chunks), total(SerialRunner(), sums, chunks)
     )
@@ -260,24 +239,11 @@ def test_place_keeps_what_fits_and_streams_the_rest(rng):
         parts = run.place(chunks)
         assert (parts is not chunks) == there
         assert device.used == (nbytes if there else 0)
-        assert list(run.map(shape, parts)) == [[(64, 3)]] * 7
         for _ in range(2):
             assert_equal(total(run, held_sums, parts), expected)
         assert device.used == (nbytes if there else 0)
     walked = (chunk for chunk in chunks)
     assert DeviceRunner(FakeDevice(10**9)).place(walked) is walked
-
-
-def test_a_placed_part_goes_where_the_statistic_needs_its_room(rng):
-    chunks = tables(rng, 3)
-    nbytes = chunks[0].X.nbytes
-    device = FakeDevice(6 * nbytes, work=3.5)
-    run = DeviceRunner(device)
-    parts = run.place(chunks)
-    assert device.used == 3 * nbytes
-    for _ in range(2):
-        assert_equal(total(run, held_sums, parts), total(SerialRunner(), sums, chunks))
-    assert device.used < 3 * nbytes
 
 
 def test_errors_of_chunks_and_statistics_are_passed_on(rng):
@@ -290,10 +256,6 @@ def test_errors_of_chunks_and_statistics_are_passed_on(rng):
         total(run, held_sums, broken())
     with pytest.raises(ZeroDivisionError):
         total(run, lambda _: 1 / 0, tables(rng))
-    deadline = time.monotonic() + 30
-    while any(thread.name.startswith("copies") for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "torch", ""])
@@ -350,9 +312,9 @@ def test_runner_like_keeps_the_precision_of_what_is_put(like, rng):
     assert (single.first.dtype, total(run, sums, tables(rng)).first.dtype) == ("float32", "float64")
 
 
-def test_on_device_travels_and_opens_the_device_there(monkeypatch, rng):
+def test_a_function_on_a_device_travels_and_opens_the_device_there(monkeypatch, rng):
     chunk = tables(rng)[0]
-    call = pickle.loads(pickle.dumps(OnDevice(partial(sums, power=2), "cuda:3")))
+    call = pickle.loads(pickle.dumps(partial(evaluate_on, "cuda:3", held_sums)))
     opened = []
 
     def opening(name):
@@ -360,8 +322,6 @@ def test_on_device_travels_and_opens_the_device_there(monkeypatch, rng):
         return DeviceRunner(FakeDevice(10**9))
 
     monkeypatch.setattr(device_module, "_opened", opening)
-    call = OnDevice(held_sums, "cuda:3")
     assert_equal(call(chunk), sums(chunk))
     assert opened == ["cuda:3"]
-    derived = SerialRunner().derive(partial(scaled, 2.0), [chunk])[0]
-    assert_equal(call(derived), sums(scaled(2.0, chunk)))
+    assert_equal(call(Part(chunk).map(partial(scaled, 2.0))), sums(scaled(2.0, chunk)))

@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.runners.base import JoblibRunner, SerialRunner, ThreadRunner, runner, total
-from spectral_nn.runners.parts import Derived, Walk, derived, load
+from spectral_nn.runners.parts import Part, Walk, load, mapped
 
 PROCESSES = {"backend": "loky", "n_jobs": 2}
 
@@ -116,11 +116,11 @@ def test_workers_are_threads_unless_the_user_says_otherwise():
 
 
 def test_parts_are_loaded_where_they_are_needed():
-    parts = [Derived(tenth, Derived(tenth, x)) for x in (100.0, 200.0)]
+    parts = [Part(x).map(tenth).map(tenth) for x in (100.0, 200.0)]
     with joblib.parallel_config(**PROCESSES), runner() as run:
         assert list(run.map(as_list, parts)) == [[1.0], [2.0]]
-        assert total(run, tenth, run.derive(tenth, [100.0, 200.0])) == pytest.approx(3)
-    walked = derived(tenth, range(3))
+        assert total(run, tenth, mapped(tenth, [100.0, 200.0])) == pytest.approx(3)
+    walked = mapped(tenth, range(3))
     assert isinstance(walked, Walk)
     assert [[load(part) for part in walked] for _ in range(2)] == [[0, 0.1, 0.2]] * 2
 

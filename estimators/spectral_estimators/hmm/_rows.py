@@ -47,8 +47,7 @@ def measure(source: Source, run: Runner) -> tuple[Source, int]:
     ValueError
         If X has no column, or chunks differ in their number.
     """
-    parts = source.look(run, _shape)
-    shapes = list(run.map(load, list(parts) if source.remote else parts))
+    shapes = list(run.map(load, source.look(_shape)))
     rows = [0 if one is None else one[0] for one in shapes]
     if isinstance(source, Partitions):
         source = source.measured(rows)

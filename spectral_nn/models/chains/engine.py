@@ -17,10 +17,10 @@ from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.parts import Walk
 
 EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
 _LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
-_CHUNK_STEPS = 2**11  # time steps of 32 lanes that a worker takes at once: 65,536 tokens
 _ROWS_A_SYMBOL = 8  # of a chunk, at the least
 _WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
 _WHOLE = 2**62  # no sequence is longer
@@ -138,32 +138,32 @@ class LaneEngine:
 
     def _parts(self) -> Iterable[Any]:
         """Chunks in order, kept where they are computed on if that is worth while."""
-        if self._kept is not None:
-            return self._kept
-        made = self._exact_parts() if self.exact else self._lane_parts()
-        if not self._source.lasting:
-            return made
-        self._kept = self._run.place(list(made))
+        if self._kept is None:
+            self._kept = self._run.place(self._exact_parts() if self.exact else self._lane_parts())
         return self._kept
 
-    def _lane_parts(self) -> Iterator[Any]:
-        # On a device a time step is one product, whose rows are lanes: it takes tens of thousands.
-        steps = self._chunk_steps() * self._run.bulk**2
+    def _lane_parts(self) -> Iterable[Any]:
+        steps = self._chunk_steps()
         cut = self._lane_cut(self.lane_length, max(_WINDOW, LANES * steps))
-        for part in self._source.parts(self._run, cut, partial(window_lanes, pad=self._pad)):
+        parts = self._source.parts(cut, partial(window_lanes, pad=self._pad))
+
+        def finer() -> Iterator[Any]:
             # What is laid out here already is cut finer, so that all workers have some.
-            yield from part.chunks(steps) if isinstance(part, LaneBatches) else [part]
+            for part in parts:
+                yield from part.chunks(steps) if isinstance(part, LaneBatches) else [part]
+
+        return list(finer()) if isinstance(parts, list) else Walk(finer)
 
     def _chunk_steps(self) -> int:
         """Time steps of a chunk: more where symbols are many, as each chunk counts all of them."""
+        rows = self._run.chunk_tokens
         if self._pad is None:
-            return _CHUNK_STEPS
-        rows = LANES * _CHUNK_STEPS
-        return _CHUNK_STEPS * 2 ** max(0, ceil(log2(_ROWS_A_SYMBOL * self._pad / rows)))
+            return rows // LANES
+        return rows // LANES * 2 ** max(0, ceil(log2(_ROWS_A_SYMBOL * self._pad / rows)))
 
     def _exact_parts(self) -> Iterable[Any]:
         cut = Cut(_WHOLE, window=LANES * self._chunk_steps())
-        return self._source.parts(self._run, cut, whole_sequences)
+        return self._source.parts(cut, whole_sequences)
 
     def _lane_cut(self, length: int, window: int, chosen: Share | None = None) -> Cut:
         """Lanes of some length, with their burn-in."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.data import Blocks, Cut, Sequences, Several, Source, Window
+from spectral_nn.data import Blocks, Cut, Sequences, Source, Window
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 
@@ -90,8 +90,8 @@ def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
     most = cut.chosen.n_rows if isinstance(cut.chosen, Beginning) else None
     found: list[Excerpt] = []
     rows = 0
-    for made in run.map(load, source.parts(run, cut, _compact)):
-        found += made.chunks if isinstance(made, Several) else [made]
+    for made in run.map(load, source.parts(cut, _compact)):
+        found.append(made)
         rows = sum(one.n_rows for one in found) if most is not None else 0
         if most is not None and rows >= most:
             break

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.data import Cut, Source, over_windows
+from spectral_nn.data import Cut, Source
 from spectral_nn.models.base import Fit, Start
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.engine import LaneEngine
@@ -106,9 +106,7 @@ def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) 
 
 def _counted(source: Source, statistic: Callable[..., Any], cut: Cut, run: Runner) -> Any:
     """Total of a statistic of n-gram chunks."""
-    parts = source.parts(run, cut, ngram_chunk)
-    statistic = partial(over_windows, statistic)
-    return total(run, statistic, list(parts) if source.remote else parts)
+    return total(run, statistic, source.parts(cut, ngram_chunk))
 
 
 def fit_hmm(
@@ -383,7 +381,7 @@ def _baum_welch(
     """
     source, few = problem.source, problem.counts.n_rows <= _ALONE_ROWS
     assert source is not None
-    if few and run.bulk == 1 and not source.remote:
+    if few and run.n_workers > 1 and not source.remote:
         results = run.map(problem.climb, [start.parameters for start in starts])
     else:
         results = (problem.climb(start.parameters, run) for start in starts)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from spectral_nn.data import Sequences, over_windows
+from spectral_nn.data import Sequences
 from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise, relax
@@ -42,12 +41,9 @@ class ChainModel:
         update = "s" + self.update.replace("s", "")
         return replace(self, priors=replace(self.priors, start=0.0), update=update, labelled=False)
 
+    @np.errstate(under="ignore")  # what is that small counts for nothing, in any precision
     def statistic(self, parameters: HMMParameters, chunk: Any) -> HMMStatistics:
         """E-step of a chunk: lanes, or whole sequences by the exact recursion."""
-        return over_windows(partial(self._expect, parameters), chunk)
-
-    @np.errstate(under="ignore")  # what is that small counts for nothing, in any precision
-    def _expect(self, parameters: HMMParameters, chunk: Any) -> HMMStatistics:
         if isinstance(chunk, Sequences):
             return expect_exact(parameters, chunk, labelled=self.labelled)
         return expect_lanes(parameters, chunk, dtype=self.dtype, labelled=self.labelled)

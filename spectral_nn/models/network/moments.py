@@ -16,8 +16,8 @@ from spectral_nn.moments.frame import (
     ColumnMoments,
     Frame,
     InputMoments,
-    column_moments,
     input_moments,
+    moments_of,
     with_fixed_signs,
 )
 from spectral_nn.moments.polynomial import (
@@ -94,7 +94,7 @@ class Look:
 
 def look(rows: Table, run: Runner) -> Look:
     """Two passes: the columns' moments, and their covariances; O(n d^2)."""
-    columns = total(run, column_moments, rows.chunks())
+    columns = moments_of(rows, run)
     standard = Frame.standard(columns, rows.n_features)
     inputs = total(run, partial(input_moments, columns=columns), rows.chunks())
     frame = standard.whitened(inputs)

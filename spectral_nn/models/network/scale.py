@@ -19,8 +19,8 @@ from spectral_nn.data.table import Table
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.options import NetworkFit, NetworkOptions, SolverState
 from spectral_nn.models.network.scaling import Penalty, Scaling
-from spectral_nn.moments.extent import Extent, exponents, extent
-from spectral_nn.moments.frame import ColumnMoments, column_moments
+from spectral_nn.moments.extent import Extent, exponents
+from spectral_nn.moments.frame import ColumnMoments, column_moments, extent_of
 from spectral_nn.runners.base import Runner, total
 
 __all__ = [
@@ -63,7 +63,7 @@ def scaling_of(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
     -----
     One pass, O(n (d + q)); two where targets are far from one.
     """
-    seen = total(run, extent, rows.chunks())
+    seen = extent_of(rows, run)
     # What is small stays as it is: beside a penalty its weights have no say.
     inputs = np.maximum(exponents(seen.inputs, _ORDINARY), 0)
     plain = Scaling(
@@ -80,7 +80,7 @@ def scaling_of(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
 
 def weighed(scaling: Scaling, rows: Table, run: Runner) -> Scaling:
     """The same units of inputs and targets, for a table of its own weights."""
-    return replace(scaling, weights=_weight_exponent(total(run, extent, rows.chunks()), rows))
+    return replace(scaling, weights=_weight_exponent(extent_of(rows, run), rows))
 
 
 def weights_alone(rows: Table, run: Runner) -> Scaling:
@@ -91,7 +91,7 @@ def weights_alone(rows: Table, run: Runner) -> Scaling:
     ValueError
         If numbers of X or y are so large that distances between rows cannot be carried.
     """
-    seen = total(run, extent, rows.chunks())
+    seen = extent_of(rows, run)
     d, q, dtype = seen.inputs.size, seen.low.size, numpy_dtype(rows.like.dtype)
     largest = float(np.finfo(dtype).max)
     sizes = {"X": seen.inputs, "y": np.maximum(np.abs(seen.low), np.abs(seen.high))}

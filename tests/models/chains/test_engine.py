@@ -9,6 +9,7 @@ from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.chains import engine as module
 from spectral_nn.models.chains.engine import EXACT_ROWS, LaneEngine
 from spectral_nn.models.chains.expectation import expect_exact
+from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import Priors
@@ -96,14 +97,14 @@ def test_chains_that_remember_go_exact(rng, dtype, noise):
 def test_statistics_do_not_depend_on_the_chunks(mixing, monkeypatch, steps):
     parameters, sequences, _ = mixing
     expected = engine_of(sequences, sequences.values.size, 6).expect(parameters)
-    monkeypatch.setattr(module, "_CHUNK_STEPS", steps)
+    monkeypatch.setattr(SerialRunner, "chunk_tokens", LANES * steps)
     engine = engine_of(sequences, sequences.values.size, 6)
     assert_close(engine.expect(parameters), expected, 1e-12)
 
 
 def test_exact_statistics_do_not_depend_on_the_chunks(mixing, monkeypatch):
     parameters, sequences, exact = mixing
-    monkeypatch.setattr(module, "_CHUNK_STEPS", 10)
+    monkeypatch.setattr(SerialRunner, "chunk_tokens", LANES * 10)
     engine = engine_of(sequences, EXACT_ROWS, 6)
     assert engine.exact
     assert len(list(engine._parts())) > 5

@@ -218,9 +218,7 @@ def test_two_workers_change_no_bit(small):
 
 
 def test_two_workers_change_no_bit_in_lanes(sticky, monkeypatch):
-    from spectral_nn.models.chains import engine
-
-    monkeypatch.setattr(engine, "_CHUNK_STEPS", 200)
+    monkeypatch.setattr(SerialRunner, "chunk_tokens", 6400)
     _, data = sticky
     options = HMMOptions(4, 20, n_init=4, n_iter=10)
     one, two = fits_by_workers(data, options)

@@ -84,7 +84,7 @@ def test_windows_are_laid_out_like_the_whole():
     sequences = sequences_of([700, 3, 1, 250, 90, 2000])
     whole = lane_batches(sequences, 13, 4, PAD)
     cut = Cut(13, (4, 4), window=100)
-    parts = list(sequences.parts(None, cut, partial(window_lanes, pad=PAD)))
+    parts = sequences.parts(cut, partial(window_lanes, pad=PAD))
     assert len(parts) > 20
     found, expected = (
         {tuple(np.r_[lane]) for batches in some for lane in lanes(batches) if lane[2]}
