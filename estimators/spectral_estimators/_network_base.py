@@ -2,7 +2,7 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -39,10 +39,10 @@ from spectral_nn.models.network.fit import fit_table, start_table
 from spectral_nn.models.network.options import (
     INITS,
     INPUT_MODELS,
-    SOLVERS,
     NetworkFit,
     NetworkOptions,
 )
+from spectral_nn.trainers import TRAINERS, Adam, Trainer
 
 __all__ = ["BaseNetwork"]
 
@@ -59,7 +59,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             StrOptions({"auto"}),
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions(set(SOLVERS))],
+        "solver": [StrOptions(set(TRAINERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -188,10 +188,12 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         if not resume:
             told_columns(self, given)
         self._assign(result, given.settings, rng, given.rows.n_rows, resume=resume)
-        if options.max_iter and not result.converged:
-            limits = f"max_iter={self.max_iter}"
-            if self.solver == "lbfgs":
-                limits += f", max_fun={self.max_fun}"
+        if self.max_iter and not result.converged:
+            limits = ", ".join(
+                f"{setting.name}={getattr(self, setting.name)}"
+                for setting in fields(options.trainer)
+                if setting.name.startswith("max_")
+            )
             warnings.warn(
                 f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
                 f"{result.message}. Raise {limits} or tol, or scale the columns of X.",
@@ -224,7 +226,9 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             )
             rows, settings = given.rows, given.settings
             options = self._options(sizes, settings["out_activation_"])
-            epoch = replace(options, solver="adam", max_iter=1)
+            by_batches = "rows" in options.trainer.needs
+            trainer = options.trainer if by_batches else self._trainer(Adam.name)
+            epoch = replace(options, trainer=replace(trainer, max_iter=1))
             on_step = listener(self.verbose, print_iteration)
             how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
@@ -286,22 +290,18 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             activation=self.activation,
             output=output,
             init=self.init,
-            solver=self.solver,
+            trainer=self._trainer(self.solver),
             alpha=self.alpha,
-            batch_size=self.batch_size,
-            learning_rate_init=self.learning_rate_init,
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            shuffle=self.shuffle,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
             input_model=self.input_model,
         )
+
+    def _trainer(self, solver: str) -> Trainer:
+        """Make a trainer of the constructor's arguments that have the names of its settings."""
+        kind = TRAINERS[solver]
+        return kind(**{setting.name: getattr(self, setting.name) for setting in fields(kind)})
 
     def _resumed(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.

@@ -17,8 +17,7 @@ from spectral_estimators._network_input import (
 )
 from spectral_estimators._reading import Encoder, by_chunks
 from spectral_nn.arrays import clip, from_numpy, get_namespace, is_foreign, to_numpy
-from spectral_nn.models.network.activations import logistic
-from spectral_nn.models.network.passes import softmax
+from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -432,7 +431,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
             return xp.ones_like(raw)
         if raw.shape[1] == 1:
             raw = xp.concat([-raw, raw], axis=1)
-        proba = softmax(raw, axis=1) if self.out_activation_ == "softmax" else logistic(raw)
+        proba = OUTPUTS[self.out_activation_].value(raw, axis=1)
         return clip(proba, low=float(xp.finfo(proba.dtype).smallest_normal))
 
     def predict_log_proba(self, X: Any) -> NDArray:

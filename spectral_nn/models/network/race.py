@@ -95,9 +95,9 @@ def race(
     done, losses = [], []
     for start in starts:
         objective = Objective(train.X, train.Y, start.network, options.alpha, train.weight)
-        steps = min(_STEPS, options.max_iter // 2)
+        steps = min(_STEPS, options.trainer.max_iter // 2)
         with np.errstate(all="ignore"):
-            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.tol)
+            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.trainer.tol)
             network = unflatten(end.x, start.network)
             losses.append(row_losses(network, judge.X, judge.Y))
             loss = float(np.average(losses[-1], weights=weight))

@@ -127,7 +127,7 @@ def make_start(
         network = _read(rows, tensors, factors, kind, options, run).on(rows.like)
         starts.append(Start(kind, network, factors))
         tell(f"decomposed {kind}", 0, factors.explained)
-    if options.max_iter > 0:
+    if options.trainer.max_iter > 0:
         starts += random_starts(rows, evidence.n_units, options, rng)
         starts = race(rows, starts, options, rng, tell)
     else:

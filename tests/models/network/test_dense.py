@@ -9,8 +9,9 @@ from sklearn.preprocessing import label_binarize
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.network import passes
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import OUTPUTS, Network, flatten, random_network, unflatten
+from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.objective import Objective, mean_loss, row_losses
+from spectral_nn.models.network.outputs import OUTPUTS
 
 N_OUTPUTS = {"identity": 1, "logistic": 1, "softmax": 3}
 THEIRS = ("identity", "logistic", "tanh", "relu")
@@ -39,8 +40,8 @@ def draw(sizes, activation, output, rng, like=None):
 
 
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(passes, "_FEWEST_ROWS", 7)
-    monkeypatch.setattr(passes, "_MOST_ROWS", 7)
+    monkeypatch.setattr(passes, "MIN_ROWS", 7)
+    monkeypatch.setattr(passes, "MAX_ROWS", 7)
     monkeypatch.setattr(passes.LibraryPasses, "rows_a_block", 7)
 
 
