@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
@@ -35,12 +36,14 @@ from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array, is_foreign, same_precision, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.draws import ScikitDraws
 from spectral_nn.models.network.fit import fit_table, start_table
 from spectral_nn.models.network.options import (
     INITS,
     INPUT_MODELS,
     NetworkFit,
     NetworkOptions,
+    SolverState,
 )
 from spectral_nn.trainers import TRAINERS, Adam, Trainer
 
@@ -173,7 +176,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         check_device(self)
         sizes = layer_sizes(self.hidden_layer_sizes, self.init)
         resume = self.warm_start and hasattr(self, "coefs_")
-        rng = spawn_rng(self.random_state)
+        rng = self._draws()
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._given(X, y, sample_weight, run, resume=resume)
             options = self._options(sizes, given.settings["out_activation_"])
@@ -187,7 +190,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             )
         if not resume:
             told_columns(self, given)
-        self._assign(result, given.settings, rng, given.rows.n_rows, resume=resume)
+        self._assign(result, given.settings, rng, resume=resume)
         if self.max_iter and not result.converged:
             limits = ", ".join(
                 f"{setting.name}={getattr(self, setting.name)}"
@@ -218,8 +221,8 @@ class BaseNetwork(MovableMixin, BaseEstimator):
                 "partial_fit takes one batch in memory, and X comes in chunks. Call partial_fit "
                 "for each of them, or fit with all."
             )
-        rng = self._rng if resume and hasattr(self, "_rng") else spawn_rng(self.random_state)
-        state = getattr(self, "_solver_state", None) if resume else None
+        rng = self._rng if resume and hasattr(self, "_rng") else self._draws()
+        state = self._state() if resume else None
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._given(
                 X, y, sample_weight, run, resume=resume, batch=True, classes=classes
@@ -239,7 +242,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             result = fit_table(rows, epoch, start=start, state=state, **how)
         if not resume:
             told_columns(self, given)
-        self._assign(result, settings, rng, rows.n_rows, resume=resume)
+        self._assign(result, settings, rng, resume=resume)
         return self
 
     def _given(
@@ -303,6 +306,17 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         kind = TRAINERS[solver]
         return kind(**{setting.name: getattr(self, setting.name) for setting in fields(kind)})
 
+    def _draws(self) -> Any:
+        """What a fit draws from: scikit-learn's numbers from a random start, else a Generator."""
+        if self.init == "random":
+            return ScikitDraws(check_random_state(self.random_state))
+        return spawn_rng(self.random_state)
+
+    def _state(self) -> SolverState | None:
+        """What the last fit left for `partial_fit`, under the name that scikit-learn gives it."""
+        optimizer = getattr(self, "_optimizer", None)
+        return None if optimizer is None else SolverState(self._scaling, optimizer)
+
     def _resumed(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.
 
@@ -349,8 +363,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self,
         result: NetworkFit,
         settings: dict[str, Any],
-        rng: np.random.Generator,
-        n: int,
+        rng: Any,
         *,
         resume: bool,
     ) -> None:
@@ -375,7 +388,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         times = [past[-1] + seconds for seconds in result.seconds]
         values["loss_curve_"] = before.get("loss_curve_", []) + list(result.loss_curve)
         values["loss_times_"] = before.get("loss_times_", []) + times
-        values["t_"] = before.get("t_", 0) + result.n_iter * n
+        values["t_"] = before.get("t_", 0) + result.n_iter * result.n_rows
         values["best_loss_"] = min([*values["loss_curve_"], values["loss_"]])
         values["validation_scores_"] = values["best_validation_score_"] = None
         if result.validation_scores is not None:
@@ -383,7 +396,8 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             values["validation_scores_"] = scores
             values["best_validation_score_"] = max(scores, default=-np.inf)
             values["best_loss_"] = None
-        values["_solver_state"], values["_rng"] = result.solver_state, rng
+        scaling, optimizer = result.solver_state or (None, None)
+        values["_scaling"], values["_optimizer"], values["_rng"] = scaling, optimizer, rng
         self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
 
     def __sklearn_tags__(self) -> Any:

@@ -491,7 +491,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
     ) -> tuple[Encoder, dict[str, Any]]:
         """Columns of 0 and 1, the classes they stand for, and the output that suits them."""
-        if resume:
+        if resume and hasattr(self, "_label_binarizer"):  # not if only the weights were set by hand
             binarizer = self._label_binarizer
             if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 raise ValueError(

@@ -72,7 +72,8 @@ class MiniBatchTrainer(ABC):
         problem : RowProblem
         start : array (p,) of any library
         rng : orders the rows.
-        state : of an earlier call, to go on from; `n_iter_no_change` counts afresh.
+        state : of an earlier call, to go on from, unless that was of another trainer;
+            `n_iter_no_change` counts afresh.
         on_iterate : told each epoch; what it returns, unless it is None, decides in the place of
             `n_iter_no_change`.
 
@@ -90,7 +91,8 @@ class MiniBatchTrainer(ABC):
         An epoch whose value is not finite is the last.
         """
         x = np.array(to_numpy(start), dtype=np.float64)
-        state = self.init(x.size) if state is None else copy.deepcopy(state)
+        fresh = self.init(x.size)
+        state = copy.deepcopy(state) if isinstance(state, type(fresh)) else fresh
         if state.n_parameters != x.size:
             raise ValueError(
                 f"state is of {state.n_parameters} parameters, start of {x.size}; go on with a "

@@ -119,7 +119,7 @@ class TestInterface:
         assert not hasattr(clone(net), "coefs_")
 
     def test_grid_search_in_a_pipeline(self, iris):
-        model = make_pipeline(StandardScaler(), classifier(tol=0.1))
+        model = make_pipeline(StandardScaler(), classifier())
         search = GridSearchCV(
             model, {"mlpclassifier__activation": ["relu", "tanh"], "mlpclassifier__alpha": [1, 10]}
         )

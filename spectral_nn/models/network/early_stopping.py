@@ -12,6 +12,7 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.network.dense import Network, unflatten
+from spectral_nn.models.network.draws import ScikitDraws
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.trainers.base import Trainer
@@ -79,10 +80,16 @@ class Record:
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
+    @property
+    def can_go_back(self) -> bool:
+        """Whether validation rows have found parameters to return to where a fit diverges."""
+        return self.validation is not None and self.validation.best is not None
+
     def __call__(self, step: int, loss: float, vector: NDArray) -> bool | None:
         """Take down one step; what validation rows say, None without any."""
         step = len(self.losses) + 1  # L-BFGS may have begun again
-        check_finite(loss, self.trainer, step)
+        if not self.can_go_back:
+            check_finite(loss, self.trainer, step)
         self.losses.append(float(loss))
         self.seconds.append(time.perf_counter() - self.clock)
         if self.on_step is not None:
@@ -91,11 +98,12 @@ class Record:
 
 
 def hold_out(
-    Y: NDArray, options: NetworkOptions, rng: np.random.Generator
+    Y: NDArray, options: NetworkOptions, rng: np.random.Generator | ScikitDraws
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows to train on and rows held out, both in ascending order.
+    """Rows to train on and rows held out.
 
-    Single labels are held out class by class, at least one row of each left to train on.
+    Single labels are held out class by class, at least one row of each left to train on; where
+    `ScikitDraws` take the place of a Generator, as scikit-learn does it.
 
     Parameters
     ----------
@@ -112,6 +120,12 @@ def hold_out(
     groups = np.zeros(n, dtype=int)
     if labels is not None and labels.shape[1] == 1:
         groups = labels[:, 0]
+    size = int(np.ceil(options.validation_fraction * n))
+    if isinstance(rng, ScikitDraws) and MIN_VALIDATION <= size < n:
+        single = labels is not None and Y.shape[1] == 1
+        split = rng.split(n, options.validation_fraction, groups if single else None)
+        if split is not None:
+            return split
     order = rng.permutation(n)
     # the i-th of a group's m rows, in random order, stands at (i + 1/2) / m of the way: the first
     # share of the way holds that share of every group
@@ -120,7 +134,6 @@ def hold_out(
         members = order[groups[order] == group]
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
         place[members[-1]] = 2.0
-    size = int(np.ceil(options.validation_fraction * n))
     ranked = order[np.argsort(place[order], kind="stable")]
     size = min(size, int((place < 2.0).sum()))
     if size < MIN_VALIDATION or n - size < 1:

@@ -86,7 +86,8 @@ def fit_table(
     rows : inputs, targets (0 and 1 for the outputs "logistic" and "softmax"), positive weights.
     options : what to fit.
     run : who computes.
-    rng : draws validation rows, starts, and the order of batches, in this order.
+    rng : draws validation rows, starts, and the order of batches, in this order, but for
+        ``init="random"``, where the start comes first; `ScikitDraws` may take its place there.
     start : goes in the place of a new start.
     state : what Adam needs to go on from an earlier fit.
     on_step : told (stage, step, loss) as the fit goes on.
@@ -129,7 +130,8 @@ def fit_table(
             on_step=scaling.tell(on_step),
         )
     found = _in_users_units(found, scaling)
-    for step, loss in enumerate((*found.loss_curve, found.loss), 1):
+    curve = () if found.validation_scores else found.loss_curve
+    for step, loss in enumerate((*curve, found.loss), 1):
         check_finite(loss, options.trainer, min(step, found.n_iter))
     check_outputs(found.network, rows, run)
     return found
@@ -158,10 +160,12 @@ def _fit_in_units(
 ) -> NetworkFit:
     """The fit in the units of the table."""
     clock = time.perf_counter()
+    init = "given"
+    if start is None and options.init == "random":  # before validation rows, as in scikit-learn
+        start, init = _draw_start(rows, options, rng), "random"
     chosen, validation = _split(rows, options, rng)
     train = placed(chosen, run) if isinstance(chosen, Rows) else chosen
     notes: dict[str, Any] = {}
-    init = "given"
     if start is None:
         start, init, notes = _start(train, options, run, rng, on_step)
     network, trainer = start.on(train.like), options.trainer
@@ -187,9 +191,9 @@ def _fit_in_units(
         found = trainer.train(
             cast(RowProblem, problem), _on_host(network), rng=rng, state=state, on_iterate=record
         )
-        # the last steps of the last epoch are in no loss
-        whole = np.isfinite(found.x).all()
-        check_finite(found.value if whole else np.nan, trainer, found.n_iter)
+        if not record.can_go_back:  # the last steps of the last epoch are in no loss
+            whole = np.isfinite(found.x).all()
+            check_finite(found.value if whole else np.nan, trainer, found.n_iter)
         vector, loss, state = found.x, found.value, found.state
         converged, message = found.converged, found.message
         if validation is not None and validation.best is not None:
@@ -199,6 +203,7 @@ def _fit_in_units(
     return NetworkFit(
         network=network,
         init=init,
+        n_rows=chosen.n_rows,
         loss_curve=record.losses,
         seconds=record.seconds,
         validation_scores=None if validation is None else validation.scores,
@@ -253,9 +258,7 @@ def _start(
 ) -> tuple[Network, str, dict[str, Any]]:
     """The start in the units of the table."""
     if options.init == "random":
-        sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
-        network = random_network(sizes, options.activation, options.output, rng, like=rows.like)
-        return network, "random", {}
+        return _draw_start(rows, options, rng), "random", {}
     # imported late: the moment recipe is a large part that a random start does not need
     from spectral_nn.models.network.evidence import NoMoments
     from spectral_nn.models.network.starts import make_start
@@ -266,7 +269,12 @@ def _start(
         if options.init != "tensor" or options.hidden_layer_sizes == "auto":
             raise
         warnings.warn(f"The start is random: {why}", RecoveryWarning, stacklevel=2)
-        return _start(rows, replace(options, init="random"), run, rng, on_step)
+        return _draw_start(rows, options, rng), "random", {}
+
+
+def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) -> Network:
+    sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
+    return random_network(sizes, options.activation, options.output, rng, like=rows.like)
 
 
 def _split(

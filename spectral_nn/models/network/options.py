@@ -64,6 +64,7 @@ class NetworkFit:
     ----------
     network : the model.
     init : where it comes from: "tensor", "nn-lift", "random", or "given".
+    n_rows : rows that it was trained on.
     loss_curve : penalised training loss after each step on all rows, or its mean over each epoch.
     seconds : wall clock since the start of the fit, start included, at each entry of `loss_curve`.
     validation_scores : R^2 or accuracy on the validation rows after each step; None without early
@@ -80,6 +81,7 @@ class NetworkFit:
 
     network: Network
     init: str
+    n_rows: int
     loss_curve: list[float]
     seconds: list[float]
     validation_scores: list[float] | None
