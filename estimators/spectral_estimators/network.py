@@ -48,32 +48,43 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
         "squared_relu" or "identity".
-    solver : {"lbfgs", "adam"}, default="lbfgs"
-        What refines the start.
+    solver : {"lbfgs", "adam", "sgd"}, default="lbfgs"
+        What refines the start: L-BFGS on all rows, or Adam or gradient descent on batches.
     alpha : float, default=0.0001
         The penalty α on weights; intercepts are free.
     batch_size : int or "auto", default="auto"
-        Rows of a step of Adam; "auto" is min(200, n).
+        Rows of a batch; "auto" is min(200, n).
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the steps of ``solver="sgd"`` go on: as they began; divided by
+        ``(rows seen + 1) ** power_t``; or divided by five where the fit would stop otherwise, for
+        want of gains, until they are 1e-6.
     learning_rate_init : float, default=0.001
-        Step of Adam.
+        Steps of Adam; first steps of gradient descent.
+    power_t : float, default=0.5
+        Of ``learning_rate="invscaling"``.
     max_iter : int, default=200
-        Most steps of L-BFGS, or epochs of Adam.  0: the start as it is, which with
+        Most steps of L-BFGS, or epochs over batches.  0: the start as it is, which with
         ``init="tensor"`` is the pure method of moments.
     shuffle : bool, default=True
-        Whether each epoch of Adam takes the rows in a new order.
+        Whether each epoch over batches takes the rows in a new order.
     random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``.
+        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, those of
+        scikit-learn.
     tol : float, default=1e-4
-        L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
+        L-BFGS stops when no entry of the gradient is larger; other solvers and early stopping when
         ``n_iter_no_change`` steps in a row gained less.  Not relative to y, unless that is far
         from one (see Notes): a y of small deviation is better scaled to 1.
     verbose : bool, int or callable, default=False
         Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
+    momentum : float, default=0.9
+        Share of the last step that gradient descent takes again.
+    nesterovs_momentum : bool, default=True
+        Whether its gradient counts as if taken after that share (Nesterov's momentum).
     early_stopping : bool, default=False
         Whether held-out rows decide when to stop, and which step to keep.  Here it works with
-        both solvers.
+        all solvers.
     validation_fraction : float, default=0.1
         Share of the rows held out for it.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
@@ -101,7 +112,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         cluster).  The result does not depend on it.
     device : str, optional
         "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
-        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
+        than all, and results come back as NumPy; mini-batches stay on the processor.  Arrays of
         CuPy or PyTorch are computed where they live, with ``device=None``.
 
     Attributes
@@ -144,10 +155,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn 100,
     more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
     ``init``.  ``hidden_layer_sizes`` comes first, as in scikit-learn before 1.7.  ``max_iter=0`` is
-    allowed.  There is no ``solver="sgd"``, and so neither ``learning_rate``, ``power_t``,
-    ``momentum`` nor ``nesterovs_momentum``; and the only ``loss`` is the squared error, whose
+    allowed.  The only ``loss`` is the squared error, whose
     gradient for several outputs is that of the formula above (scikit-learn's is q times as large
-    beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the solver.
+    beside the penalty).  ``partial_fit`` takes an epoch of Adam where ``solver="lbfgs"``.
     ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit``
     leaves the estimator as it was.
 
@@ -198,7 +208,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Take the steps of one epoch of Adam on a batch of rows.
+        """Take the steps of one epoch on a batch of rows, of Adam where ``solver="lbfgs"``.
 
         The first call on a new estimator makes the start, by ``init``, from its own rows: let that
         batch be a large one.
@@ -259,31 +269,42 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
         "squared_relu" or "identity".
-    solver : {"lbfgs", "adam"}, default="lbfgs"
-        What refines the start.
+    solver : {"lbfgs", "adam", "sgd"}, default="lbfgs"
+        What refines the start: L-BFGS on all rows, or Adam or gradient descent on batches.
     alpha : float, default=0.0001
         The penalty α on weights; intercepts are free.
     batch_size : int or "auto", default="auto"
-        Rows of a step of Adam; "auto" is min(200, n).
+        Rows of a batch; "auto" is min(200, n).
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the steps of ``solver="sgd"`` go on: as they began; divided by
+        ``(rows seen + 1) ** power_t``; or divided by five where the fit would stop otherwise, for
+        want of gains, until they are 1e-6.
     learning_rate_init : float, default=0.001
-        Step of Adam.
+        Steps of Adam; first steps of gradient descent.
+    power_t : float, default=0.5
+        Of ``learning_rate="invscaling"``.
     max_iter : int, default=200
-        Most steps of L-BFGS, or epochs of Adam.  0: the start as it is, which with
+        Most steps of L-BFGS, or epochs over batches.  0: the start as it is, which with
         ``init="tensor"`` is the pure method of moments.
     shuffle : bool, default=True
-        Whether each epoch of Adam takes the rows in a new order.
+        Whether each epoch over batches takes the rows in a new order.
     random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``.
+        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, those of
+        scikit-learn.
     tol : float, default=1e-4
-        L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
+        L-BFGS stops when no entry of the gradient is larger; other solvers and early stopping when
         ``n_iter_no_change`` steps in a row gained less.
     verbose : bool, int or callable, default=False
         Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
+    momentum : float, default=0.9
+        Share of the last step that gradient descent takes again.
+    nesterovs_momentum : bool, default=True
+        Whether its gradient counts as if taken after that share (Nesterov's momentum).
     early_stopping : bool, default=False
         Whether held-out rows decide when to stop, and which step to keep.  Here it works with
-        both solvers.
+        all solvers.
     validation_fraction : float, default=0.1
         Share of the rows held out for it, class by class.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
@@ -309,7 +330,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         cluster).  The result does not depend on it.
     device : str, optional
         "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
-        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
+        than all, and results come back as NumPy; mini-batches stay on the processor.  Arrays of
         CuPy or PyTorch are computed where they live, with ``device=None``.
 
     Attributes
@@ -353,9 +374,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
 
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
     100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
-    ``init``.  ``max_iter=0`` is allowed.  There is no ``solver="sgd"``, and so neither
-    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``.  ``partial_fit`` takes
-    an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist
+    ``init``.  ``max_iter=0`` is allowed.  ``partial_fit`` takes an epoch of Adam where
+    ``solver="lbfgs"``.  ``loss_curve_``, ``best_loss_`` and early stopping exist
     with L-BFGS as well.  Validation rows are drawn class by class with more than two classes too,
     and a class of one row is trained on.  Of a single class, ``predict_proba`` has one column, not
     two.  ``predict_log_proba`` is finite.  A failed ``fit`` leaves the estimator as it was.
@@ -449,7 +469,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         return np.log(proba) if is_dask(proba) else get_namespace(proba).log(proba)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Take the steps of one epoch of Adam on a batch of rows.
+        """Take the steps of one epoch on a batch of rows, of Adam where ``solver="lbfgs"``.
 
         The first call on a new estimator makes the start, by ``init``, from its own rows: let that
         batch be a large one.
