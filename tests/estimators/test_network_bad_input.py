@@ -317,5 +317,5 @@ class TestMoments:
         self.assert_warns("few values", np.hstack([self.X, np.sign(self.X)]))
 
     def test_a_constant_target(self):
-        net = MLPRegressor((2,)).fit(self.X, np.ones(1000))
+        net = MLPRegressor(hidden_layer_sizes=(2,)).fit(self.X, np.ones(1000))
         np.testing.assert_allclose(net.predict(self.X), 1, atol=0.1)
