@@ -1,7 +1,7 @@
 """`MLPRegressor` and `MLPClassifier`: shallow networks, started from moments of the data."""
 
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,20 @@ from spectral_estimators._network_base import BaseNetwork
 from spectral_estimators._network_input import (
     check_known,
     columns,
+    counts,
     fit_classes,
     one_hot,
 )
 from spectral_estimators._reading import Encoder, by_chunks
+from spectral_estimators._sklearn_compat import StrOptions
 from spectral_nn.arrays import clip, from_numpy, get_namespace, is_foreign, to_numpy
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_OUTPUTS = {"squared_error": ("identity", columns), "poisson": ("exp", counts)}
+"""Output function that belongs to a loss, and how targets become columns."""
 
 
 class MLPRegressor(RegressorMixin, BaseNetwork):
@@ -35,13 +40,17 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     .. math:: \frac{1}{2 \sum_i s_i} \Big(\frac{1}{q} \sum_i s_i \|y_i - f(x_i)\|^2
         + \alpha \sum_l \|W_l\|_F^2\Big)
 
-    for q outputs and sample weights s.  Backpropagation starts from random weights.  Here the start
-    comes from cross-moments of y with products of x: tensors whose rank-one terms are the
+    for q outputs and sample weights s; or with ``loss="poisson"``, half the Poisson deviance of
+    :math:`e^{f(x)}` in the place of the squares.  Backpropagation starts from random weights.  Here
+    the start comes from cross-moments of y with products of x: tensors whose rank-one terms are the
     directions w_j.  It can stand in for ``sklearn.neural_network.MLPRegressor``; what differs is
     listed under Notes.
 
     Parameters
     ----------
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        What ``fit`` lowers, for numbers of any kind or for counts (y not negative), whose mean
+        ``predict`` then gives.
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
         (`components_report` shows the evidence).
@@ -140,7 +149,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     n_layers_, n_outputs_ : int
         Layers, inputs and outputs included; q.
     out_activation_ : str
-        "identity".
+        "identity", or "exp" with ``loss="poisson"``.
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
@@ -154,12 +163,11 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
 
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn 100,
     more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
-    ``init``.  ``hidden_layer_sizes`` comes first, as in scikit-learn before 1.7.  ``max_iter=0`` is
-    allowed.  The only ``loss`` is the squared error, whose
-    gradient for several outputs is that of the formula above (scikit-learn's is q times as large
-    beside the penalty).  ``partial_fit`` takes an epoch of Adam where ``solver="lbfgs"``.
-    ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit``
-    leaves the estimator as it was.
+    ``init``.  ``max_iter=0`` is allowed.  The gradient of the squared error of several outputs is
+    that of the formula above (scikit-learn's is q times as large beside the penalty).
+    ``partial_fit`` takes an epoch of Adam where ``solver="lbfgs"``.  ``loss_curve_``,
+    ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit`` leaves the
+    estimator as it was.
 
     **Scale.**  A y whose deviation or mean is beyond 2^20 is standardised inside, columns of X
     beyond 2^32 and weights beyond 2^±32 are divided by powers of two; so is a y of deviation below
@@ -187,6 +195,74 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     >>> round(net.score(X, y), 3), net.init_
     (1.0, 'tensor')
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseNetwork._parameter_constraints,
+        "loss": [StrOptions(set(_OUTPUTS))],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (10,),
+        activation: str = "relu",
+        *,
+        solver: str = "lbfgs",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15_000,
+        init: str = "tensor",
+        input_model: Any = "auto",
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.loss = loss
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            init=init,
+            input_model=input_model,
+            n_jobs=n_jobs,
+            device=device,
+        )
 
     def predict(self, X: Any) -> NDArray:
         """Outputs of the network.
@@ -233,8 +309,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     def _targets(
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
     ) -> tuple[Encoder, dict[str, Any]]:
-        """One column for each output."""
-        return columns, {"out_activation_": "identity"}
+        """One column for each output, and the output that suits the loss."""
+        output, encode = _OUTPUTS[self.loss]
+        return encode, {"out_activation_": output}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y may have several columns."""

@@ -32,7 +32,6 @@ NOT_OURS = {
     "test_learning_rate_warmstart": (
         "a warm start begins the schedule of the learning rate anew; partial_fit goes on with it"
     ),
-    "test_mlp_vs_poisson_glm_equivalent": "there is no loss='poisson'",
     "test_n_iter_no_change": "reads a private counter; see test_patience below",
     "test_n_iter_no_change_inf": "reads a private counter; see test_endless_patience below",
     "test_nonfinite_params": "columns up to 1e308 are scaled inside, and fitted",

@@ -50,7 +50,7 @@ class Network:
     coefs : arrays (fan_in, fan_out), one a layer
     intercepts : arrays (fan_out,), one a layer
     activation : of the hidden layers, a key of `ACTIVATIONS`
-    output : "identity", "logistic" (each output on its own) or "softmax" (outputs add up to one)
+    output : function of the outputs, a key of `OUTPUTS`
     """
 
     coefs: tuple[Array, ...]

@@ -17,6 +17,8 @@ class Output(ABC):
     """An output function and its loss; arrays are (n, q) or (q, n), `axis` is that of the q."""
 
     name: ClassVar[str]
+    bounded: ClassVar[bool] = True
+    """Whether `value` is a number whatever Z is."""
 
     @abstractmethod
     def value(self, Z: Array, axis: int) -> Array:
@@ -45,6 +47,7 @@ class Identity(Output):
     """Half the squared error, averaged over the outputs."""
 
     name = "identity"
+    bounded = False
 
     def value(self, Z: Array, axis: int) -> Array:
         """Return Z itself."""
@@ -65,6 +68,24 @@ class Identity(Output):
         if weight is not None:
             error = error * weight
         return 0.5 * float(xp.vecdot(xp.reshape(Z, (-1,)), xp.reshape(error, (-1,)))), error
+
+
+class Exponential(Output):
+    """Half the Poisson deviance of each output."""
+
+    name = "exp"
+    bounded = False
+
+    def value(self, Z: Array, axis: int) -> Array:
+        """Return the mean of each count."""
+        return get_namespace(Z).exp(Z)
+
+    def losses(self, Z: Array, targets: Array, axis: int) -> tuple[Array, Array]:
+        """Return losses and derivatives."""
+        xp = get_namespace(Z)
+        means = xp.exp(Z)
+        logs = xp.log(xp.where(targets > 0, targets, xp.ones_like(targets)))
+        return targets * (logs - Z) - targets + means, means - targets
 
 
 # Logarithms of probabilities would end at that of the precision, at 16 in float32, where their
@@ -121,6 +142,6 @@ def softmax(Z: Array, axis: int) -> Array:
 
 
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
-    {each.name: each for each in (Identity(), Logistic(), Softmax())}
+    {each.name: each for each in (Identity(), Exponential(), Logistic(), Softmax())}
 )
 """Output functions by name, scikit-learn's ``out_activation_``."""

@@ -25,6 +25,7 @@ from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.models.network.dense import Network, Shape
+from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.moments.extent import Extent, exponents, extent, powers
 from spectral_nn.moments.frame import ColumnMoments, column_moments
 from spectral_nn.runners.base import Runner, total
@@ -356,8 +357,10 @@ def check_outputs(network: Network, rows: Table, run: Runner) -> None:
 
 
 def _peak(rows: Rows, network: Network) -> _Peak:
-    """The largest output of a chunk, before the output function."""
+    """The largest output of a chunk, before the output function if that has bounds."""
+    network = network.on(rows.Y)
     with np.errstate(all="ignore"):
-        outputs = network.on(rows.Y).decision(rows.X)
+        of = network.decision if OUTPUTS[network.output].bounded else network.predict
+        outputs = of(rows.X)
     xp = get_namespace(outputs)
     return _Peak(float(xp.max(xp.abs(outputs))))
