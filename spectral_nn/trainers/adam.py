@@ -29,11 +29,6 @@ class AdamState:
     t: int
     learning_rate: float
 
-    @property
-    def n_parameters(self) -> int:
-        """How many parameters this is the state of."""
-        return self.m.size
-
 
 @dataclass(frozen=True)
 class Adam(MiniBatchTrainer):

@@ -93,10 +93,13 @@ class MiniBatchTrainer(ABC):
         x = np.array(to_numpy(start), dtype=np.float64)
         fresh = self.init(x.size)
         state = copy.deepcopy(state) if isinstance(state, type(fresh)) else fresh
-        if state.n_parameters != x.size:
+        if any(
+            np.shape(old) != np.shape(new)
+            for old, new in zip(vars(state).values(), vars(fresh).values(), strict=True)
+        ):
             raise ValueError(
-                f"state is of {state.n_parameters} parameters, start of {x.size}; go on with a "
-                "state of the same problem"
+                f"state is of another number of parameters than start, which has {x.size}; go on "
+                "with a state of the same problem"
             )
         n_rows = problem.n_rows
         batch = min(n_rows, _BATCH_ROWS if self.batch_size == "auto" else self.batch_size)

@@ -32,11 +32,6 @@ class SGDState:
     learning_rate: float
     rows_seen: int
 
-    @property
-    def n_parameters(self) -> int:
-        """How many parameters this is the state of."""
-        return self.velocity.size
-
 
 @dataclass(frozen=True)
 class SGD(MiniBatchTrainer):

@@ -308,7 +308,9 @@ class TestFaults:
         self.refused(Alone(), match=r"must be a tuple \(X, y\)")
         self.refused(Chunks(*data, 10_000), data[1], match="leave y out")
 
-    @pytest.mark.parametrize("settings", [{"solver": "adam"}, {"early_stopping": True}])
+    @pytest.mark.parametrize(
+        "settings", [{"solver": "adam"}, {"solver": "sgd"}, {"early_stopping": True}]
+    )
     def test_rows_one_by_one_need_memory(self, data, settings):
         model = clone(self.MODEL).set_params(**settings)
         self.refused(Chunks(*data, 10_000), match="takes rows one by one", model=model)

@@ -88,7 +88,9 @@ def test_state_carries_on():
     assert first.history + rest.history == whole.history
     assert rest.state.t == whole.state.t
     np.testing.assert_array_equal(first.state.m, before)
-    with pytest.raises(ValueError, match="state is of 1 parameters, start of 2"):
+    with pytest.raises(
+        ValueError, match="state is of another number of parameters than start, which has 2"
+    ):
         run(np.zeros(2), state=first.state)
 
 
