@@ -228,7 +228,7 @@ def _textbook(
     rows: Table, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
 ) -> tuple[Network, str, dict[str, Any]]:
     """The algorithm of Janzamin, Sedghi and Anandkumar, with neither race nor repair."""
-    from spectral_nn.models.network.lift import lift_table
+    from spectral_nn.models.network.lift import lift
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 
     score, k, d = options.input_model, evidence.n_units, rows.n_features
@@ -254,16 +254,16 @@ def _textbook(
             score = GaussianMixtureScore.fit(sample, rng=rng)
         else:
             score = GaussianScore.fit(sample)
-    found = lift_table(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
+    found = lift(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
     network = found.network
     if options.output != "identity":
         network = _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
     notes = evidence.notes() | {
         "init": "nn-lift",
         "winner": "nn-lift",
-        "whitening": found.lens.kind,
-        "whitening_definite": found.lens.definite,
-        "whitening_condition": found.lens.condition,
+        "whitening": found.whitener.kind,
+        "whitening_definite": found.whitener.definite,
+        "whitening_condition": found.whitener.condition,
         "cp_residual": found.residual,
     }
     return network, "nn-lift", notes
