@@ -21,7 +21,7 @@ _LINES = {
     "starts": "starts raced",
     "winner": "its model of the inputs",
 }
-_MOST = 12  # entries of an array that a line shows
+MAX_SHOWN = 12  # entries of an array that a line shows
 
 
 def line_angles(directions: NDArray) -> NDArray[np.float64]:
@@ -90,5 +90,5 @@ def _shown(value: Any) -> str:
     items = list(value)
     if items and isinstance(items[0], str):  # a name with its figures
         return " ".join(_shown(item) for item in items)
-    shown = ", ".join(_shown(item) for item in items[:_MOST])
-    return shown + (f", ... ({len(items)})" if len(items) > _MOST else "")
+    shown = ", ".join(_shown(item) for item in items[:MAX_SHOWN])
+    return shown + (f", ... ({len(items)})" if len(items) > MAX_SHOWN else "")

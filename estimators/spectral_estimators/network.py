@@ -340,129 +340,41 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
 
     Parameters
     ----------
-    hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
-        Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).
-    activation : str, default="relu"
-        σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".
-    solver : {"lbfgs", "adam", "sgd"}, default="lbfgs"
-        What refines the start: L-BFGS on all rows, or Adam or gradient descent on batches.
-    alpha : float, default=0.0001
-        The penalty α on weights; intercepts are free.
-    batch_size : int or "auto", default="auto"
-        Rows of a batch; "auto" is min(200, n).
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How the steps of ``solver="sgd"`` go on: as they began; divided by
-        ``(rows seen + 1) ** power_t``; or divided by five where the fit would stop otherwise, for
-        want of gains, until they are 1e-6.
-    learning_rate_init : float, default=0.001
-        Steps of Adam; first steps of gradient descent.
-    power_t : float, default=0.5
-        Of ``learning_rate="invscaling"``.
-    max_iter : int, default=200
-        Most steps of L-BFGS, or epochs over batches.  0: the start as it is, which with
-        ``init="tensor"`` is the pure method of moments.
-    shuffle : bool, default=True
-        Whether each epoch over batches takes the rows in a new order.
-    random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, those of
-        scikit-learn.
-    tol : float, default=1e-4
-        L-BFGS stops when no entry of the gradient is larger; other solvers and early stopping when
-        ``n_iter_no_change`` steps in a row gained less.
-    verbose : bool, int or callable, default=False
-        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the fitted network instead of a new start.
-    momentum : float, default=0.9
-        Share of the last step that gradient descent takes again.
-    nesterovs_momentum : bool, default=True
-        Whether its gradient counts as if taken after that share (Nesterov's momentum).
-    early_stopping : bool, default=False
-        Whether held-out rows decide when to stop, and which step to keep.  Here it works with
-        all solvers.
-    validation_fraction : float, default=0.1
-        Share of the rows held out for it, class by class.
-    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Of Adam.
-    n_iter_no_change : int or inf, default=10
-        Steps or epochs without a gain of ``tol`` that end the fit.
-    max_fun : int, default=15000
-        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
-    init : {"tensor", "nn-lift", "random"}, default="tensor"
-        Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
-        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
-        hidden layer or several, with "square" and "identity" units, of which moments show only the
-        span and the quadratic form, and where X has one row only or nothing that varies.
-    input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
-        What the moments assume of the rows of X.  A callable is a score function of your own:
-        called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
-        with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
-    n_jobs : int, optional
-        Workers for every pass over the rows, those of L-BFGS included, as joblib means it:
-        threads, or what a `joblib.parallel_config` around ``fit`` says (processes, or a dask
-        cluster).  The result does not depend on it.
-    device : str, optional
-        "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
-        than all, and results come back as NumPy; mini-batches stay on the processor.  Arrays of
-        CuPy or PyTorch are computed where they live, with ``device=None``.
+    hidden_layer_sizes, activation, solver, alpha, batch_size : as in `MLPRegressor`
+    learning_rate, learning_rate_init, power_t, max_iter, shuffle : as in `MLPRegressor`
+    random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in `MLPRegressor`
+    early_stopping, validation_fraction : bool and float, default=False, 0.1
+        As in `MLPRegressor`; rows are held out class by class.
+    beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in `MLPRegressor`
+    init, input_model, n_jobs, device : as in `MLPRegressor`
+        But nothing is repaired.
 
     Attributes
     ----------
-    coefs_ : list of arrays
-        ``coefs_[i]``, of the dtype of X, maps layer i to layer i + 1: (d, k), (k, q).
-    intercepts_ : list of arrays
-        (k,), (q,).
     classes_ : array (n_classes,)
         The labels, sorted.
-    init_ : str
-        Which start won: "tensor", "random" or "nn-lift".
-    diagnostics_ : dict
-        What the moments had to say; `components_report` prints it.
-    loss_, best_loss_ : float
-        Training loss at the end, and the least; ``best_loss_`` is None with early stopping.
-    loss_curve_, loss_times_ : list of float, (n_iter_,)
-        Training loss after each step or epoch, and the seconds since ``fit`` began; resumed fits
-        add to both.
     validation_scores_, best_validation_score_ : list of float and float, or None
         Accuracy on the held-out rows.
-    n_iter_, t_ : int
-        Steps or epochs of refinement in the last call (those of the race and of repair, which count
-        towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
-    n_components_ : int
-        k, the width of the first hidden layer.
-    n_layers_, n_outputs_ : int
-        Layers, inputs and outputs included; q.
     out_activation_ : str
         "logistic" for two classes or several labels, "softmax" for more classes.
-    n_features_in_, feature_names_in_ : int and array (d,)
-        Columns of X, and their names if it has any.
+    coefs_, intercepts_, init_, diagnostics_, loss_, best_loss_ : as in `MLPRegressor`
+    loss_curve_, loss_times_, n_iter_, t_, n_components_ : as in `MLPRegressor`
+    n_layers_, n_outputs_, n_features_in_, feature_names_in_ : as in `MLPRegressor`
+
+    See Also
+    --------
+    MLPRegressor : the same for numbers; how far to trust a start, and what a fit costs.
 
     Notes
     -----
-    **How far to trust a start.**  With near-Gaussian inputs and ReLU units, moments and refinement
-    find a planted network where backpropagation of the same width does not, given n of 5 to 10
-    times d k² rows; fewer are warned of.  With tanh and logistic units random starts do as well,
-    and the race takes the better.  On everyday tables no gain was seen over random starts:
-    expect the same loss, no more.
-
-    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
-    100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
-    ``init``.  ``max_iter=0`` is allowed.  ``partial_fit`` takes an epoch of Adam where
-    ``solver="lbfgs"``.  ``loss_curve_``, ``best_loss_`` and early stopping exist
-    with L-BFGS as well.  Validation rows are drawn class by class with more than two classes too,
-    and a class of one row is trained on.  Of a single class, ``predict_proba`` has one column, not
-    two.  ``predict_log_proba`` is finite.  A failed ``fit`` leaves the estimator as it was.
+    **Different from scikit-learn**, beside what differs in `MLPRegressor`: validation rows are
+    drawn class by class with more than two classes too, unless ``init="random"``, and a class of
+    one row is trained on.  Of a single class, ``predict_proba`` has one column, not two.
+    ``predict_log_proba`` is finite.
 
     **Scale.**  Columns of X beyond 2^32 and weights beyond 2^±32 are divided by powers of two
     inside; what is lowered remains the loss above, and attributes are in the user's units.  What
     no number of the dtype of X can carry is an error.
-
-    **Cost.**  4 n d k flops a step, for one output.  The moment passes take
-    O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
 
     References
     ----------

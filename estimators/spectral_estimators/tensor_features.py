@@ -39,7 +39,7 @@ from spectral_nn.models.network.options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
 
-_MOST_CLASSES = 20  # distinct whole numbers that are read as labels
+MAX_CLASSES = 20  # distinct whole numbers that are read as labels
 
 
 class TensorFeatures(
@@ -93,9 +93,10 @@ class TensorFeatures(
 
     Notes
     -----
-    Directions are lines: their signs mean nothing; the loudest come first.  The moments are taken
-    of whitened data, so that the scale of the columns of X matters to ``transform`` only.  The
-    projections keep it, and some may be small: scale them before a penalised model.
+    Directions are lines: their signs mean nothing; those with the largest weights come first.  The
+    moments are taken of whitened data, so that the scale of the columns of X matters to
+    ``transform`` only.  The projections keep it, and some may be small: scale them before a
+    penalised model.
 
     O(n d^2 + n d k^2 + n k^4 / 2) time, a handful of passes; memory d^2 + k^4 an output, whatever n
     is.  ``input_model="auto"`` is "gaussian" here, where no race can decide.
@@ -308,7 +309,7 @@ class TensorFeatures(
             return self.target == "classes"
         kind = np.asarray(y).dtype.kind
         if kind in "iu":
-            few = len(np.unique(y)) <= _MOST_CLASSES
+            few = len(np.unique(y)) <= MAX_CLASSES
             return few and type_of_target(y) in ("binary", "multiclass")
         return kind in "OSUTb"
 

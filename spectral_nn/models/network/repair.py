@@ -17,11 +17,11 @@ from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.early_stopping import Record, check_finite
 from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.moments import (
-    look,
     network_moments,
     null_rows,
     signal_to_noise,
     subspace,
+    summarise,
 )
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
@@ -137,7 +137,7 @@ def _steps_left(trainer: LBFGS) -> int:
 def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run: Runner) -> float:
     """How far the residuals' moments stand above noise; 1 where they hardly do.  O(n d^2)."""
     residual = rows.mapped(partial(residual_rows, network=network))
-    seen = look(residual, run)
+    seen = summarise(residual, run)
     return signal_to_noise(residual, seen, null_rows(residual, seen, rng, run), run) / _SIGNAL
 
 
@@ -238,7 +238,7 @@ def _grow(
         if source == "moments":
             coef, intercept = _units_of_residuals(network, rows, rng, run)
         else:
-            frame = look(rows, run).frame
+            frame = summarise(rows, run).frame
             directions = rng.standard_normal((frame.n_dimensions, _NEW_UNITS))
             directions /= np.linalg.norm(directions, axis=0)
             coef, intercept = frame.pull_back(directions, rows.n_features)
@@ -262,7 +262,7 @@ def _units_of_residuals(
 ) -> tuple[NDArray, NDArray]:
     """Weights (d, m) and biases (m,) of units that the residuals show."""
     residual = rows.mapped(partial(residual_rows, network=network))
-    seen = look(residual, run)
+    seen = summarise(residual, run)
     n_units = min(_NEW_UNITS, seen.frame.n_dimensions)
     frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng, run), n_units, run)
     moments = network_moments(residual, frame, seen.columns.n_effective, run)
@@ -276,7 +276,7 @@ def _prune(
     network: Network, n_drop: int, rows: Table, alpha: float | Penalty, run: Runner
 ) -> tuple[Network, float, int]:
     """Take away the weakest units beside a linear skip, one by one; all move in between."""
-    frame = look(rows, run).frame
+    frame = summarise(rows, run).frame
     # Where units look in the frame: its inputs are of unit variance, whatever those of X are.
     d, back = frame.n_dimensions, np.linalg.pinv(frame.whitener) * frame.deviation
     used, value = 0, float("nan")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.moments import Look, NetworkMoments
+from spectral_nn.models.network.moments import NetworkMoments, Summary, unit_columns
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
 from spectral_nn.runners.base import Runner, total
@@ -20,14 +20,14 @@ __all__ = ["moments_from_score"]
 
 
 def moments_from_score(
-    rows: Table, seen: Look, K: int, score: Score, run: Runner
+    rows: Table, seen: Summary, K: int, score: Score, run: Runner
 ) -> NetworkMoments:
     r"""Tensors of orders 1 to 3 by Stein's identity, :math:`E[y S_m(x)] = E[\nabla^m f(x)]`.
 
     Parameters
     ----------
     rows : table.
-    seen : what `look` found.
+    seen : what `summarise` found.
     K : dimensions to keep.
     score : callable ``score(X, theta) -> (S1, S2, S3 contracted with theta)``.
     run : who computes.
@@ -48,8 +48,7 @@ def moments_from_score(
     scale = np.zeros(rows.n_features)
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
-    lengths = np.linalg.norm(slopes, axis=0)
-    along = _spread(slopes / np.where(lengths > 0, lengths, 1.0), frame, scale.size)
+    along = _spread(unit_columns(slopes), frame, scale.size)
     first, second, third = _means(rows, seen, along, scale, score, run)
     gradient = first.T + _spread(slopes, frame, scale.size)
     own = np.einsum("oode->ode", third)
@@ -72,7 +71,7 @@ def _side_by_side(matrices: NDArray) -> NDArray:
 
 
 def _means(
-    rows: Table, seen: Look, theta: NDArray, scale: NDArray, score: Score, run: Runner
+    rows: Table, seen: Summary, theta: NDArray, scale: NDArray, score: Score, run: Runner
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Mean residuals times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
 
@@ -98,7 +97,7 @@ def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
 
 
 @by_blocks
-def _chunk(rows: Rows, seen: Look, theta: NDArray, score: Score) -> ScoreMoments:
+def _chunk(rows: Rows, seen: Summary, theta: NDArray, score: Score) -> ScoreMoments:
     X, _ = dense(rows)
     explained = seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)
     responses = (seen.frame.outputs(rows.Y) - explained) * rows.weight[:, None]

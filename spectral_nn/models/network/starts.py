@@ -221,7 +221,7 @@ def _read(
     network = fit_second_layer(rows, coef, bias + offset, options.activation, run)
     if options.output == "identity":
         return network
-    return _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
+    return _fit_output_layer(rows, replace(network, output=options.output), options.alpha, run)
 
 
 def _textbook(
@@ -257,7 +257,7 @@ def _textbook(
     found = lift(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
     network = found.network
     if options.output != "identity":
-        network = _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
+        network = _fit_output_layer(rows, replace(network, output=options.output), options.alpha, run)
     notes = evidence.notes() | {
         "init": "nn-lift",
         "winner": "nn-lift",
@@ -269,8 +269,8 @@ def _textbook(
     return network, "nn-lift", notes
 
 
-def _fit_classes(rows: Table, network: Network, alpha: float | Penalty, run: Runner) -> Network:
-    """Fit the second layer by its own convex log loss, hidden units as they are."""
+def _fit_output_layer(rows: Table, network: Network, alpha: float | Penalty, run: Runner) -> Network:
+    """Fit the second layer by its own convex loss, hidden units as they are."""
     top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
     hidden = rows.mapped(partial(_hidden_rows, network=network))
     start = np.zeros(flatten(top).shape[0])

@@ -24,7 +24,7 @@ from spectral_nn.runners.base import Runner, total
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
 
-_MOST_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
+MAX_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
     X, xp = dense(rows)
     Z, Y, w = frame.inputs(X), frame.outputs(rows.Y), rows.weight
     low, high = low_features(Z), monomials(Z, 3)
-    if frame.n_dimensions <= _MOST_FOURTH:
+    if frame.n_dimensions <= MAX_FOURTH:
         high = xp.concat([high, monomials(Z, 4)], axis=1)
     weighted, weighted_Y = low * w[:, None], Y * w[:, None]
     return StreamMoments(
