@@ -191,14 +191,14 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         resume = self.warm_start and hasattr(self, "coefs_")
         rng = self._draws()
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run, resume=resume)
+            given = self._read(X, y, sample_weight, run, resume=resume)
             options = self._options(sizes, given.settings["out_activation_"])
             result = fit_table(
                 given.rows,
                 options,
                 run=run,
                 rng=rng,
-                start=self._resumed(options, given) if resume else None,
+                start=self._resume_from(options, given) if resume else None,
                 on_step=listener(self.verbose, print_iteration),
             )
         if not resume:
@@ -237,9 +237,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         rng = self._rng if resume and hasattr(self, "_rng") else self._draws()
         state = self._state() if resume else None
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(
-                X, y, sample_weight, run, resume=resume, batch=True, classes=classes
-            )
+            given = self._read(X, y, sample_weight, run, resume=resume, batch=True, classes=classes)
             rows, settings = given.rows, given.settings
             options = self._options(sizes, settings["out_activation_"])
             by_batches = "rows" in options.trainer.needs
@@ -248,7 +246,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             on_step = listener(self.verbose, print_iteration)
             how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
-                start = self._resumed(options, given)
+                start = self._resume_from(options, given)
             else:
                 start, name, notes = start_table(rows, options, **how)
                 settings |= {"init_": name, "diagnostics_": notes}
@@ -258,7 +256,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self._assign(result, settings, rng, resume=resume)
         return self
 
-    def _given(
+    def _read(
         self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool, **how: Any
     ) -> Given:
         """What the user gave, checked."""
@@ -330,7 +328,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         optimizer = getattr(self, "_optimizer", None)
         return None if optimizer is None else SolverState(self._scaling, optimizer)
 
-    def _resumed(self, options: NetworkOptions, given: Given) -> Network:
+    def _resume_from(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.
 
         Raises

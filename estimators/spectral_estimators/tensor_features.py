@@ -174,7 +174,7 @@ class TensorFeatures(
         check_constraints(self)
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run)
+            given = self._read(X, y, sample_weight, run)
             found = directions(
                 given.rows,
                 self.n_components,
@@ -223,7 +223,7 @@ class TensorFeatures(
         kept = self.__dict__.get("_stream")
         rng = spawn_rng(self.random_state)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run, seen=kept, classes=classes)
+            given = self._read(X, y, sample_weight, run, seen=kept, classes=classes)
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
@@ -231,7 +231,7 @@ class TensorFeatures(
         self._stream = (seen, given.settings["binarizer"])
         return self._assign(given, found)
 
-    def _given(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
+    def _read(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
         """What the user gave, checked."""
         return read_rows(
             self,

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
+from spectral_nn.data.rows import CHUNK_ROWS
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.outputs import OUTPUTS
 
@@ -24,8 +25,6 @@ __all__ = [
     "take",
     "unflatten",
 ]
-
-_ROWS = 1 << 16  # of a block of predictions
 
 
 class Shape(NamedTuple):
@@ -269,9 +268,13 @@ def _like(x: Array, like: Array) -> Array:
 
 
 def _by_rows(function: Callable[[Array], Array], X: Array) -> Array:
-    """Apply a function of rows block by block, and put the results together."""
-    n_rows, step = X.shape[0], _ROWS
-    if n_rows <= step:
+    """Apply a function of rows chunk by chunk, and put the results together.
+
+    BLAS rounds the last rows of a product otherwise than those before: cut where data that come in
+    chunks are cut as well, values of a row do not hang on how many come at once.
+    """
+    n = X.shape[0]
+    if n <= CHUNK_ROWS:
         return function(X)
-    results = [function(take(X, slice(start, start + step))) for start in range(0, n_rows, step)]
+    results = [function(take(X, slice(i, i + CHUNK_ROWS))) for i in range(0, n, CHUNK_ROWS)]
     return get_namespace(*results).concat(results)

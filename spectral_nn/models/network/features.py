@@ -80,7 +80,7 @@ def directions(
         evidence.warn(table.n_features)
         factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
         columns, notes = evidence.seen.columns, {"input_model": kind}
-        return _named(factors, moments.frame, evidence, columns, notes)
+        return _to_input_space(factors, moments.frame, evidence, columns, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,10 +161,10 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
         factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
         notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
         warn_of_doubt(factors)
-        return _named(factors, moments.frame, seen.evidence, seen.columns, notes)
+        return _to_input_space(factors, moments.frame, seen.evidence, seen.columns, notes)
 
 
-def _named(
+def _to_input_space(
     factors: SharedFactors,
     frame: Frame,
     evidence: Evidence,

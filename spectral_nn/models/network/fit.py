@@ -32,41 +32,11 @@ from spectral_nn.models.network.scaling import (
     keep_scaling,
 )
 from spectral_nn.results import RecoveryWarning
-from spectral_nn.runners.base import Runner, runner
+from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.base import Problem, RowProblem
 from spectral_nn.trainers.lbfgs import LBFGS
 
-__all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_network", "fit_table", "start_table"]
-
-
-def fit_network(
-    X: Any,
-    Y: NDArray,
-    options: NetworkOptions,
-    *,
-    sample_weight: NDArray | None = None,
-    n_jobs: int | None = None,
-    **how: Any,
-) -> NetworkFit:
-    """Fit a network to arrays, see `fit_table`.
-
-    Parameters
-    ----------
-    X : array or CSR (n, d), float64 or float32, which is what the network is computed in
-    Y : array (n, q)
-        Numbers; 0 and 1 for the outputs "logistic" and "softmax".
-    options : what to fit.
-    sample_weight : array (n,), optional
-        Positive.
-    n_jobs : workers, as joblib means it; the result does not depend on it.
-    **how : ``rng``, ``start``, ``state`` and ``on_step`` of `fit_table`.
-
-    Returns
-    -------
-    NetworkFit
-    """
-    with runner(n_jobs) as run:
-        return fit_table(as_rows(X, Y, sample_weight), options, run=run, **how)
+__all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_table", "start_table"]
 
 
 def fit_table(
@@ -112,7 +82,7 @@ def fit_table(
     Notes
     -----
     4 n multiply-adds a weight (2 n for the first layer's) and evaluation, on top of the start.
-    See `scaling_of` for the units; what is returned, and told, is in those of the user.
+    See `choose_scaling` for the units; what is returned, and told, is in those of the user.
     """
     if state is None:
         scaling = choose_scaling(rows, options, run)

@@ -38,7 +38,6 @@ from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.lift_biases import match_biases
 from spectral_nn.models.network.lift_directions import (
@@ -48,8 +47,9 @@ from spectral_nn.models.network.lift_directions import (
     whiten_second,
     whiten_slices,
 )
+from spectral_nn.models.network.score_tensors import mean_scores
 from spectral_nn.models.network.units import hidden_moments
-from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
+from spectral_nn.moments.scores import Score
 from spectral_nn.runners.base import Runner, total
 
 __all__ = ["LiftResult", "lift"]
@@ -127,8 +127,7 @@ def lift(
     Raises
     ------
     ValueError
-        If n_components is not in 1..d, the activation is unknown or a polynomial of degree two
-        or less, `whitening` is unknown, or the outputs are constant.
+        If the outputs are constant.
 
     Warns
     -----
@@ -162,21 +161,24 @@ def lift(
     >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
     True
     """
-    _check(rows.n_features, n_components, activation, whitening)
     inputs = total(run, _table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
-    means = partial(_means, run, rows, score, inputs.outputs / inputs.weight)
+    centred = partial(_centred, centre=inputs.outputs / inputs.weight)
+
+    def means(thetas: Floats) -> tuple[Floats, Floats, Floats]:
+        return mean_scores(rows, score, thetas, centred, run)
+
     axes = _axes(rows.n_features, rng)
-    first, second, _ = means(axes[:, :1], inputs.weight)
+    first, second, _ = means(axes[:, :1])
     whitener = None
     if whitening != "slice":
         whitener = whiten_second(second, n_components, always=whitening == "second", rng=rng)
     if whitener is None:
-        third = means(axes, inputs.weight)[2]
+        third = means(axes)[2]
         whitener = whiten_slices(third.reshape(-1, *third.shape[2:]), n_components, rng=rng)
     W = whitener.whitener
-    core = W.T @ means(W, inputs.weight)[2] @ W
+    core = W.T @ means(W)[2] @ W
     unit, residual = directions(core, whitener, n_starts=n_starts, rng=rng)
     unit, loadings = orient(unit, first, second, activation)
     mean = inputs.first / inputs.weight
@@ -221,24 +223,8 @@ def _table_sums(rows: Rows) -> _TableSums:
     )
 
 
-def _means(
-    run: Runner, rows: Table, score: Score, centre: Floats, thetas: Floats, weight: float
-) -> tuple[Floats, Floats, Floats]:
-    """Means of centred outputs times scores, on the host."""
-    statistic = partial(_chunk_moments, score=score, thetas=thetas, centre=centre)
-    sums = total(run, statistic, rows.chunks())
-    first, second, third = (to_numpy(part) / weight for part in _parts(sums))
-    return first, second, third
-
-
-def _parts(sums: ScoreMoments) -> tuple[Array, Array, Array]:
-    return sums.first, sums.second, sums.third
-
-
-def _chunk_moments(rows: Rows, *, score: Score, thetas: Floats, centre: Floats) -> ScoreMoments:
-    X, _ = dense(rows)
-    responses = (rows.Y - from_numpy(centre, like=rows.Y)) * rows.weight[:, None]
-    return score_moments(score, X, responses, from_numpy(thetas, like=X))
+def _centred(X: Array, Y: Array, centre: Floats) -> Array:
+    return Y - from_numpy(centre, like=Y)
 
 
 def _axes(d: int, rng: np.random.Generator) -> Floats:
@@ -262,23 +248,3 @@ def _regress(
     penalty = ridge * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
     coefs = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), slopes)
     return coefs, outputs - mean @ coefs
-
-
-def _check(d: int, n_components: int, activation: str, whitening: str) -> None:
-    """Refuse what the method cannot do."""
-    if not 1 <= n_components <= d:
-        raise ValueError(
-            f"n_components={n_components} is out of range: X has {d} features, and directions are "
-            "whitened to be orthogonal, so that between 1 and that many can be found; use another "
-            "start for a wider layer."
-        )
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r} is unknown; use one of {sorted(ACTIVATIONS)}.")
-    degree = ACTIVATIONS[activation].degree
-    if degree is not None and degree <= 2:
-        raise ValueError(
-            f"activation={activation!r} is a polynomial of degree {degree}: its third derivative "
-            "is zero, and no third moment tells directions apart; use another activation."
-        )
-    if whitening not in ("auto", "second", "slice"):
-        raise ValueError(f'whitening={whitening!r} is unknown: give "auto", "second" or "slice".')

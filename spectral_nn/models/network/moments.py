@@ -167,7 +167,7 @@ def subspace(
     higher-order tensors*, SIAM J. Matrix Anal. Appl. 21 (2000).
     """
     frame, beta = seen.frame, seen.beta
-    blocks, noise = _both(rows, seen, null, run)
+    blocks, noise = _blocks_and_noise(rows, seen, null, run)
     scale = [1 / max(float(np.linalg.norm(block, 2)), 1e-12) for block in noise]
     values = _spectrum([c * block for c, block in zip(scale, blocks, strict=True)])
     level = _spectrum([c * block for c, block in zip(scale, noise, strict=True)])[0]
@@ -186,12 +186,12 @@ def signal_to_noise(rows: Table, seen: Summary, null: Null, run: Runner) -> floa
     """Largest singular value of the moments of order 2 or 3 over that of their noise; O(n d^2)."""
     ratios = [
         float(np.linalg.norm(block, 2)) / max(float(np.linalg.norm(noise, 2)), 1e-12)
-        for block, noise in zip(*_both(rows, seen, null, run), strict=True)
+        for block, noise in zip(*_blocks_and_noise(rows, seen, null, run), strict=True)
     ]
     return max(ratios[1:])
 
 
-def _both(
+def _blocks_and_noise(
     rows: Table, seen: Summary, null: Null, run: Runner
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Blocks of `subspace`, and what noise alone makes of them."""

@@ -19,7 +19,7 @@ from spectral_nn.additive import Additive, tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.dense import Network, Shape, flatten, take
+from spectral_nn.models.network.dense import Network, Shape, take
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.models.network.passes import passes_of
 from spectral_nn.models.network.scaling import Penalty, of_each_weight
@@ -31,7 +31,6 @@ __all__ = [
     "Objective",
     "WalkedObjective",
     "loss_sums",
-    "mean_loss",
     "objective_of",
     "row_losses",
 ]
@@ -136,7 +135,7 @@ class Objective:
         self._passes = passes_of(self._shape, like)
         self._X = X.tocsr() if sparse.issparse(X) else X
         self._targets = Y
-        self._weight = _unequal(sample_weight)
+        self._weight = _drop_equal_weights(sample_weight)
         self._chunks: list[list[Block]] | None = None
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
@@ -146,12 +145,12 @@ class Objective:
         data's library and precision otherwise.
         """
         sums = self.sums(vector)
-        return _penalised(sums, vector, self._shape, self._alpha)
+        return _penalise(sums, vector, self._shape, self._alpha)
 
     def value(self, vector: Array) -> float:
         """Return the value alone, at about half the cost."""
         sums = self.sums(vector, with_gradient=False)
-        return _penalised(sums, vector, self._shape, self._alpha)[0]
+        return _penalise(sums, vector, self._shape, self._alpha)[0]
 
     @property
     def n_rows(self) -> int:
@@ -179,7 +178,7 @@ class Objective:
         """
         with np.errstate(all="ignore"):
             sums = self._sums_of(vector, [self._block(rows)], True, feedback)
-            return _penalised(sums, vector, self._shape, self._alpha)
+            return _penalise(sums, vector, self._shape, self._alpha)
 
     def sums(self, vector: Array, *, with_gradient: bool = True) -> LossSums:
         """Return sums over all rows, without penalty."""
@@ -260,7 +259,7 @@ class WalkedObjective:
         )
         sums = self._run.total(statistic, self._chunks)
         with np.errstate(all="ignore"):
-            return _penalised(sums, vector, self._shape, self._alpha)
+            return _penalise(sums, vector, self._shape, self._alpha)
 
 
 def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Penalty) -> Problem:
@@ -297,18 +296,13 @@ def loss_sums(rows: Rows, vector: Array, shape: Shape, with_gradient: bool) -> L
     return objective.sums(vector, with_gradient=with_gradient)
 
 
-def mean_loss(network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> float:
-    """Return the average loss of a network over rows, without a penalty; see `Objective`."""
-    return Objective(X, Y, network, sample_weight=sample_weight).value(flatten(network))
-
-
 def row_losses(network: Network, X: Array, Y: Array) -> np.ndarray:
-    """Return the loss of each row, (n,) on the host; their average is `mean_loss`."""
+    """Return the loss of each row, (n,) on the host; unpenalised."""
     found, Y = to_numpy(network.decision(X)), to_numpy(Y)
     return OUTPUTS[network.output].losses(found, Y, axis=1)[0].sum(axis=1)
 
 
-def _penalised(
+def _penalise(
     sums: LossSums, vector: Array, shape: Shape, alpha: float | np.ndarray
 ) -> tuple[float, Array]:
     """Mean loss with its penalty, and the gradient, which takes the place of its sums."""
@@ -328,7 +322,7 @@ def _penalised(
     return loss / sums.weight, gradient
 
 
-def _unequal(weight: Array | None) -> Array | None:
+def _drop_equal_weights(weight: Array | None) -> Array | None:
     """Weights, or None where all of them are one."""
     if weight is None or bool(get_namespace(weight).all(weight == 1)):
         return None

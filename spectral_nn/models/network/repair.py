@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.data.rows import Rows, row_by_row
+from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.early_stopping import Record, check_finite
@@ -28,10 +28,10 @@ from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.scaling import Penalty
 from spectral_nn.models.network.starts import in_doubt
 from spectral_nn.models.network.units import (
+    find_flipped_units,
+    find_weakest_units,
     fit_second_layer,
-    flipped_units,
     hidden_moments,
-    weakest_units,
 )
 from spectral_nn.runners.base import Runner, total
 from spectral_nn.tensors.shared_cp import shared_cp
@@ -143,7 +143,7 @@ def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run
 
 def residual_rows(rows: Rows, network: Network) -> Rows:
     """The rows with what a network leaves over in the place of their outputs."""
-    return rows._replace(Y=rows.Y - row_by_row(network.on(rows.Y).predict, rows.X))
+    return rows._replace(Y=rows.Y - network.on(rows.Y).predict(rows.X))
 
 
 def repair(
@@ -161,9 +161,9 @@ def repair(
     A round adds units that the moments of the residuals :math:`y - \hat f(x)` show, lets L-BFGS
     move all units, adds more, and then takes away those whose loss to a regression on the units
     *and a linear function of the inputs* is least; units that look the wrong way are turned round
-    (see `flip_units`), and L-BFGS moves what is left.  The round counts if the loss has fallen.
-    After a round that gained little the next one grows further, and the one after that adds random
-    units; three failures in a row end it, or one if the residuals carry no signal.
+    (see `find_flipped_units`), and L-BFGS moves what is left.  The round counts if the loss has
+    fallen.  After a round that gained little the next one grows further, and the one after that
+    adds random units; three failures in a row end it, or one if the residuals carry no signal.
 
     Parameters
     ----------
@@ -289,9 +289,9 @@ def _prune(
             activation=network.activation,
             frame=frame,
         )
-        kept, solved = weakest_units(total(run, passes, rows.chunks()), d, 1)
+        kept, solved = find_weakest_units(total(run, passes, rows.chunks()), d, 1)
         skip, above = solved[1 : d + 1], solved[d + 1 :]
-        sign = flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
+        sign = find_flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
         network = fit_second_layer(
             rows, coef[:, kept] * sign, intercept[kept] * sign, network.activation, run
         )

@@ -111,7 +111,7 @@ class Scaling:
         """A table in these units: itself where they are one."""
         if not (self.inputs.any() or self.shift.any() or self.outputs or self.weights):
             return table
-        scaled = table.mapped(partial(_scaled, scaling=self))
+        scaled = table.mapped(partial(_scale_rows, scaling=self))
         if isinstance(scaled, ChunkedRows):
             weight = float(np.ldexp(scaled.total_weight, -self.weights))
             scaled = replace(scaled, total_weight=weight)
@@ -119,13 +119,13 @@ class Scaling:
 
     def inside(self, network: Network) -> Network:
         """A network of the user's units in these."""
-        return self._mapped(network, 1)
+        return self._change_units(network, 1)
 
     def outside(self, network: Network) -> Network:
         """A network of these units in the user's."""
-        return self._mapped(network, -1)
+        return self._change_units(network, -1)
 
-    def _mapped(self, network: Network, way: int) -> Network:
+    def _change_units(self, network: Network, way: int) -> Network:
         coefs, intercepts = list(network.coefs), list(network.intercepts)
         dtype = numpy_dtype(coefs[0].dtype)
         if self.inputs.any():
@@ -177,7 +177,7 @@ class Scaling:
         return alpha
 
 
-def _scaled(rows: Rows, scaling: Scaling) -> Rows:
+def _scale_rows(rows: Rows, scaling: Scaling) -> Rows:
     """Rows of a chunk in other units."""
     X, Y, weight = rows
     dtype = numpy_dtype(Y.dtype)
@@ -237,7 +237,7 @@ def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling
     if options.output != "identity":
         return plain
     assert not isinstance(options.alpha, Penalty)
-    return _standardised(plain, seen, rows, run, options.alpha)
+    return _standardise_targets(plain, seen, rows, run, options.alpha)
 
 
 def keep_scaling(scaling: Scaling, rows: Table, run: Runner) -> Scaling:
@@ -271,7 +271,9 @@ def _weight_exponent(seen: Extent, rows: Table) -> int:
     return int(exponents(heaviest, _ORDINARY)[0])
 
 
-def _standardised(plain: Scaling, seen: Extent, rows: Table, run: Runner, alpha: float) -> Scaling:
+def _standardise_targets(
+    plain: Scaling, seen: Extent, rows: Table, run: Runner, alpha: float
+) -> Scaling:
     """The units with those of the targets, where these are far from one."""
     far = 2.0**_ORDINARY_TARGETS
     low, high = seen.low.astype(np.float64), seen.high.astype(np.float64)
@@ -279,7 +281,7 @@ def _standardised(plain: Scaling, seen: Extent, rows: Table, run: Runner, alpha:
     if max(high.max(), -low.min()) <= far and (half >= 1 / far or half == 0):
         return plain
     weighted = replace(plain, inputs=np.zeros_like(plain.inputs)).rows(rows)
-    columns: ColumnMoments = total(run, _of_targets, weighted.chunks())
+    columns: ColumnMoments = total(run, _target_moments, weighted.chunks())
     mean, deviation = columns.mean, columns.deviation
     rounding = _CONSTANT * np.finfo(mean.dtype).eps * np.abs(mean)
     deviation = np.where(deviation > rounding, deviation, 0).max(keepdims=True)
@@ -301,7 +303,7 @@ def _standardised(plain: Scaling, seen: Extent, rows: Table, run: Runner, alpha:
     return replace(plain, shift=mean.astype(np.float64), outputs=exponent)
 
 
-def _of_targets(rows: Rows) -> ColumnMoments:
+def _target_moments(rows: Rows) -> ColumnMoments:
     """Moments of the columns of Y alone."""
     return column_moments(rows._replace(X=rows.Y[:, :0]))
 

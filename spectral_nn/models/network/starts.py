@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.data.rows import Rows, dense, row_by_row
+from spectral_nn.data.rows import Rows, dense
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, unflatten
@@ -23,7 +23,7 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.race import Start, finite_loss, race, random_starts
-from spectral_nn.models.network.scaling import Penalty, layers_above
+from spectral_nn.models.network.scaling import layers_above
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.results import RecoveryWarning
@@ -219,9 +219,7 @@ def _read(
         )
     coef, offset = moments.frame.pull_back(U * (sign * scale), rows.n_features)
     network = fit_second_layer(rows, coef, bias + offset, options.activation, run)
-    if options.output == "identity":
-        return network
-    return _fit_output_layer(rows, replace(network, output=options.output), options.alpha, run)
+    return _fit_output_layer(rows, network, options, run)
 
 
 def _textbook(
@@ -255,9 +253,7 @@ def _textbook(
         else:
             score = GaussianScore.fit(sample)
     found = lift(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
-    network = found.network
-    if options.output != "identity":
-        network = _fit_output_layer(rows, replace(network, output=options.output), options.alpha, run)
+    network = _fit_output_layer(rows, found.network, options, run)
     notes = evidence.notes() | {
         "init": "nn-lift",
         "winner": "nn-lift",
@@ -269,12 +265,17 @@ def _textbook(
     return network, "nn-lift", notes
 
 
-def _fit_output_layer(rows: Table, network: Network, alpha: float | Penalty, run: Runner) -> Network:
-    """Fit the second layer by its own convex loss, hidden units as they are."""
+def _fit_output_layer(
+    rows: Table, network: Network, options: NetworkOptions, run: Runner
+) -> Network:
+    """Fit the layer above the hidden units, so far a regression, by its own convex loss."""
+    if options.output == network.output:
+        return network
+    network = replace(network, output=options.output)
     top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
     hidden = rows.mapped(partial(_hidden_rows, network=network))
     start = np.zeros(flatten(top).shape[0])
-    objective = objective_of(hidden, run, top, layers_above(alpha))
+    objective = objective_of(hidden, run, top, layers_above(options.alpha))
     found = lbfgs(objective, start, max_iter=100, tol=1e-5)
     fitted = unflatten(found.x, top)
     return replace(
@@ -286,7 +287,7 @@ def _fit_output_layer(rows: Table, network: Network, alpha: float | Penalty, run
 
 def _hidden_rows(rows: Rows, network: Network) -> Rows:
     """The rows with the hidden units' values in the place of their inputs."""
-    return rows._replace(X=row_by_row(network.on(rows.Y).hidden, rows.X))
+    return rows._replace(X=network.on(rows.Y).hidden(rows.X))
 
 
 def _report(starts: list[Start]) -> dict[str, Any]:

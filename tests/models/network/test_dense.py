@@ -10,7 +10,7 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.models.network import passes
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
-from spectral_nn.models.network.objective import Objective, mean_loss, row_losses
+from spectral_nn.models.network.objective import Objective, row_losses
 from spectral_nn.models.network.outputs import OUTPUTS
 
 N_OUTPUTS = {"identity": 1, "exp": 2, "logistic": 1, "softmax": 3}
@@ -31,6 +31,10 @@ def problem(output, rng, n=60, d=4, n_outputs=None, dtype=np.float64):
     else:
         Y = np.eye(q)[rng.integers(0, q, n)]
     return X, Y.astype(dtype), rng.uniform(0.2, 2.0, n).astype(dtype)
+
+
+def mean_loss(network, X, Y):
+    return Objective(X, Y, network).value(flatten(network))
 
 
 def draw(sizes, activation, output, rng, like=None):
@@ -346,7 +350,7 @@ def test_predictions_pass_in_blocks(rng, monkeypatch):
     X, _, _ = problem("softmax", rng)
     network = draw((4, 5, 3), "relu", "softmax", rng)
     whole = network.predict(X), network.hidden(X)
-    monkeypatch.setattr(dense, "_ROWS", 7)
+    monkeypatch.setattr(dense, "CHUNK_ROWS", 7)
     np.testing.assert_allclose(network.predict(X), whole[0], rtol=RTOL)
     np.testing.assert_allclose(network.hidden(X), whole[1], rtol=RTOL, atol=RTOL)
 

@@ -19,13 +19,13 @@ from spectral_nn.models.network import starts as network_starts
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.early_stopping import hold_out
 from spectral_nn.models.network.evidence import gather, rows_needed
-from spectral_nn.models.network.fit import NetworkOptions, as_rows, fit_network, start_table
+from spectral_nn.models.network.fit import NetworkOptions, as_rows, fit_table, start_table
 from spectral_nn.models.network.objective import Objective
 from spectral_nn.models.network.repair import repair, residual_signal
 from spectral_nn.models.network.starts import check_identifiable, in_doubt
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.results import RecoveryWarning
-from spectral_nn.runners.base import SerialRunner
+from spectral_nn.runners.base import SerialRunner, runner
 from spectral_nn.trainers import TRAINERS, lbfgs
 
 RUN = SerialRunner()
@@ -46,6 +46,11 @@ def options_of(k, *, trainer="lbfgs", **options):
     settings = {name: options.pop(name) for name in names}
     widths = k if k == "auto" else (k,)
     return NetworkOptions(widths, trainer=kind(**settings), **options)
+
+
+def fit_network(X, Y, options, *, sample_weight=None, n_jobs=None, **how):
+    with runner(n_jobs) as run:
+        return fit_table(as_rows(X, Y, sample_weight), options, run=run, **how)
 
 
 def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **options):
