@@ -9,7 +9,24 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Minimum", "OnIterate", "Problem", "RowOrder", "RowProblem", "Trainer", "Vector"]
+__all__ = [
+    "MISSING",
+    "Minimum",
+    "OnIterate",
+    "Problem",
+    "RowOrder",
+    "RowProblem",
+    "Trainer",
+    "Vector",
+    "check_needs",
+]
+
+MISSING = {
+    "rows": "takes rows one by one, and those of X are not in memory: it comes in chunks, lies on "
+    "a cluster, or goes to a device. Use solver='lbfgs' without early stopping, which walks over "
+    "chunks, or partial_fit."
+}
+"""What is said of a need that a problem does not meet."""
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -89,8 +106,8 @@ class Trainer(Protocol):
     Attributes
     ----------
     name : what users call it, the key in `spectral_nn.trainers.TRAINERS`.
-    needs : what a problem has to offer beside value and gradient on all rows: "rows", if it is to
-        be a `RowProblem`, for which rows have to be in memory.
+    needs : what a problem has to offer beside value and gradient on all rows, keys of `MISSING`:
+        "rows", if it is to be a `RowProblem`, for which rows have to be in memory.
     max_iter : most steps or epochs.
     tol : smallest gain, or gradient, that is worth going on for.
 
@@ -123,3 +140,15 @@ class Trainer(Protocol):
         on_iterate: OnIterate | None = None,
     ) -> Minimum:
         """Lower a problem from a start (p,), or go on from the `state` of an earlier `Minimum`."""
+
+
+def check_needs(trainer: Trainer, offered: frozenset[str]) -> None:
+    """Check that a problem offers what a trainer needs.
+
+    Raises
+    ------
+    ValueError
+        Saying what is missing.
+    """
+    for need in sorted(trainer.needs - offered):
+        raise ValueError(f"solver={trainer.name!r} {MISSING[need]}")

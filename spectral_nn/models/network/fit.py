@@ -33,7 +33,14 @@ from spectral_nn.models.network.scaling import (
 )
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
-from spectral_nn.trainers.base import Problem, RowProblem
+from spectral_nn.trainers.base import (
+    MISSING,
+    Minimum,
+    Problem,
+    RowProblem,
+    Trainer,
+    check_needs,
+)
 from spectral_nn.trainers.lbfgs import LBFGS
 
 __all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_table", "start_table"]
@@ -71,8 +78,8 @@ def fit_table(
     ------
     ValueError
         If fewer than two rows are left for validation, or for training; if the loss, moments or
-        outputs are not finite; or if Adam or early stopping, which take rows one by one, are asked
-        for and the rows are not in memory.
+        outputs are not finite; or if a trainer that needs rows, or early stopping, is asked for and
+        the rows are not in memory.
 
     Warns
     -----
@@ -84,6 +91,7 @@ def fit_table(
     4 n multiply-adds a weight (2 n for the first layer's) and evaluation, on top of the start.
     See `choose_scaling` for the units; what is returned, and told, is in those of the user.
     """
+    _check_needs(rows, options)
     if state is None:
         scaling = choose_scaling(rows, options, run)
     else:
@@ -143,47 +151,69 @@ def _fit_in_units(
     if "rows" in trainer.needs:
         assert isinstance(chosen, Rows)
         problem = Objective(chosen.X, chosen.Y, network, options.alpha, chosen.weight)
+    record = Record(trainer, network, validation, on_step, clock)
     loss = problem.value(_on_host(network))
     check_finite(loss, trainer, 0)
-    converged, message = False, "no iteration is left"
-    record = Record(trainer, network, validation, on_step, clock)
+    found = Minimum(_on_host(network), loss, [], False, "no iteration is left", state=state)
     if trainer.max_iter > 0:
         if isinstance(trainer, LBFGS):  # the race took steps of L-BFGS, and so does repair
             left = replace(trainer, max_iter=trainer.max_iter - notes.get("race_steps", 0))
-            trainer = left
-            if options.init == "tensor" and init != "given" and options.output == "identity":
-                # imported late, as in `_start`
-                from spectral_nn.models.network.repair import repair_start
-
-                network, trainer = repair_start(
-                    network, train, options, left, notes, rng=rng, run=run, record=record
-                )
-        found = trainer.train(
-            cast(RowProblem, problem), _on_host(network), rng=rng, state=state, on_iterate=record
-        )
-        if not record.can_go_back:  # the last steps of the last epoch are in no loss
-            whole = np.isfinite(found.x).all()
-            check_finite(found.value if whole else np.nan, trainer, found.n_iter)
-        vector, loss, state = found.x, found.value, found.state
-        converged, message = found.converged, found.message
-        if validation is not None and validation.best is not None:
-            vector, converged = validation.best, converged or validation.exhausted
-            loss = problem.value(vector)
-        network = unflatten(vector, network)
+            network, trainer = _repair(network, train, options, left, notes, rng, run, record)
+        found = _refine(network, problem, trainer, rng, state, record)
     return NetworkFit(
-        network=network,
+        network=unflatten(found.x, network),
         init=init,
         n_rows=chosen.n_rows,
         loss_curve=record.losses,
         seconds=record.seconds,
         validation_scores=None if validation is None else validation.scores,
         n_iter=len(record.losses),
-        converged=converged,
-        message=message,
-        loss=loss,
+        converged=found.converged,
+        message=found.message,
+        loss=found.value,
         diagnostics=notes,
-        solver_state=None if state is None else SolverState(scaling, state),
+        solver_state=None if found.state is None else SolverState(scaling, found.state),
     )
+
+
+def _repair(
+    network: Network,
+    rows: Table,
+    options: NetworkOptions,
+    trainer: LBFGS,
+    notes: dict[str, Any],
+    rng: np.random.Generator,
+    run: Runner,
+    record: Record,
+) -> tuple[Network, LBFGS]:
+    """Repair the start of a regression from moments, if it needs that; and the steps left then."""
+    if options.init != "tensor" or options.output != "identity" or not notes:
+        return network, trainer
+    from spectral_nn.models.network.repair import repair_start  # late, as in `_start`
+
+    return repair_start(network, rows, options, trainer, notes, rng=rng, run=run, record=record)
+
+
+def _refine(
+    network: Network,
+    problem: Problem,
+    trainer: Trainer,
+    rng: np.random.Generator,
+    state: Any,
+    record: Record,
+) -> Minimum:
+    """Train; with early stopping, go back to the best step."""
+    found = trainer.train(
+        cast(RowProblem, problem), _on_host(network), rng=rng, state=state, on_iterate=record
+    )
+    validation = record.validation
+    if validation is not None and validation.best is not None:
+        value = problem.value(validation.best)
+        converged = found.converged or validation.exhausted
+        return replace(found, x=validation.best, value=value, converged=converged)
+    whole = np.isfinite(found.x).all()  # the last steps of the last epoch are in no loss
+    check_finite(found.value if whole else np.nan, trainer, found.n_iter)
+    return found
 
 
 def start_table(
@@ -247,34 +277,31 @@ def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) 
     return random_network(sizes, options.activation, options.output, rng, like=rows.like)
 
 
-def _split(
-    rows: Table, options: NetworkOptions, rng: np.random.Generator
-) -> tuple[Table, Validation | None]:
-    """Rows to train on, and a judge with those held out, if any.
+def _check_needs(rows: Table, options: NetworkOptions) -> None:
+    """Check that a table offers what trainer and early stopping need.
 
     Raises
     ------
     ValueError
-        If rows have to be taken one by one and are not in memory.
+        Naming what needs rows that are not in memory.
     """
-    trainer = options.trainer
-    if not isinstance(rows, Rows):
-        asked = {
-            f"solver={trainer.name!r}": "rows" in trainer.needs,
-            "early_stopping=True": options.early_stopping,
-        }
-        for name in (name for name, needed in asked.items() if needed):
-            raise ValueError(
-                f"{name} takes rows one by one, and those of X are not in memory: it comes in "
-                "chunks, lies on a cluster, or goes to a device. Use solver='lbfgs' without "
-                "early stopping, which walks over chunks, or partial_fit."
-            )
+    if isinstance(rows, Rows):
+        return
+    check_needs(options.trainer, offered=frozenset())
+    if options.early_stopping:
+        raise ValueError(f"early_stopping=True {MISSING['rows']}")
+
+
+def _split(
+    rows: Table, options: NetworkOptions, rng: np.random.Generator
+) -> tuple[Table, Validation | None]:
+    """Rows to train on, and a judge with those held out, if any."""
     if not options.early_stopping:
         return rows, None
     assert isinstance(rows, Rows)
     kept, held_out = hold_out(to_numpy(rows.Y), options, rng)
-    judges = Validation(rows.take(held_out), trainer.tol, options.n_iter_no_change)
-    return rows.take(kept), judges
+    judge = Validation(rows.take(held_out), options.trainer.tol, options.n_iter_no_change)
+    return rows.take(kept), judge
 
 
 def _on_host(network: Network) -> NDArray:
