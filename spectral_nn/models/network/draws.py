@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 __all__ = ["ScikitDraws"]
 
@@ -41,6 +40,9 @@ class ScikitDraws:
         self, n: int, share: float, groups: NDArray | None
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
         """Split n rows, group by group; None where scikit-learn refuses to, of a group of one."""
+        # Slow to import, and needed by nothing else here.
+        from sklearn.model_selection import train_test_split
+
         try:
             kept, held_out = train_test_split(
                 np.arange(n), test_size=share, random_state=self._random_state, stratify=groups
