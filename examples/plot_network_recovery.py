@@ -91,7 +91,7 @@ _ = timed_fit(
 
 # %%
 network, X, y, X_test, y_test = draw(d=30, k=10, n=30_000, seed=0)
-auto, _ = timed_fit(MLPRegressor("auto", random_state=0), X, y)
+auto, _ = timed_fit(MLPRegressor(hidden_layer_sizes="auto", random_state=0), X, y)
 
 figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.5), layout="constrained", sharey=True)
 SpectrumDisplay.from_estimator(auto, ax=axes[0])

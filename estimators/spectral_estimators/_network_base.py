@@ -219,7 +219,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
-        """One epoch of Adam over a batch, after the start that the first batch makes."""
+        """One epoch over a batch, after the start that the first batch makes."""
         check_constraints(self)
         check_device(self)
         if self.early_stopping:
