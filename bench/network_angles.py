@@ -11,8 +11,10 @@ import numpy as np
 
 from bench.harness import Report, main
 from bench.planted_networks import FIRST_SEED, NOISE, SUCCESS, Draw, draw, ours, warm_up
+from spectral_nn.models.network.fit import as_rows
 from spectral_nn.models.network.lift import lift
 from spectral_nn.moments.scores import GaussianScore
+from spectral_nn.runners.base import SerialRunner
 
 SLOPE_SIZES = (10_000, 20_000, 40_000, 80_000)
 FEW_ITERATIONS = 1000
@@ -121,12 +123,12 @@ def _textbook(problem: Draw, whitening: str) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # moments of mixed signs are what whitening cannot do
         network = lift(
-            problem.X,
-            problem.y,
+            as_rows(problem.X, problem.y[:, None], None),
             k,
             problem.teacher.activation,
             score=GaussianScore(np.zeros(d), np.eye(d)),
             rng=np.random.default_rng(problem.seed),
+            run=SerialRunner(),
             whitening=whitening,
         ).network
     return float(problem.angles(network.coefs[0]).mean())

@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.fourier_biases import fourier_biases
 from bench.harness import Report, main, timed
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.fit import as_rows
 from spectral_nn.models.network.lift import LiftResult, lift
 from spectral_nn.moments.scores import GaussianScore
+from spectral_nn.runners.base import SerialRunner
 from spectral_nn.tensors import match_components
 
 Floats = NDArray[np.float64]
@@ -120,8 +123,10 @@ def _draw(ground: Ground, seed: int) -> dict[str, list[float]]:
         found["bias"].append(_bias_error(result.network, teacher))
         found["r2"].append(float(1 - np.mean((f - g) ** 2) / f.var()))
         found["seconds"].append(seconds)
-    published = _fit(X, y, ground.activation, seed, biases="fourier")
-    found["published bias"].append(_bias_error(published.network, teacher))
+    score = GaussianScore(np.zeros(N_FEATURES), np.eye(N_FEATURES))
+    published = partial(fourier_biases, score=score, rng=np.random.default_rng(seed))
+    by_fourier = _fit(X, y, ground.activation, seed, find_biases=published)
+    found["published bias"].append(_bias_error(by_fourier.network, teacher))
     return found
 
 
@@ -138,7 +143,7 @@ def _both_signs(report: Report, activation: str, bias: float, seeds: range) -> N
             for whitening, n in product(("second", "slice"), sizes):
                 result = _fit(X[:n], y[:n], activation, seed, whitening=whitening)
                 angles.setdefault((whitening, n), []).append(_angle(result, teacher))
-                definite[whitening, n] = definite.get((whitening, n), 0) + result.lens.definite
+                definite[whitening, n] = definite.get((whitening, n), 0) + result.whitener.definite
         for (whitening, n), found in angles.items():
             claim = f"{activation} b={bias:g}, any W, {signs}, {whitening}, n={n:.0e}: mean angle"
             report.add(claim, float(np.mean(found)), unit="deg")
@@ -174,11 +179,12 @@ def _sample(teacher: Network, n: int, rng: np.random.Generator) -> tuple[Floats,
     return X, f + NOISE * f.std() * rng.standard_normal(n)
 
 
-def _fit(X: Floats, y: Floats, activation: str, seed: int, **options: str) -> LiftResult:
+def _fit(X: Floats, y: Floats, activation: str, seed: int, **options: Any) -> LiftResult:
     d = X.shape[1]
     score = GaussianScore(np.zeros(d), np.eye(d))
     rng = np.random.default_rng(seed)
-    return lift(X, y, N_COMPONENTS, activation, score=score, rng=rng, **options)  # type: ignore[arg-type]
+    rows, run = as_rows(X, y[:, None], None), SerialRunner()
+    return lift(rows, N_COMPONENTS, activation, score=score, rng=rng, run=run, **options)
 
 
 def _angle(result: LiftResult, teacher: Network) -> float:

@@ -68,7 +68,7 @@ def cases() -> list[Case]:
 def ours(case: Case, seed: int) -> tuple[float, Any]:
     """Fit by our estimator: seconds, and the estimator."""
     model = MLPRegressor(
-        (case.width,),
+        hidden_layer_sizes=(case.width,),
         activation=case.activation,
         init="random",
         max_iter=case.n_iter,

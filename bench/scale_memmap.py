@@ -139,7 +139,7 @@ def fit_file(folder: Path, n_rows: int) -> dict[str, float]:
     """Fit to the mapped file in this process."""
     X = np.memmap(folder / "X", np.float32, "r", shape=(n_rows, N_FEATURES))
     y = np.fromfile(folder / "y", np.float32)
-    model = MLPRegressor((N_UNITS,), max_iter=5, n_jobs=N_JOBS, random_state=0)
+    model = MLPRegressor(hidden_layer_sizes=(N_UNITS,), max_iter=5, n_jobs=N_JOBS, random_state=0)
     warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps are enough here
     _, seconds = timed(lambda: model.fit(X, y))
     angles = direction_angles(model.coefs_[0], rows(n_rows).teacher.coefs[0])

@@ -38,7 +38,9 @@ def network(model: Any, size: int) -> tuple[Any, Any]:
 CASES: dict[str, Callable[[int], tuple[Any, Any]]] = {
     "CategoricalHMM, d=12": partial(hmm, 12),
     "CategoricalHMM, d=50": partial(hmm, 50),
-    "MLPRegressor": partial(network, MLPRegressor((5,), max_iter=5, random_state=0)),
+    "MLPRegressor": partial(
+        network, MLPRegressor(hidden_layer_sizes=(5,), max_iter=5, random_state=0)
+    ),
     "TensorFeatures": partial(network, TensorFeatures(5, random_state=0)),
 }
 

@@ -118,7 +118,7 @@ def cases() -> Mapping[str, Rows | Tokens]:
     tokens = PlantedSequences(60_000, 5, 12, length=500, piece_tokens=20_000)
     return {
         "CategoricalHMM": Tokens(CategoricalHMM(5, dtype="float64", random_state=0), tokens),
-        "MLPRegressor": Rows(MLPRegressor((3,), random_state=0), rows),
+        "MLPRegressor": Rows(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), rows),
         "MLPClassifier": Rows(MLPClassifier((3,), random_state=0), rows, classes=True),
         "TensorFeatures": Rows(TensorFeatures(3, random_state=0), rows),
     }

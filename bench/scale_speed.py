@@ -63,7 +63,7 @@ def workloads(n_rows: int, n_tokens: int) -> Iterator[Workload]:
     rows = PlantedRows(n_rows, 60, 10, CHUNK)
     size = f"{n_rows:.0e} rows"
     features = TensorFeatures(10, random_state=0)
-    start = MLPRegressor((10,), max_iter=0, random_state=0)
+    start = MLPRegressor(hidden_layer_sizes=(10,), max_iter=0, random_state=0)
     yield Workload(f"moments of {size} (TensorFeatures)", features, rows)
     yield Workload(f"moments of {size} (MLPRegressor)", start, rows)
     em = CategoricalHMM(30, init="random", n_init=1, n_iter=100, tol=-np.inf, random_state=0)

@@ -90,7 +90,7 @@ def fit(side: str, data: Planted, seed: int) -> Fit:
     else:
         init = "tensor" if side == TENSOR else "random"
         model = MLPRegressor(
-            (N_COMPONENTS,),
+            hidden_layer_sizes=(N_COMPONENTS,),
             activation="relu",
             init=init,
             max_iter=MAX_ITER,
@@ -207,7 +207,7 @@ def print_settings() -> None:
     versions = environment()["versions"]
     print(
         f"""
-ours          MLPRegressor(({N_COMPONENTS},), solver="lbfgs", max_iter={MAX_ITER}), else defaults
+ours          hidden_layer_sizes={N_COMPONENTS}, solver="lbfgs", max_iter={MAX_ITER}, else defaults
 scikit-learn  the same; random_state 0..{RESTARTS[-1]} on both sides, best by training loss
 test R²       on {N_TEST:,} fresh rows without noise; found: above {SUCCESS}
 angle         of each true unit to the learned one that it is matched to
@@ -220,7 +220,7 @@ versions      scikit-learn {versions["scikit-learn"]}, scipy {versions["scipy"]}
 def main(line: LiveLine) -> dict[str, Figure]:
     """Run both comparisons, print their tables, draw the pictures."""
     _quietly(
-        partial(MLPRegressor((2,), random_state=0).fit, *_small())
+        partial(MLPRegressor(hidden_layer_sizes=(2,), random_state=0).fit, *_small())
     )  # loads what is loaded late
     runs = [recover(seed, line) for seed in NETWORKS]
     scores = compare_on_tables(line)

@@ -77,7 +77,9 @@ def worst_angle(model, network):
     return direction_angles(model.coefs_[0], network.coefs[0]).max()
 
 
-_ = timed_fit(MLPRegressor((2,)), *draw(4, 2, 500, 0)[1:3])  # loads what is loaded late
+_ = timed_fit(
+    MLPRegressor(hidden_layer_sizes=(2,)), *draw(4, 2, 500, 0)[1:3]
+)  # loads what is loaded late
 
 # %% [markdown]
 # ## What the moments see
@@ -89,12 +91,14 @@ _ = timed_fit(MLPRegressor((2,)), *draw(4, 2, 500, 0)[1:3])  # loads what is loa
 
 # %%
 network, X, y, X_test, y_test = draw(d=30, k=10, n=30_000, seed=0)
-auto, _ = timed_fit(MLPRegressor("auto", random_state=0), X, y)
+auto, _ = timed_fit(MLPRegressor(hidden_layer_sizes="auto", random_state=0), X, y)
 
 figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.5), layout="constrained", sharey=True)
 SpectrumDisplay.from_estimator(auto, ax=axes[0])
 axes[0].set_title("30,000 rows")
-few, _ = timed_fit(MLPRegressor((10,), max_iter=0, random_state=0), X[:3000], y[:3000])
+few, _ = timed_fit(
+    MLPRegressor(hidden_layer_sizes=(10,), max_iter=0, random_state=0), X[:3000], y[:3000]
+)
 SpectrumDisplay.from_estimator(few, ax=axes[1])
 axes[1].set(title="3,000 rows", ylabel="")
 values = np.concatenate([net.diagnostics_["singular_values"] for net in (auto, few)])
@@ -118,11 +122,15 @@ STARTS = 3
 
 
 def tensor(seed, width=10, **options):
-    return MLPRegressor((width,), init="tensor", max_iter=200, random_state=seed, **options)
+    return MLPRegressor(
+        hidden_layer_sizes=(width,), init="tensor", max_iter=200, random_state=seed, **options
+    )
 
 
 def backprop(seed, width=10, **options):
-    return MLPRegressor((width,), init="random", max_iter=200, random_state=seed, **options)
+    return MLPRegressor(
+        hidden_layer_sizes=(width,), init="random", max_iter=200, random_state=seed, **options
+    )
 
 
 def scikit(seed, width=10, **options):
@@ -188,7 +196,9 @@ for n in sizes:
             ("moments, refined", {}),
             ("one random start, refined", {"init": "random"}),
         ):
-            model, _ = timed_fit(MLPRegressor((5,), random_state=seed, **options), X_n, y_n)
+            model, _ = timed_fit(
+                MLPRegressor(hidden_layer_sizes=(5,), random_state=seed, **options), X_n, y_n
+            )
             angles[name].append(worst_angle(model, teacher))
 
 # %%
@@ -279,7 +289,9 @@ for ground in ("home ground", "mixed"):
         found = []
         for teacher, rng in teachers(ground):
             X_s, y_s = sample_network(teacher, 100_000, rng=rng)
-            model, _ = timed_fit(MLPRegressor((5,), init=init, max_iter=0), X_s, y_s)
+            model, _ = timed_fit(
+                MLPRegressor(hidden_layer_sizes=(5,), init=init, max_iter=0), X_s, y_s
+            )
             found.append(direction_angles(model.coefs_[0], teacher.coefs[0]))
         rows[f"{ground}, {init}"] = np.concatenate(found)
         print(f"{ground:13}{init:9}mean angle {np.mean(found):5.1f}°")
@@ -364,13 +376,18 @@ def said(what, model, X, y):
     print()
 
 
-said("600 rows for ten units", MLPRegressor((10,), random_state=0), X[:600], y[:600])
+said(
+    "600 rows for ten units",
+    MLPRegressor(hidden_layer_sizes=(10,), random_state=0),
+    X[:600],
+    y[:600],
+)
 _, X_heavy, y_heavy, *_ = draw(d=10, k=3, n=10_000, seed=0, inputs="lognormal")
-said("skewed inputs", MLPRegressor((3,), random_state=0), X_heavy, y_heavy)
+said("skewed inputs", MLPRegressor(hidden_layer_sizes=(3,), random_state=0), X_heavy, y_heavy)
 X_stuck = np.column_stack([X, np.ones(len(X))])
-said("a constant column", MLPRegressor((10,), random_state=0), X_stuck, y)
-said("more units than dimensions", MLPRegressor((12,), max_iter=0), X[:, :8], y)
-said("squares", MLPRegressor((5,), activation="square"), X, y)
+said("a constant column", MLPRegressor(hidden_layer_sizes=(10,), random_state=0), X_stuck, y)
+said("more units than dimensions", MLPRegressor(hidden_layer_sizes=(12,), max_iter=0), X[:, :8], y)
+said("squares", MLPRegressor(hidden_layer_sizes=(5,), activation="square"), X, y)
 
 # %% [markdown]
 # None of this keeps a fit from being used; it says that the weights are not to be read as those

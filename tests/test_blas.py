@@ -88,9 +88,9 @@ def test_overlapping_fits_leave_the_threads_as_they_were():
     X = rng.standard_normal((400, 3))
 
     def fit(seed):
-        MLPRegressor((2,), init="random", n_jobs=2, max_iter=5, tol=1.0, random_state=seed).fit(
-            X, X[:, 0]
-        )
+        MLPRegressor(
+            hidden_layer_sizes=(2,), init="random", n_jobs=2, max_iter=5, tol=1.0, random_state=seed
+        ).fit(X, X[:, 0])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fit, range(12)))
@@ -120,7 +120,9 @@ SYMBOLS = rng.integers(0, 7, 6000)
 FITS = {
     "TensorFeatures": lambda: TensorFeatures(8, random_state=0).fit(X, y).components_,
     "MLPRegressor": lambda: (
-        MLPRegressor((6,), max_iter=20, tol=1.0, random_state=0).fit(X, y).coefs_[0]
+        MLPRegressor(hidden_layer_sizes=(6,), max_iter=20, tol=1.0, random_state=0)
+        .fit(X, y)
+        .coefs_[0]
     ),
     "CategoricalHMM": lambda: (
         CategoricalHMM(4, n_iter=0, random_state=0).fit(SYMBOLS).emissionprob_

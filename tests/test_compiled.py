@@ -33,7 +33,8 @@ FIT = textwrap.dedent("""
     from spectral_estimators import CategoricalHMM, MLPRegressor
     x = np.random.default_rng(0).integers(0, 5, size=(300, 1))
     hmm = CategoricalHMM(2, init="random", n_iter=2, tol=0, random_state=0).fit(x)
-    net = MLPRegressor(2, max_iter=2, init="random", random_state=0).fit(1.0 * x, x[:, 0] > 2)
+    net = MLPRegressor(hidden_layer_sizes=2, max_iter=2, init="random", random_state=0)
+    net.fit(1.0 * x, x[:, 0] > 2)
     print(hmm.score(x), net.predict(1.0 * x[:9]).sum())
     """)
 
@@ -174,7 +175,13 @@ def test_compiled_functions_call_no_python(rng):
             hmm = CategoricalHMM(2, n_iter=2, tol=0, random_state=0).fit(x)
             hmm.predict(x), hmm.predict_proba(x), hmm.sample(10, random_state=0)
         for activation in ACTIVATIONS:
-            net = MLPRegressor(2, activation=activation, max_iter=2, init="random", random_state=0)
+            net = MLPRegressor(
+                hidden_layer_sizes=2,
+                activation=activation,
+                max_iter=2,
+                init="random",
+                random_state=0,
+            )
             net.fit(table, table[:, 0])
 
     called = []

@@ -2,7 +2,7 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
@@ -35,14 +36,17 @@ from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array, is_foreign, same_precision, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.draws import ScikitDraws
 from spectral_nn.models.network.fit import fit_table, start_table
 from spectral_nn.models.network.options import (
     INITS,
     INPUT_MODELS,
-    SOLVERS,
     NetworkFit,
     NetworkOptions,
+    SolverState,
 )
+from spectral_nn.trainers import TRAINERS, Adam, Trainer
+from spectral_nn.trainers.sgd import LEARNING_RATES
 
 __all__ = ["BaseNetwork"]
 
@@ -59,16 +63,20 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             StrOptions({"auto"}),
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions(set(SOLVERS))],
+        "solver": [StrOptions(set(TRAINERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(LEARNING_RATES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose", callable],
         "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": _SHARE,
         "beta_1": _SHARE,
@@ -90,13 +98,17 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         solver: str = "lbfgs",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,
         warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         beta_1: float = 0.9,
@@ -114,13 +126,17 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
         self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
@@ -173,25 +189,27 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         check_device(self)
         sizes = layer_sizes(self.hidden_layer_sizes, self.init)
         resume = self.warm_start and hasattr(self, "coefs_")
-        rng = spawn_rng(self.random_state)
+        rng = self._draws()
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run, resume=resume)
+            given = self._read(X, y, sample_weight, run, resume=resume)
             options = self._options(sizes, given.settings["out_activation_"])
             result = fit_table(
                 given.rows,
                 options,
                 run=run,
                 rng=rng,
-                start=self._resumed(options, given) if resume else None,
+                start=self._resume_from(options, given) if resume else None,
                 on_step=listener(self.verbose, print_iteration),
             )
         if not resume:
             told_columns(self, given)
-        self._assign(result, given.settings, rng, given.rows.n_rows, resume=resume)
-        if options.max_iter and not result.converged:
-            limits = f"max_iter={self.max_iter}"
-            if self.solver == "lbfgs":
-                limits += f", max_fun={self.max_fun}"
+        self._assign(result, given.settings, rng, resume=resume)
+        if self.max_iter and not result.converged:
+            limits = ", ".join(
+                f"{setting.name}={getattr(self, setting.name)}"
+                for setting in fields(options.trainer)
+                if setting.name.startswith("max_")
+            )
             warnings.warn(
                 f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
                 f"{result.message}. Raise {limits} or tol, or scale the columns of X.",
@@ -201,7 +219,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
-        """One epoch of Adam over a batch, after the start that the first batch makes."""
+        """One epoch over a batch, after the start that the first batch makes."""
         check_constraints(self)
         check_device(self)
         if self.early_stopping:
@@ -216,29 +234,29 @@ class BaseNetwork(MovableMixin, BaseEstimator):
                 "partial_fit takes one batch in memory, and X comes in chunks. Call partial_fit "
                 "for each of them, or fit with all."
             )
-        rng = self._rng if resume and hasattr(self, "_rng") else spawn_rng(self.random_state)
-        state = getattr(self, "_solver_state", None) if resume else None
+        rng = self._rng if resume and hasattr(self, "_rng") else self._draws()
+        state = self._state() if resume else None
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(
-                X, y, sample_weight, run, resume=resume, batch=True, classes=classes
-            )
+            given = self._read(X, y, sample_weight, run, resume=resume, batch=True, classes=classes)
             rows, settings = given.rows, given.settings
             options = self._options(sizes, settings["out_activation_"])
-            epoch = replace(options, solver="adam", max_iter=1)
+            by_batches = "rows" in options.trainer.needs
+            trainer = options.trainer if by_batches else self._trainer(Adam.name)
+            epoch = replace(options, trainer=replace(trainer, max_iter=1))
             on_step = listener(self.verbose, print_iteration)
             how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
-                start = self._resumed(options, given)
+                start = self._resume_from(options, given)
             else:
                 start, name, notes = start_table(rows, options, **how)
                 settings |= {"init_": name, "diagnostics_": notes}
             result = fit_table(rows, epoch, start=start, state=state, **how)
         if not resume:
             told_columns(self, given)
-        self._assign(result, settings, rng, rows.n_rows, resume=resume)
+        self._assign(result, settings, rng, resume=resume)
         return self
 
-    def _given(
+    def _read(
         self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool, **how: Any
     ) -> Given:
         """What the user gave, checked."""
@@ -286,24 +304,31 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             activation=self.activation,
             output=output,
             init=self.init,
-            solver=self.solver,
+            trainer=self._trainer(self.solver),
             alpha=self.alpha,
-            batch_size=self.batch_size,
-            learning_rate_init=self.learning_rate_init,
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            shuffle=self.shuffle,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
             input_model=self.input_model,
         )
 
-    def _resumed(self, options: NetworkOptions, given: Given) -> Network:
+    def _trainer(self, solver: str) -> Trainer:
+        """Make a trainer of the constructor's arguments that have the names of its settings."""
+        kind = TRAINERS[solver]
+        return kind(**{setting.name: getattr(self, setting.name) for setting in fields(kind)})
+
+    def _draws(self) -> Any:
+        """What a fit draws from: scikit-learn's numbers from a random start, else a Generator."""
+        if self.init == "random":
+            return ScikitDraws(check_random_state(self.random_state))
+        return spawn_rng(self.random_state)
+
+    def _state(self) -> SolverState | None:
+        """What the last fit left for `partial_fit`, under the name that scikit-learn gives it."""
+        optimizer = getattr(self, "_optimizer", None)
+        return None if optimizer is None else SolverState(self._scaling, optimizer)
+
+    def _resume_from(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.
 
         Raises
@@ -349,8 +374,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         self,
         result: NetworkFit,
         settings: dict[str, Any],
-        rng: np.random.Generator,
-        n: int,
+        rng: Any,
         *,
         resume: bool,
     ) -> None:
@@ -375,7 +399,7 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         times = [past[-1] + seconds for seconds in result.seconds]
         values["loss_curve_"] = before.get("loss_curve_", []) + list(result.loss_curve)
         values["loss_times_"] = before.get("loss_times_", []) + times
-        values["t_"] = before.get("t_", 0) + result.n_iter * n
+        values["t_"] = before.get("t_", 0) + result.n_iter * result.n_rows
         values["best_loss_"] = min([*values["loss_curve_"], values["loss_"]])
         values["validation_scores_"] = values["best_validation_score_"] = None
         if result.validation_scores is not None:
@@ -383,7 +407,8 @@ class BaseNetwork(MovableMixin, BaseEstimator):
             values["validation_scores_"] = scores
             values["best_validation_score_"] = max(scores, default=-np.inf)
             values["best_loss_"] = None
-        values["_solver_state"], values["_rng"] = result.solver_state, rng
+        scaling, optimizer = result.solver_state or (None, None)
+        values["_scaling"], values["_optimizer"], values["_rng"] = scaling, optimizer, rng
         self.__dict__.update(values)  # at once: Ctrl-C leaves no half of it
 
     def __sklearn_tags__(self) -> Any:

@@ -14,6 +14,7 @@ __all__ = [
     "DTYPES",
     "check_known",
     "columns",
+    "counts",
     "fit_classes",
     "layer_sizes",
     "one_hot",
@@ -143,6 +144,23 @@ def columns(y: Any, dtype: Any) -> NDArray:
     """Numbers as columns (n, q)."""
     Y = np.asarray(y, dtype=dtype)
     return Y[:, None] if Y.ndim == 1 else Y
+
+
+def counts(y: Any, dtype: Any) -> NDArray:
+    """Numbers that are not negative as columns (n, q).
+
+    Raises
+    ------
+    ValueError
+        If there is a negative one.
+    """
+    Y = columns(y, dtype)
+    if (Y < 0).any():
+        raise ValueError(
+            f"y holds negative numbers, such as {Y.min():g}, and loss='poisson' is for counts. Use "
+            "loss='squared_error'."
+        )
+    return Y
 
 
 def one_hot(binarizer: LabelBinarizer, y: Any, dtype: Any) -> NDArray:

@@ -21,7 +21,7 @@ _LINES = {
     "starts": "starts raced",
     "winner": "its model of the inputs",
 }
-_MOST = 12  # entries of an array that a line shows
+MAX_SHOWN = 12  # entries of an array that a line shows
 
 
 def line_angles(directions: NDArray) -> NDArray[np.float64]:
@@ -76,19 +76,19 @@ class ComponentsReport(dict[str, Any]):
     def __str__(self) -> str:
         width = max(map(len, _LINES.values())) + 3
         known = [(_LINES[key], self[key]) for key in _LINES if self.get(key) is not None]
-        return "\n".join(f"{label:<{width}}{_shown(value)}" for label, value in known)
+        return "\n".join(f"{label:<{width}}{_format(value)}" for label, value in known)
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     """One line for a number, a name, or the first of many."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_format(item)}" for key, item in value.items())
     if np.ndim(value) == 0 and not isinstance(value, (list, tuple)):
         return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
     items = list(value)
     if items and isinstance(items[0], str):  # a name with its figures
-        return " ".join(_shown(item) for item in items)
-    shown = ", ".join(_shown(item) for item in items[:_MOST])
-    return shown + (f", ... ({len(items)})" if len(items) > _MOST else "")
+        return " ".join(_format(item) for item in items)
+    shown = ", ".join(_format(item) for item in items[:MAX_SHOWN])
+    return shown + (f", ... ({len(items)})" if len(items) > MAX_SHOWN else "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spectral_nn.callbacks import OnStep
-from spectral_nn.models.network.options import SOLVERS
+from spectral_nn.trainers import TRAINERS
 
 __all__ = ["ConvergenceMonitor", "listener", "print_iteration"]
 
@@ -51,7 +51,7 @@ def print_iteration(stage: str, step: int, loss: float) -> None:
 
     The race and the repair of starts, which scikit-learn does not have, have lines of their own.
     """
-    if stage in SOLVERS:
+    if stage in TRAINERS:
         sys.stdout.write(f"Iteration {step}, loss = {loss:.8f}\n")
     else:
         sys.stdout.write(f"{stage}, step {step}: {loss:.8f}\n")

@@ -1,7 +1,7 @@
 """`MLPRegressor` and `MLPClassifier`: shallow networks, started from moments of the data."""
 
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,20 @@ from spectral_estimators._network_base import BaseNetwork
 from spectral_estimators._network_input import (
     check_known,
     columns,
+    counts,
     fit_classes,
     one_hot,
 )
 from spectral_estimators._reading import Encoder, by_chunks
+from spectral_estimators._sklearn_compat import StrOptions
 from spectral_nn.arrays import clip, from_numpy, get_namespace, is_foreign, to_numpy
-from spectral_nn.models.network.activations import logistic
-from spectral_nn.models.network.passes import softmax
+from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+_OUTPUTS = {"squared_error": ("identity", columns), "poisson": ("exp", counts)}
+"""Output function that belongs to a loss, and how targets become columns."""
 
 
 class MLPRegressor(RegressorMixin, BaseNetwork):
@@ -36,45 +40,60 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     .. math:: \frac{1}{2 \sum_i s_i} \Big(\frac{1}{q} \sum_i s_i \|y_i - f(x_i)\|^2
         + \alpha \sum_l \|W_l\|_F^2\Big)
 
-    for q outputs and sample weights s.  Backpropagation starts from random weights.  Here the start
-    comes from cross-moments of y with products of x: tensors whose rank-one terms are the
+    for q outputs and sample weights s; or with ``loss="poisson"``, half the Poisson deviance of
+    :math:`e^{f(x)}` in the place of the squares.  Backpropagation starts from random weights.  Here
+    the start comes from cross-moments of y with products of x: tensors whose rank-one terms are the
     directions w_j.  It can stand in for ``sklearn.neural_network.MLPRegressor``; what differs is
     listed under Notes.
 
     Parameters
     ----------
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        What ``fit`` lowers, for numbers of any kind or for counts (y not negative), whose mean
+        ``predict`` then gives.
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
         (`components_report` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
         "squared_relu" or "identity".
-    solver : {"lbfgs", "adam"}, default="lbfgs"
-        What refines the start.
+    solver : {"lbfgs", "adam", "sgd"}, default="lbfgs"
+        What refines the start: L-BFGS on all rows, or Adam or gradient descent on batches.
     alpha : float, default=0.0001
         The penalty α on weights; intercepts are free.
     batch_size : int or "auto", default="auto"
-        Rows of a step of Adam; "auto" is min(200, n).
+        Rows of a batch; "auto" is min(200, n).
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the steps of ``solver="sgd"`` go on: as they began; divided by
+        ``(rows seen + 1) ** power_t``; or divided by five where the fit would stop otherwise, for
+        want of gains, until they are 1e-6.
     learning_rate_init : float, default=0.001
-        Step of Adam.
+        Steps of Adam; first steps of gradient descent.
+    power_t : float, default=0.5
+        Of ``learning_rate="invscaling"``.
     max_iter : int, default=200
-        Most steps of L-BFGS, or epochs of Adam.  0: the start as it is, which with
+        Most steps of L-BFGS, or epochs over batches.  0: the start as it is, which with
         ``init="tensor"`` is the pure method of moments.
     shuffle : bool, default=True
-        Whether each epoch of Adam takes the rows in a new order.
+        Whether each epoch over batches takes the rows in a new order.
     random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``.
+        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, those of
+        scikit-learn.
     tol : float, default=1e-4
-        L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
+        L-BFGS stops when no entry of the gradient is larger; other solvers and early stopping when
         ``n_iter_no_change`` steps in a row gained less.  Not relative to y, unless that is far
         from one (see Notes): a y of small deviation is better scaled to 1.
     verbose : bool, int or callable, default=False
         Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the fitted network instead of a new start.
+    momentum : float, default=0.9
+        Share of the last step that gradient descent takes again.
+    nesterovs_momentum : bool, default=True
+        Whether its gradient counts as if taken after that share (Nesterov's momentum).
     early_stopping : bool, default=False
         Whether held-out rows decide when to stop, and which step to keep.  Here it works with
-        both solvers.
+        all solvers.
     validation_fraction : float, default=0.1
         Share of the rows held out for it.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
@@ -102,7 +121,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         cluster).  The result does not depend on it.
     device : str, optional
         "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
-        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
+        than all, and results come back as NumPy; mini-batches stay on the processor.  Arrays of
         CuPy or PyTorch are computed where they live, with ``device=None``.
 
     Attributes
@@ -130,7 +149,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     n_layers_, n_outputs_ : int
         Layers, inputs and outputs included; q.
     out_activation_ : str
-        "identity".
+        "identity", or "exp" with ``loss="poisson"``.
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
@@ -144,13 +163,11 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
 
     **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn 100,
     more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
-    ``init``.  ``hidden_layer_sizes`` comes first, as in scikit-learn before 1.7.  ``max_iter=0`` is
-    allowed.  There is no ``solver="sgd"``, and so neither ``learning_rate``, ``power_t``,
-    ``momentum`` nor ``nesterovs_momentum``; and the only ``loss`` is the squared error, whose
-    gradient for several outputs is that of the formula above (scikit-learn's is q times as large
-    beside the penalty).  ``partial_fit`` takes an epoch of Adam whatever the solver.
-    ``loss_curve_``, ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit``
-    leaves the estimator as it was.
+    ``init``.  ``max_iter=0`` is allowed.  The gradient of the squared error of several outputs is
+    that of the formula above (scikit-learn's is q times as large beside the penalty).
+    ``partial_fit`` takes an epoch of Adam where ``solver="lbfgs"``.  ``loss_curve_``,
+    ``best_loss_`` and early stopping exist with L-BFGS as well.  A failed ``fit`` leaves the
+    estimator as it was.
 
     **Scale.**  A y whose deviation or mean is beyond 2^20 is standardised inside, columns of X
     beyond 2^32 and weights beyond 2^±32 are divided by powers of two; so is a y of deviation below
@@ -179,6 +196,74 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     (1.0, 'tensor')
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseNetwork._parameter_constraints,
+        "loss": [StrOptions(set(_OUTPUTS))],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (10,),
+        activation: str = "relu",
+        *,
+        solver: str = "lbfgs",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15_000,
+        init: str = "tensor",
+        input_model: Any = "auto",
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.loss = loss
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            init=init,
+            input_model=input_model,
+            n_jobs=n_jobs,
+            device=device,
+        )
+
     def predict(self, X: Any) -> NDArray:
         """Outputs of the network.
 
@@ -199,7 +284,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Take the steps of one epoch of Adam on a batch of rows.
+        """Take the steps of one epoch on a batch of rows, of Adam where ``solver="lbfgs"``.
 
         The first call on a new estimator makes the start, by ``init``, from its own rows: let that
         batch be a large one.
@@ -224,8 +309,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     def _targets(
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
     ) -> tuple[Encoder, dict[str, Any]]:
-        """One column for each output."""
-        return columns, {"out_activation_": "identity"}
+        """One column for each output, and the output that suits the loss."""
+        output, encode = _OUTPUTS[self.loss]
+        return encode, {"out_activation_": output}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y may have several columns."""
@@ -254,119 +340,41 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
 
     Parameters
     ----------
-    hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
-        Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).
-    activation : str, default="relu"
-        σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
-        "squared_relu" or "identity".
-    solver : {"lbfgs", "adam"}, default="lbfgs"
-        What refines the start.
-    alpha : float, default=0.0001
-        The penalty α on weights; intercepts are free.
-    batch_size : int or "auto", default="auto"
-        Rows of a step of Adam; "auto" is min(200, n).
-    learning_rate_init : float, default=0.001
-        Step of Adam.
-    max_iter : int, default=200
-        Most steps of L-BFGS, or epochs of Adam.  0: the start as it is, which with
-        ``init="tensor"`` is the pure method of moments.
-    shuffle : bool, default=True
-        Whether each epoch of Adam takes the rows in a new order.
-    random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``.
-    tol : float, default=1e-4
-        L-BFGS stops when no entry of the gradient is larger; Adam and early stopping when
-        ``n_iter_no_change`` steps in a row gained less.
-    verbose : bool, int or callable, default=False
-        Print progress to standard output; or hand it to a function ``(stage, step, loss)``.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the fitted network instead of a new start.
-    early_stopping : bool, default=False
-        Whether held-out rows decide when to stop, and which step to keep.  Here it works with
-        both solvers.
-    validation_fraction : float, default=0.1
-        Share of the rows held out for it, class by class.
-    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Of Adam.
-    n_iter_no_change : int or inf, default=10
-        Steps or epochs without a gain of ``tol`` that end the fit.
-    max_fun : int, default=15000
-        Most evaluations of the loss on all rows by L-BFGS, beside ``max_iter``.
-    init : {"tensor", "nn-lift", "random"}, default="tensor"
-        Where the start comes from.  "tensor": moments of all orders decomposed together, raced
-        against random starts.  "nn-lift": the textbook algorithm [1]_, for comparison.
-        "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
-        can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
-        hidden layer or several, with "square" and "identity" units, of which moments show only the
-        span and the quadratic form, and where X has one row only or nothing that varies.
-    input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
-        What the moments assume of the rows of X.  A callable is a score function of your own:
-        called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted
-        with theta (n, d, d), as `GaussianScore` and `GaussianMixtureScore` do.
-    n_jobs : int, optional
-        Workers for every pass over the rows, those of L-BFGS included, as joblib means it:
-        threads, or what a `joblib.parallel_config` around ``fit`` says (processes, or a dask
-        cluster).  The result does not depend on it.
-    device : str, optional
-        "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
-        than all, and results come back as NumPy; batches of Adam stay on the processor.  Arrays of
-        CuPy or PyTorch are computed where they live, with ``device=None``.
+    hidden_layer_sizes, activation, solver, alpha, batch_size : as in `MLPRegressor`
+    learning_rate, learning_rate_init, power_t, max_iter, shuffle : as in `MLPRegressor`
+    random_state, tol, verbose, warm_start, momentum, nesterovs_momentum : as in `MLPRegressor`
+    early_stopping, validation_fraction : bool and float, default=False, 0.1
+        As in `MLPRegressor`; rows are held out class by class.
+    beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in `MLPRegressor`
+    init, input_model, n_jobs, device : as in `MLPRegressor`
+        But nothing is repaired.
 
     Attributes
     ----------
-    coefs_ : list of arrays
-        ``coefs_[i]``, of the dtype of X, maps layer i to layer i + 1: (d, k), (k, q).
-    intercepts_ : list of arrays
-        (k,), (q,).
     classes_ : array (n_classes,)
         The labels, sorted.
-    init_ : str
-        Which start won: "tensor", "random" or "nn-lift".
-    diagnostics_ : dict
-        What the moments had to say; `components_report` prints it.
-    loss_, best_loss_ : float
-        Training loss at the end, and the least; ``best_loss_`` is None with early stopping.
-    loss_curve_, loss_times_ : list of float, (n_iter_,)
-        Training loss after each step or epoch, and the seconds since ``fit`` began; resumed fits
-        add to both.
     validation_scores_, best_validation_score_ : list of float and float, or None
         Accuracy on the held-out rows.
-    n_iter_, t_ : int
-        Steps or epochs of refinement in the last call (those of the race and of repair, which count
-        towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
-    n_components_ : int
-        k, the width of the first hidden layer.
-    n_layers_, n_outputs_ : int
-        Layers, inputs and outputs included; q.
     out_activation_ : str
         "logistic" for two classes or several labels, "softmax" for more classes.
-    n_features_in_, feature_names_in_ : int and array (d,)
-        Columns of X, and their names if it has any.
+    coefs_, intercepts_, init_, diagnostics_, loss_, best_loss_ : as in `MLPRegressor`
+    loss_curve_, loss_times_, n_iter_, t_, n_components_ : as in `MLPRegressor`
+    n_layers_, n_outputs_, n_features_in_, feature_names_in_ : as in `MLPRegressor`
+
+    See Also
+    --------
+    MLPRegressor : the same for numbers; how far to trust a start, and what a fit costs.
 
     Notes
     -----
-    **How far to trust a start.**  With near-Gaussian inputs and ReLU units, moments and refinement
-    find a planted network where backpropagation of the same width does not, given n of 5 to 10
-    times d k² rows; fewer are warned of.  With tanh and logistic units random starts do as well,
-    and the race takes the better.  On everyday tables no gain was seen over random starts:
-    expect the same loss, no more.
-
-    **Different from scikit-learn.**  Defaults: ``hidden_layer_sizes`` (ten units; scikit-learn
-    100, more than moments can tell apart in most data), ``solver`` (L-BFGS; scikit-learn Adam) and
-    ``init``.  ``max_iter=0`` is allowed.  There is no ``solver="sgd"``, and so neither
-    ``learning_rate``, ``power_t``, ``momentum`` nor ``nesterovs_momentum``.  ``partial_fit`` takes
-    an epoch of Adam whatever the solver.  ``loss_curve_``, ``best_loss_`` and early stopping exist
-    with L-BFGS as well.  Validation rows are drawn class by class with more than two classes too,
-    and a class of one row is trained on.  Of a single class, ``predict_proba`` has one column, not
-    two.  ``predict_log_proba`` is finite.  A failed ``fit`` leaves the estimator as it was.
+    **Different from scikit-learn**, beside what differs in `MLPRegressor`: validation rows are
+    drawn class by class with more than two classes too, unless ``init="random"``, and a class of
+    one row is trained on.  Of a single class, ``predict_proba`` has one column, not two.
+    ``predict_log_proba`` is finite.
 
     **Scale.**  Columns of X beyond 2^32 and weights beyond 2^±32 are divided by powers of two
     inside; what is lowered remains the loss above, and attributes are in the user's units.  What
     no number of the dtype of X can carry is an error.
-
-    **Cost.**  4 n d k flops a step, for one output.  The moment passes take
-    O(n d² + n d k² + n k⁴ / 2) once, and memory d² + k⁴ an output, whatever n is.
 
     References
     ----------
@@ -432,7 +440,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
             return xp.ones_like(raw)
         if raw.shape[1] == 1:
             raw = xp.concat([-raw, raw], axis=1)
-        proba = softmax(raw, axis=1) if self.out_activation_ == "softmax" else logistic(raw)
+        proba = OUTPUTS[self.out_activation_].value(raw, axis=1)
         return clip(proba, low=float(xp.finfo(proba.dtype).smallest_normal))
 
     def predict_log_proba(self, X: Any) -> NDArray:
@@ -450,7 +458,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         return np.log(proba) if is_dask(proba) else get_namespace(proba).log(proba)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Take the steps of one epoch of Adam on a batch of rows.
+        """Take the steps of one epoch on a batch of rows, of Adam where ``solver="lbfgs"``.
 
         The first call on a new estimator makes the start, by ``init``, from its own rows: let that
         batch be a large one.
@@ -492,7 +500,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
     ) -> tuple[Encoder, dict[str, Any]]:
         """Columns of 0 and 1, the classes they stand for, and the output that suits them."""
-        if resume:
+        if resume and hasattr(self, "_label_binarizer"):  # not if only the weights were set by hand
             binarizer = self._label_binarizer
             if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 raise ValueError(

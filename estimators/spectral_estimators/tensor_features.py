@@ -39,7 +39,7 @@ from spectral_nn.models.network.options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
 
-_MOST_CLASSES = 20  # distinct whole numbers that are read as labels
+MAX_CLASSES = 20  # distinct whole numbers that are read as labels
 
 
 class TensorFeatures(
@@ -93,9 +93,10 @@ class TensorFeatures(
 
     Notes
     -----
-    Directions are lines: their signs mean nothing; the loudest come first.  The moments are taken
-    of whitened data, so that the scale of the columns of X matters to ``transform`` only.  The
-    projections keep it, and some may be small: scale them before a penalised model.
+    Directions are lines: their signs mean nothing; those with the largest weights come first.  The
+    moments are taken of whitened data, so that the scale of the columns of X matters to
+    ``transform`` only.  The projections keep it, and some may be small: scale them before a
+    penalised model.
 
     O(n d^2 + n d k^2 + n k^4 / 2) time, a handful of passes; memory d^2 + k^4 an output, whatever n
     is.  ``input_model="auto"`` is "gaussian" here, where no race can decide.
@@ -173,7 +174,7 @@ class TensorFeatures(
         check_constraints(self)
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run)
+            given = self._read(X, y, sample_weight, run)
             found = directions(
                 given.rows,
                 self.n_components,
@@ -222,7 +223,7 @@ class TensorFeatures(
         kept = self.__dict__.get("_stream")
         rng = spawn_rng(self.random_state)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._given(X, y, sample_weight, run, seen=kept, classes=classes)
+            given = self._read(X, y, sample_weight, run, seen=kept, classes=classes)
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
@@ -230,7 +231,7 @@ class TensorFeatures(
         self._stream = (seen, given.settings["binarizer"])
         return self._assign(given, found)
 
-    def _given(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
+    def _read(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
         """What the user gave, checked."""
         return read_rows(
             self,
@@ -308,7 +309,7 @@ class TensorFeatures(
             return self.target == "classes"
         kind = np.asarray(y).dtype.kind
         if kind in "iu":
-            few = len(np.unique(y)) <= _MOST_CLASSES
+            few = len(np.unique(y)) <= MAX_CLASSES
             return few and type_of_target(y) in ("binary", "multiclass")
         return kind in "OSUTb"
 

@@ -15,7 +15,7 @@ from spectral_nn.additive import tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace
 from spectral_nn.runners.base import CHUNK_ROWS
 
-__all__ = ["CHUNK_ROWS", "Rows", "by_blocks", "dense", "drawn", "evenly", "joined", "row_by_row"]
+__all__ = ["CHUNK_ROWS", "Rows", "by_blocks", "dense", "drawn", "evenly", "joined"]
 
 T = TypeVar("T")
 
@@ -144,18 +144,6 @@ def drawn(n: int, n_rows: int, rng: np.random.Generator) -> np.ndarray:
     if n > _FEW_OF * n_rows:
         return rng.choice(n, n_rows, replace=False)
     return rng.permutation(n)[:n_rows]
-
-
-def row_by_row(function: Callable[[Any], Array], X: Any) -> Array:
-    """Values (n, q) of a function of rows (n, d), which do not hang on how many come at once.
-
-    BLAS rounds the last rows of a product otherwise than those before, so NumPy's rows are taken by
-    chunks of 16,384, in which data that come in chunks are cut as well.
-    """
-    if X.shape[0] <= CHUNK_ROWS or not isinstance(X, np.ndarray):
-        return function(X)
-    n = X.shape[0]
-    return np.concatenate([function(X[i : i + CHUNK_ROWS]) for i in range(0, n, CHUNK_ROWS)])
 
 
 def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:

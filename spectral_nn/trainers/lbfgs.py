@@ -4,51 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array, to_numpy
+from spectral_nn.trainers.base import Minimum, OnIterate, Problem, RowOrder, Vector
 
-__all__ = ["Minimum", "lbfgs"]
+__all__ = ["LBFGS", "lbfgs"]
 
 _MEMORY = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Minimum:
-    """Outcome of a minimisation.
+@dataclass(frozen=True)
+class LBFGS:
+    """Steps of L-BFGS on all rows: `lbfgs` as a `Trainer`, its settings named as users know them.
 
     Attributes
     ----------
-    x : array (p,), where it ended.
-    value : the objective there.
-    history : the objective after each iteration.
-    n_iter : iterations done.
-    n_evaluations : calls of the objective.
-    converged : whether the tolerance was met.
-    message : why it ended.
+    max_iter : most steps; 0 leaves the start as it is.
+    max_fun : stop after the step that reaches so many evaluations.
+    tol : stop when no entry of the gradient is larger.
     """
 
-    x: NDArray[np.float64]
-    value: float
-    history: list[float]
-    n_iter: int
-    n_evaluations: int
-    converged: bool
-    message: str
+    name: ClassVar[str] = "lbfgs"
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    max_iter: int = 200
+    max_fun: int = 15_000
+    tol: float = 1e-4
+
+    def train(
+        self,
+        problem: Problem,
+        start: Vector,
+        *,
+        rng: RowOrder | None = None,
+        state: None = None,
+        on_iterate: OnIterate | None = None,
+    ) -> Minimum:
+        """Minimise a problem from a start (p,); nothing is drawn, and there is no state."""
+        return lbfgs(
+            problem,
+            start,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            max_fun=self.max_fun,
+            on_iterate=on_iterate,
+        )
 
 
 def lbfgs(
-    objective: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]],
+    objective: Callable[[Vector], tuple[float, Vector]],
     start: Array,
     *,
     max_iter: int,
     tol: float,
-    on_step: Callable[[int, float, NDArray[np.float64]], bool | None] | None = None,
-    max_evaluations: int = 15_000,
+    max_fun: int = 15_000,
     memory: int = _MEMORY,
+    on_iterate: OnIterate | None = None,
 ) -> Minimum:
     """Minimise a smooth function by L-BFGS, SciPy's ``L-BFGS-B`` without bounds.
 
@@ -62,12 +76,12 @@ def lbfgs(
     max_iter : most iterations; the start itself is the outcome of 0, and of no evaluations.
     tol : stop when no entry of the gradient is larger. It also stops, converged, when an iteration
         gains less than 2.2e-9 times the larger of the value and 1. Both are scikit-learn's rules.
-    on_step : told (iteration, value, x) after each; true stops. `x` is a copy.
-    max_evaluations : stop after the iteration that uses them up.
+    max_fun : stop after the iteration that uses up so many evaluations.
     memory : pairs of steps and changes of the gradient kept. On planted networks (ReLU, tanh,
         logistic units; 32 runs each) 100 iterations with 20 pairs ended at .87, .95, .71 of the
         loss with 10, and with 30 at .78, .97, .66. 30 pay where the objective is a sum over ten
         thousand rows or more, which hides what they cost.
+    on_iterate : told each iterate; true stops.
 
     Returns
     -------
@@ -91,8 +105,8 @@ def lbfgs(
     from scipy.optimize import minimize
 
     x = np.array(to_numpy(start), dtype=np.float64)
-    if min(max_iter, max_evaluations) < 1:
-        return Minimum(x, float(objective(x)[0]), [], 0, 1, False, "no iteration is left")
+    if min(max_iter, max_fun) < 1:
+        return Minimum(x, float(objective(x)[0]), [], False, "no iteration is left", 1)
     history: list[float] = []
     stopped = ""
 
@@ -100,8 +114,8 @@ def lbfgs(
         nonlocal stopped
         value = float(intermediate_result.fun)
         history.append(value)
-        if on_step is not None and on_step(len(history), value, intermediate_result.x.copy()):
-            stopped = "on_step asked to stop"
+        if on_iterate is not None and on_iterate(len(history), value, intermediate_result.x.copy()):
+            stopped = "on_iterate asked to stop"
         elif not np.isfinite(value):
             stopped = "the value is not finite"
         if stopped:
@@ -113,11 +127,12 @@ def lbfgs(
         method="L-BFGS-B",
         jac=True,
         callback=callback,
-        options={"maxiter": max_iter, "gtol": tol, "maxcor": memory, "maxfun": max_evaluations},
+        options={"maxiter": max_iter, "gtol": tol, "maxcor": memory, "maxfun": max_fun},
     )
     value = float(found.fun)
     if not np.isfinite(value) and history:  # the line search failed, and x is where it began
         value = history[-1]
     converged = bool(found.success) and not stopped and bool(np.isfinite(value))
-    message = stopped or str(found.message)
-    return Minimum(found.x, value, history, len(history), int(found.nfev), converged, message)
+    return Minimum(
+        found.x, value, history, converged, stopped or str(found.message), int(found.nfev)
+    )

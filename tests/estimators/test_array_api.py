@@ -21,7 +21,9 @@ y = np.maximum(X[:, 0] + X[:, 1], 0) - np.maximum(X[:, 2], 0) + 0.01 * rng.stand
 SYMBOLS = rng.integers(0, 3, 500)
 ESTIMATORS = {
     "CategoricalHMM": CategoricalHMM(2, n_init=2, n_iter=5, dtype="float64", random_state=0),
-    "MLPRegressor": MLPRegressor((2,), init="random", max_iter=10, random_state=0),
+    "MLPRegressor": MLPRegressor(
+        hidden_layer_sizes=(2,), init="random", max_iter=10, random_state=0
+    ),
     "MLPClassifier": MLPClassifier((2,), init="random", max_iter=10, random_state=0),
     "TensorFeatures": TensorFeatures(2, random_state=0),
 }

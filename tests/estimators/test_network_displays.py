@@ -41,8 +41,10 @@ def planted():
 def fits(planted):
     _, X, y = planted
     return {
-        "tensor": MLPRegressor((3,), tol=1e-3, random_state=0).fit(X, y),
-        "random": MLPRegressor((3,), init="random", tol=1e-3, random_state=0).fit(X, y),
+        "tensor": MLPRegressor(hidden_layer_sizes=(3,), tol=1e-3, random_state=0).fit(X, y),
+        "random": MLPRegressor(
+            hidden_layer_sizes=(3,), init="random", tol=1e-3, random_state=0
+        ).fit(X, y),
     }
 
 
@@ -188,7 +190,9 @@ def test_names_that_would_meet_are_moved_apart():
 
 def test_loss_needs_a_curve_with_times(planted):
     _, X, y = planted
-    start = MLPRegressor((2,), init="random", max_iter=0, random_state=0).fit(X, y)
+    start = MLPRegressor(hidden_layer_sizes=(2,), init="random", max_iter=0, random_state=0).fit(
+        X, y
+    )
     with pytest.raises(ValueError, match="start has no loss_curve_"):
         LossDisplay.from_estimators({"start": start})
     theirs = ScikitMLPRegressor(hidden_layer_sizes=(2,), solver="adam", tol=10.0, random_state=0)

@@ -40,7 +40,7 @@ def data():
 
 
 MODELS = {
-    "regressor": MLPRegressor((3,), random_state=0, max_iter=30),
+    "regressor": MLPRegressor(hidden_layer_sizes=(3,), random_state=0, max_iter=30),
     # far from converged, L-BFGS would make much of the last digits where classes overlap
     "classifier": MLPClassifier((2,), init="random", random_state=0, max_iter=8),
     "features": TensorFeatures(3, random_state=0),
@@ -177,12 +177,14 @@ class TestArraysOfOtherLibraries:
         X, y = data
         there = array_api_strict.asarray(y, device=array_api_strict.Device("device1"))
         with pytest.raises(ValueError, match=r"X is an array of torch on cpu, but y of array_api"):
-            MLPRegressor((2,)).fit(torch.asarray(X), there)
-        fitted = MLPRegressor((2,), init="random", max_iter=3).fit(torch.asarray(X), y)
+            MLPRegressor(hidden_layer_sizes=(2,)).fit(torch.asarray(X), there)
+        fitted = MLPRegressor(hidden_layer_sizes=(2,), init="random", max_iter=3).fit(
+            torch.asarray(X), y
+        )
         with pytest.raises(ValueError, match=r"coefs_ is an array of torch.*X of array_api_strict"):
             fitted.predict(array_api_strict.asarray(X, device=array_api_strict.Device("device1")))
         with pytest.raises(ValueError, match="device='cuda' goes with NumPy arrays"):
-            MLPRegressor((2,), device="cuda").fit(torch.asarray(X), y)
+            MLPRegressor(hidden_layer_sizes=(2,), device="cuda").fit(torch.asarray(X), y)
 
 
 class TestPredictions:
@@ -217,7 +219,7 @@ class Deadly:
 
 
 class TestFaults:
-    MODEL = MLPRegressor((2,), init="random", max_iter=5, random_state=0)
+    MODEL = MLPRegressor(hidden_layer_sizes=(2,), init="random", max_iter=5, random_state=0)
 
     def refused(self, X, y=None, *, match, model=MODEL, error=ValueError):
         model = clone(model)
@@ -312,7 +314,9 @@ class TestFaults:
         self.refused(Alone(), match=r"must be a tuple \(X, y\)")
         self.refused(Chunks(*data, 10_000), data[1], match="leave y out")
 
-    @pytest.mark.parametrize("settings", [{"solver": "adam"}, {"early_stopping": True}])
+    @pytest.mark.parametrize(
+        "settings", [{"solver": "adam"}, {"solver": "sgd"}, {"early_stopping": True}]
+    )
     def test_rows_one_by_one_need_memory(self, data, settings):
         model = clone(self.MODEL).set_params(**settings)
         self.refused(Chunks(*data, 10_000), match="takes rows one by one", model=model)
@@ -330,9 +334,9 @@ class TestFaults:
 
     def test_no_gpu_is_said(self, data):
         with pytest.raises((ImportError, RuntimeError), match=r"cuda|device"):
-            MLPRegressor((2,), device="cuda").fit(*data)
+            MLPRegressor(hidden_layer_sizes=(2,), device="cuda").fit(*data)
         with pytest.raises(ValueError, match="device"):
-            MLPRegressor((2,), device="abacus").fit(*data)
+            MLPRegressor(hidden_layer_sizes=(2,), device="abacus").fit(*data)
 
     def test_a_killed_process_leaves_the_estimator_unfitted(self, data):
         with joblib.parallel_config("loky", n_jobs=2):

@@ -31,7 +31,7 @@ def r2(found, scale=1.0):
 
 
 def regressor(**settings):
-    return MLPRegressor((4,), random_state=0, **settings)
+    return MLPRegressor(hidden_layer_sizes=(4,), random_state=0, **settings)
 
 
 class TestTargets:
@@ -55,7 +55,9 @@ class TestTargets:
     @pytest.mark.parametrize("scale", [1e9, 1e20])
     def test_of_several_outputs(self, scale, solver):
         Y = scale * np.column_stack([y, np.abs(Z[:, 1]) - 3])
-        net = MLPRegressor((8,), solver=solver, learning_rate_init=0.02, random_state=0)
+        net = MLPRegressor(
+            hidden_layer_sizes=(8,), solver=solver, learning_rate_init=0.02, random_state=0
+        )
         assert net.set_params(init="random").fit(Z, Y).score(Z, Y) > 0.95
 
     @BOTH
@@ -95,13 +97,19 @@ class TestTargets:
     def test_the_minimum_is_that_of_the_formula(self):
         """Where the units are ordinary, the same function has the same minimum."""
         factor, alpha = 2.0**25, 30.0
-        plain = MLPRegressor((), init="random", alpha=alpha, tol=1e-10, max_iter=500)
-        large = MLPRegressor((), init="random", alpha=alpha, tol=1e-10, max_iter=500)
+        plain = MLPRegressor(
+            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
+        )
+        large = MLPRegressor(
+            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
+        )
         plain.fit(Z, y)
         large.fit(Z, factor * y)
         assert_allclose(large.coefs_[0], factor * plain.coefs_[0], rtol=1e-3)
         assert_allclose(large.intercepts_[0], factor * plain.intercepts_[0], rtol=1e-3)
-        columns = MLPRegressor((), init="random", alpha=alpha, tol=1e-10, max_iter=500)
+        columns = MLPRegressor(
+            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
+        )
         columns.fit(Z * [2.0**40, 1, 1], y)  # the penalty of the first vanishes
         centred = Z - Z.mean(axis=0)
         penalty = np.diag([0, alpha, alpha])
@@ -134,7 +142,7 @@ class TestInputs:
     def test_large_ones_are_learned_from(self, dtype, scale, solver, init):
         X, target = (scale * Z).astype(dtype), y.astype(dtype)
         settings = {"solver": solver, "init": init, "learning_rate_init": 0.02}
-        net = MLPRegressor((8,), random_state=0, **settings)
+        net = MLPRegressor(hidden_layer_sizes=(8,), random_state=0, **settings)
         assert net.fit(X, target).score(X, target) > 0.95
         net = MLPClassifier((8,), random_state=0, **settings).fit(X, LABELS)
         assert net.score(X, LABELS) > 0.95

@@ -45,7 +45,7 @@ CASES = {
 def test_arrays_stay_on_their_device(rng, case):
     shape, settings = CASES[case]
     X, y = table(rng, *shape)
-    model = MLPRegressor((shape[2],), random_state=0, **settings)
+    model = MLPRegressor(hidden_layer_sizes=(shape[2],), random_state=0, **settings)
     expected = model.fit(X, y).predict(X[:50])
     with config_context(array_api_dispatch=True):
         model.fit(there(X), there(y))

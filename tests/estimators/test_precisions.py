@@ -19,7 +19,7 @@ rng = np.random.default_rng(0)
 X = rng.standard_normal((400, 4))
 y = np.maximum(X[:, 0] + X[:, 1], 0) - np.maximum(X[:, 2], 0)
 MODELS = {
-    "regressor": MLPRegressor((2,), init="random", max_iter=10, random_state=0),
+    "regressor": MLPRegressor(hidden_layer_sizes=(2,), init="random", max_iter=10, random_state=0),
     "classifier": MLPClassifier((2,), init="random", max_iter=10, random_state=0),
     "features": TensorFeatures(2, random_state=0),
 }

@@ -34,7 +34,7 @@ CASES = {
         ("startprob_", "transmat_", "emissionprob_"),
     ),
     "MLPRegressor": (
-        lambda dtype, **on: MLPRegressor((3,), max_iter=5, random_state=0, **on),
+        lambda dtype, **on: MLPRegressor(hidden_layer_sizes=(3,), max_iter=5, random_state=0, **on),
         table,
         ("coefs_", "intercepts_"),
     ),

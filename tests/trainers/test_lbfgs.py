@@ -33,7 +33,7 @@ def test_finds_a_minimum():
     np.testing.assert_array_equal(start, [-1.2, 1.0])
 
 
-@pytest.mark.parametrize("nothing", [{"max_iter": 0}, {"max_iter": 9, "max_evaluations": 0}])
+@pytest.mark.parametrize("nothing", [{"max_iter": 0}, {"max_iter": 9, "max_fun": 0}])
 def test_no_iteration_returns_the_start(nothing):
     start = np.array([-1.2, 1.0])
     found = lbfgs(rosenbrock, start, tol=1e-8, **nothing)
@@ -59,16 +59,16 @@ def test_tolerance_bounds_the_gradient():
 def test_every_step_is_told_and_may_be_the_last():
     told = []
 
-    def on_step(step, value, x):
+    def on_iterate(step, value, x):
         told.append((step, value, x))
         return step == 4
 
-    found = lbfgs(rosenbrock, np.array([-1.2, 1.0]), max_iter=50, tol=1e-8, on_step=on_step)
+    found = lbfgs(rosenbrock, np.array([-1.2, 1.0]), max_iter=50, tol=1e-8, on_iterate=on_iterate)
     assert [step for step, _, _ in told] == [1, 2, 3, 4]
     assert [value for _, value, _ in told] == found.history
     assert all(rosenbrock(x)[0] == value for _, value, x in told)
     np.testing.assert_array_equal(found.x, told[-1][2])
-    assert (found.n_iter, found.converged, found.message) == (4, False, "on_step asked to stop")
+    assert (found.n_iter, found.converged, found.message) == (4, False, "on_iterate asked to stop")
 
 
 def test_evaluations_are_limited():
@@ -78,7 +78,7 @@ def test_evaluations_are_limited():
         calls.append(1)
         return rosenbrock(x)
 
-    found = lbfgs(counted, np.array([-1.2, 1.0]), max_iter=50, tol=1e-8, max_evaluations=5)
+    found = lbfgs(counted, np.array([-1.2, 1.0]), max_iter=50, tol=1e-8, max_fun=5)
     assert 5 <= len(calls) <= 10
     assert not found.converged
 

@@ -1,35 +1,30 @@
-"""Dense networks: parameters, predictions, random draws.
-
-The conventions are those of scikit-learn 1.9's multi-layer perceptrons: the layout of the
-weights.
-"""
+"""Dense networks, laid out as scikit-learn's perceptrons: parameters, predictions, random draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
-from spectral_nn.models.network.activations import ACTIVATIONS, logistic
-from spectral_nn.models.network.passes import same_kind, softmax, split, take
+from spectral_nn.data.rows import CHUNK_ROWS
+from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.outputs import OUTPUTS
 
 __all__ = [
-    "OUTPUTS",
     "Network",
     "Shape",
     "flatten",
     "random_network",
+    "same_kind",
+    "split",
+    "take",
     "unflatten",
 ]
-
-OUTPUTS = ("identity", "logistic", "softmax")
-"""Output functions, scikit-learn's ``out_activation_``."""
-
-_ROWS = 1 << 16  # of a block of predictions
 
 
 class Shape(NamedTuple):
@@ -54,7 +49,7 @@ class Network:
     coefs : arrays (fan_in, fan_out), one a layer
     intercepts : arrays (fan_out,), one a layer
     activation : of the hidden layers, a key of `ACTIVATIONS`
-    output : "identity", "logistic" (each output on its own) or "softmax" (outputs add up to one)
+    output : function of the outputs, a key of `OUTPUTS`
     """
 
     coefs: tuple[Array, ...]
@@ -69,7 +64,7 @@ class Network:
                 f"activation={self.activation!r} is unknown; use one of {sorted(ACTIVATIONS)}"
             )
         if self.output not in OUTPUTS:
-            raise ValueError(f"output={self.output!r} is unknown; use one of {OUTPUTS}")
+            raise ValueError(f"output={self.output!r} is unknown; use one of {sorted(OUTPUTS)}")
         shapes = [tuple(coef.shape) for coef in self.coefs]
         chained = all(a[-1] == b[0] for a, b in pairwise(shapes))
         if not shapes or not chained or any(len(shape) != 2 for shape in shapes):
@@ -112,29 +107,35 @@ class Network:
         """
         if len(self.coefs) == 1:
             return X
-        return _by_rows(self._hidden, X)
+        below = replace(
+            self, coefs=self.coefs[:-1], intercepts=self.intercepts[:-1], output="identity"
+        )
+        return ACTIVATIONS[self.activation].value(below.decision(X))
 
     def decision(self, X: Array) -> Array:
         """Return the outputs (n, q) before the output function, of X (n, d)."""
-        return _by_rows(lambda rows: self._layer(self._hidden(rows), -1), X)
+        return _by_rows(self._decision, X)
 
     def predict(self, X: Array) -> Array:
         """Return the outputs (n, q) after the output function, of X (n, d)."""
-        Z = self.decision(X)
-        if self.output == "logistic":
-            return logistic(Z)
-        return softmax(Z, axis=1) if self.output == "softmax" else Z
+        return OUTPUTS[self.output].value(self.decision(X), axis=1)
 
-    def _hidden(self, X: Array) -> Array:
-        activation = ACTIVATIONS[self.activation]
-        for layer in range(len(self.coefs) - 1):
-            X = activation.value(self._layer(X, layer))
-        return X
+    def forward(self, X: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield what reaches each layer, (n, units), and what leaves it; of the last, the former.
 
-    def _layer(self, X: Array, layer: int) -> Array:
-        Z = X @ self.coefs[layer]
-        Z += self.intercepts[layer]
-        return Z
+        `HostPasses` computes the same in place, for fits on NumPy's arrays.
+        """
+        activation, last = ACTIVATIONS[self.activation], len(self.coefs) - 1
+        for layer, (coef, intercept) in enumerate(zip(self.coefs, self.intercepts, strict=True)):
+            Z = X @ coef
+            Z += intercept
+            X = Z if layer == last else activation.value(Z)
+            yield Z, X
+
+    def _decision(self, X: Array) -> Array:
+        for Z, _ in self.forward(X):  # no layer is kept longer than it is needed
+            outputs = Z
+        return outputs
 
 
 def random_network(
@@ -210,6 +211,56 @@ def unflatten(vector: Array, like: Network) -> Network:
     )
 
 
+def split(
+    vector: Array, sizes: Sequence[int], *, turned: bool = False
+) -> tuple[list[Array], list[Array]]:
+    """Return views of all layers' weights, (fan_in, fan_out), and of their intercepts.
+
+    Parameters
+    ----------
+    vector : array (p,)
+    sizes : widths of all layers
+    turned : whether weights lie as (fan_out, fan_in).
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer parameters than the sizes ask for.
+    """
+    shapes = list(pairwise(sizes))
+    n_parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in shapes)
+    if tuple(vector.shape) != (n_parameters,):
+        raise ValueError(
+            f"vector has shape {tuple(vector.shape)}; a network of sizes {tuple(sizes)} has "
+            f"{n_parameters} parameters"
+        )
+    reshape = np.reshape if isinstance(vector, np.ndarray) else get_namespace(vector).reshape
+    coefs, intercepts, start = [], [], 0
+    for fan_in, fan_out in shapes:
+        shape = (fan_out, fan_in) if turned else (fan_in, fan_out)
+        part = vector[start : start + fan_in * fan_out]
+        coefs.append(reshape(part, shape))
+        start += fan_in * fan_out
+    for _, fan_out in shapes:
+        intercepts.append(vector[start : start + fan_out])
+        start += fan_out
+    return coefs, intercepts
+
+
+def same_kind(vector: Array, like: Array) -> Array:
+    """Return a NumPy vector as the library, device and precision of `like` have it."""
+    return from_numpy(vector, like=like) if isinstance(vector, np.ndarray) else vector
+
+
+def take(x: Array, rows: slice | Array) -> Array:
+    """Return some rows, as a view where that is possible; integers may be NumPy's."""
+    if sparse.issparse(x) or isinstance(x, np.ndarray):
+        return x[rows]
+    if isinstance(rows, slice):
+        return x[rows, ...]
+    return get_namespace(x).take(x, same_kind(rows, x), axis=0)
+
+
 def _like(x: Array, like: Array) -> Array:
     if isinstance(x, np.ndarray) and isinstance(like, np.ndarray):
         return x.astype(like.dtype, copy=False)
@@ -217,9 +268,13 @@ def _like(x: Array, like: Array) -> Array:
 
 
 def _by_rows(function: Callable[[Array], Array], X: Array) -> Array:
-    """Apply a function of rows block by block, and put the results together."""
-    n_rows, step = X.shape[0], _ROWS
-    if n_rows <= step:
+    """Apply a function of rows chunk by chunk, and put the results together.
+
+    BLAS rounds the last rows of a product otherwise than those before: cut where data that come in
+    chunks are cut as well, values of a row do not hang on how many come at once.
+    """
+    n = X.shape[0]
+    if n <= CHUNK_ROWS:
         return function(X)
-    results = [function(take(X, slice(start, start + step))) for start in range(0, n_rows, step)]
+    results = [function(take(X, slice(i, i + CHUNK_ROWS))) for i in range(0, n, CHUNK_ROWS)]
     return get_namespace(*results).concat(results)

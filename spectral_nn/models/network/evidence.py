@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.moments import Look, look, null_rows, subspace
+from spectral_nn.models.network.moments import Summary, null_rows, subspace, summarise
 from spectral_nn.moments.frame import Frame
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
@@ -20,7 +20,7 @@ from spectral_nn.runners.base import Runner
 __all__ = ["Evidence", "NoMoments", "gather", "rows_needed"]
 
 ROWS_A_WEIGHT = 5  # rows needed for each of d k^2: below, recovery failed or was luck
-MOST_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
+MAX_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
 _ABOVE_NOISE = 1.05
 _HOPELESS = 0.05  # of the rows needed
 _HEAVY = 9.0  # kurtosis; 3 for a Gaussian, 6 for a double exponential
@@ -48,7 +48,7 @@ class Evidence:
     heavy, discrete, shaped : columns with heavy tails, with few values, or otherwise not Gaussian.
     """
 
-    seen: Look
+    seen: Summary
     frame: Frame
     singular_values: NDArray
     null_level: float
@@ -171,14 +171,14 @@ def gather(
         raise NoMoments(
             f"X has n_samples={rows.n_rows} row of positive weight, and moments need at least two."
         )
-    seen = look(rows, run)
+    seen = summarise(rows, run)
     if seen.frame.n_dimensions == 0:
         raise NoMoments(
             "X has no column that varies: there is nothing to learn from. Check the data."
         )
     null = null_rows(rows, seen, rng, run)
     d = seen.frame.n_dimensions
-    most = min(d, MOST_DIMENSIONS)
+    most = min(d, MAX_DIMENSIONS)
     if n_units is None:
         frame, values, level = subspace(rows, seen, null, most, run)
         supported = int((values > _ABOVE_NOISE * level).sum())

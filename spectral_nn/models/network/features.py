@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table, placed
 from spectral_nn.models.network.evidence import Evidence, gather
-from spectral_nn.models.network.scale import in_words, weights_alone
-from spectral_nn.models.network.scaling import Scaling
+from spectral_nn.models.network.scaling import Scaling, explain_overflow, scale_weights
 from spectral_nn.models.network.starts import figures_of, find_directions, warn_of_doubt
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.frame import ColumnMoments, Frame, column_moments
@@ -74,14 +73,14 @@ def directions(
     -----
     Seven passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
     """
-    rows = weights_alone(rows, run).rows(rows)
+    rows = scale_weights(rows, run).rows(rows)
     table = placed(rows, run) if isinstance(rows, Rows) else rows
-    with in_words():
+    with explain_overflow():
         evidence = gather(table, n_components, rng, run)
         evidence.warn(table.n_features)
         factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
         columns, notes = evidence.seen.columns, {"input_model": kind}
-        return _named(factors, moments.frame, evidence, columns, notes)
+        return _to_input_space(factors, moments.frame, evidence, columns, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +128,11 @@ def absorb(
     One pass over each batch but the first, O(n K^6 / 48) up to twelve dimensions; memory does not
     depend on the number of rows.
     """
-    scaling = weights_alone(rows, run)
+    scaling = scale_weights(rows, run)
     if seen is not None:
         scaling = seen.scaling
     rows = scaling.rows(rows)
-    with in_words():
+    with explain_overflow():
         if seen is None:
             wide = max(n_components, _WIDE)
             evidence = gather(rows, n_components, rng, run, n_dimensions=wide)
@@ -157,15 +156,15 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
     -----
     Rows are centred and whitened by all of them; clipped and projected by the first batch.
     """
-    with in_words():
+    with explain_overflow():
         moments = tensors_of_stream(seen.sums, seen.evidence.frame)
         factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
         notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
         warn_of_doubt(factors)
-        return _named(factors, moments.frame, seen.evidence, seen.columns, notes)
+        return _to_input_space(factors, moments.frame, seen.evidence, seen.columns, notes)
 
 
-def _named(
+def _to_input_space(
     factors: SharedFactors,
     frame: Frame,
     evidence: Evidence,

@@ -27,6 +27,7 @@ What the method assumes, and where it bites:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,24 +38,25 @@ from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.fourier import fourier_biases, matched_biases
+from spectral_nn.models.network.lift_biases import match_biases
 from spectral_nn.models.network.lift_directions import (
-    Lens,
+    Whitener,
     directions,
     orient,
     whiten_second,
     whiten_slices,
 )
-from spectral_nn.moments.scores import HasDensity, Score, ScoreMoments, score_moments
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.models.network.score_tensors import mean_scores
+from spectral_nn.models.network.units import hidden_moments
+from spectral_nn.moments.scores import Score
+from spectral_nn.runners.base import Runner, total
 
-__all__ = ["LiftResult", "lift", "lift_table"]
+__all__ = ["LiftResult", "lift"]
 
 Floats = NDArray[np.float64]
 
-_MOST_SLICES = 64  # of the third moment that are computed
+MAX_SLICES = 64  # of the third moment that are computed
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,29 +66,27 @@ class LiftResult:
     Attributes
     ----------
     network : Network
-    lens : Lens
+    whitener : Whitener
     residual : relative residual of the whitened tensor, 0 for a perfect decomposition.
     """
 
     network: Network
-    lens: Lens
+    whitener: Whitener
     residual: float
 
 
 def lift(
-    X: Array,
-    y: Array,
+    rows: Table,
     n_components: int,
     activation: str,
     *,
     score: Score,
     rng: np.random.Generator,
-    sample_weight: Array | None = None,
+    run: Runner,
     whitening: str = "auto",
-    biases: str = "matched",
+    find_biases: Callable[..., Floats] = match_biases,
     n_starts: int = 32,
     ridge: float = 1e-6,
-    run: Runner | None = None,
 ) -> LiftResult:
     r"""Fit a network with one hidden layer by the textbook algorithm.
 
@@ -94,13 +94,12 @@ def lift(
        :math:`y S_3`; whitening; a pass for the whitened tensor :math:`E[y S_3](W, W, W)`.
     2. Orthogonal tensor power iteration with deflation; un-whitening gives the columns of A_1 up
        to sign (appendix B), and `orient` the signs.
-    3. The Fourier method for b_1 (Procedure 2, see `spectral_nn.models.network.fourier`).
+    3. Waves along the directions for b_1 (in the place of Procedure 2, see `match_biases`).
     4. Ridge regression of y on the hidden units for a_2 and b_2 (Procedure 3).
 
     Parameters
     ----------
-    X : array or CSR array (n, d)
-    y : array (n,) or (n, q)
+    rows : table
     n_components : int
         k, at most d.
     activation : str
@@ -108,31 +107,27 @@ def lift(
     score : Score
         Score functions of the inputs.
     rng : numpy.random.Generator
-    sample_weight : array (n,), optional
+    run : Runner
+        Who computes.
     whitening : "auto", "second" or "slice"
         Whiten by :math:`E[y S_2]`, or by a random slice of the third moment. "auto" takes the
         former if its k leading eigenvalues have one sign and stand out.
-    biases : "matched" or "fourier"
-        See `matched_biases` and `fourier_biases`; the latter is the published procedure, needs
-        a score with ``log_density``, and fails on inputs with tails.
+    find_biases : callable
+        As `match_biases`.
     n_starts : int
         Random starts of the power iteration for a component.
     ridge : float
         Penalty on the squares of a_2, in units of the mean variance of the hidden units.
-    run : Runner, optional
-        Who computes the sums over chunks; this process by default.
 
     Returns
     -------
     LiftResult
-        The network's arrays are of the library and device of X.
+        The network's arrays are of the library and device of the table.
 
     Raises
     ------
     ValueError
-        If n_components is not in 1..d, the activation is unknown or a polynomial of degree two
-        or less, an option is unknown, y is constant, or the score lacks the density that
-        ``biases="fourier"`` needs.
+        If the outputs are constant.
 
     Warns
     -----
@@ -145,7 +140,7 @@ def lift(
     zero) and lowers the variance; the range of a slice is the one that all computed slices
     share (their leading singular vectors), and of a thousand random slices the definite one that
     lies farthest from singular is used; power iterations start at random rather than from slices'
-    singular vectors; biases, by default, by `matched_biases`.
+    singular vectors; biases, by default, by `match_biases`.
 
     Cost: O(n d² q min(d, 64)) for the slices where they are needed, O(n d² k q) for the tensor,
     and O(n k (d + 25 k)) for biases and regression: five passes over the rows, six with slices.
@@ -154,81 +149,41 @@ def lift(
     Examples
     --------
     >>> import numpy as np
+    >>> from spectral_nn.data.rows import Rows
     >>> from spectral_nn.models.network.lift import lift
     >>> from spectral_nn.moments.scores import GaussianScore
+    >>> from spectral_nn.runners.base import SerialRunner
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((20_000, 3))
     >>> y = np.tanh(X[:, 0] + 0.5) + np.tanh(X[:, 1] + 0.5)
-    >>> score = GaussianScore(np.zeros(3), np.eye(3))
-    >>> network = lift(X, y, 2, "tanh", score=score, rng=rng).network
+    >>> rows, score = Rows(X, y[:, None], np.ones(len(y))), GaussianScore(np.zeros(3), np.eye(3))
+    >>> network = lift(rows, 2, "tanh", score=score, rng=rng, run=SerialRunner()).network
     >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
     True
     """
-    return lift_table(
-        _rows(X, y, sample_weight),
-        n_components,
-        activation,
-        score=score,
-        rng=rng,
-        whitening=whitening,
-        biases=biases,
-        n_starts=n_starts,
-        ridge=ridge,
-        run=SerialRunner() if run is None else run,
-    )
-
-
-def lift_table(
-    rows: Table,
-    n_components: int,
-    activation: str,
-    *,
-    score: Score,
-    rng: np.random.Generator,
-    run: Runner,
-    whitening: str = "auto",
-    biases: str = "matched",
-    n_starts: int = 32,
-    ridge: float = 1e-6,
-) -> LiftResult:
-    """Fit a network to a table, here or elsewhere; see `lift`.
-
-    Parameters
-    ----------
-    rows : table.
-    n_components, activation, score, rng, run, whitening, biases, n_starts, ridge : as in `lift`.
-
-    Notes
-    -----
-    ``biases="fourier"`` needs the rows in memory, as its frequencies are drawn by chunk.
-    """
-    _check((rows.n_rows, rows.n_features), n_components, activation, whitening, biases, score)
     inputs = total(run, _table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
-    means = partial(_means, run, rows, score, inputs.outputs / inputs.weight)
+    centred = partial(_centred, centre=inputs.outputs / inputs.weight)
+
+    def means(thetas: Floats) -> tuple[Floats, Floats, Floats]:
+        return mean_scores(rows, score, thetas, centred, run)
+
     axes = _axes(rows.n_features, rng)
-    first, second, _ = means(axes[:, :1], inputs.weight)
-    lens = None
+    first, second, _ = means(axes[:, :1])
+    whitener = None
     if whitening != "slice":
-        lens = whiten_second(second, n_components, always=whitening == "second", rng=rng)
-    if lens is None:
-        third = means(axes, inputs.weight)[2]
-        lens = whiten_slices(third.reshape(-1, *third.shape[2:]), n_components, rng=rng)
-    W = lens.whitener
-    core = W.T @ means(W, inputs.weight)[2] @ W
-    unit, residual = directions(core, lens, n_starts=n_starts, rng=rng)
+        whitener = whiten_second(second, n_components, always=whitening == "second", rng=rng)
+    if whitener is None:
+        third = means(axes)[2]
+        whitener = whiten_slices(third.reshape(-1, *third.shape[2:]), n_components, rng=rng)
+    W = whitener.whitener
+    core = W.T @ means(W)[2] @ W
+    unit, residual = directions(core, whitener, n_starts=n_starts, rng=rng)
     unit, loadings = orient(unit, first, second, activation)
-    if biases == "fourier":
-        assert isinstance(score, HasDensity)
-        assert isinstance(rows, Rows)
-        shift = fourier_biases(rows, unit, loadings, activation, score=score, run=run, rng=rng)
-    else:
-        mean = inputs.first / inputs.weight
-        covariance = inputs.second / inputs.weight - np.outer(mean, mean)
-        shift = matched_biases(
-            rows, unit, loadings, activation, mean=mean, covariance=covariance, run=run
-        )
+    mean = inputs.first / inputs.weight
+    covariance = inputs.second / inputs.weight - np.outer(mean, mean)
+    shift = find_biases(rows, unit, loadings, activation, mean=mean, covariance=covariance, run=run)
     coefs, intercepts = _regress(run, rows, unit, shift, activation, ridge)
     network = Network(
         tuple(from_numpy(part, like=rows.like) for part in (unit, coefs)),
@@ -236,7 +191,7 @@ def lift_table(
         activation,
         "identity",
     )
-    return LiftResult(network, lens, residual)
+    return LiftResult(network, whitener, residual)
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,108 +223,28 @@ def _table_sums(rows: Rows) -> _TableSums:
     )
 
 
-def _means(
-    run: Runner, rows: Table, score: Score, centre: Floats, thetas: Floats, weight: float
-) -> tuple[Floats, Floats, Floats]:
-    """Means of centred outputs times scores, on the host."""
-    statistic = partial(_chunk_moments, score=score, thetas=thetas, centre=centre)
-    sums = total(run, statistic, rows.chunks())
-    first, second, third = (to_numpy(part) / weight for part in _parts(sums))
-    return first, second, third
-
-
-def _parts(sums: ScoreMoments) -> tuple[Array, Array, Array]:
-    return sums.first, sums.second, sums.third
-
-
-def _chunk_moments(rows: Rows, *, score: Score, thetas: Floats, centre: Floats) -> ScoreMoments:
-    X, _ = dense(rows)
-    responses = (rows.Y - from_numpy(centre, like=rows.Y)) * rows.weight[:, None]
-    return score_moments(score, X, responses, from_numpy(thetas, like=X))
+def _centred(X: Array, Y: Array, centre: Floats) -> Array:
+    return Y - from_numpy(centre, like=Y)
 
 
 def _axes(d: int, rng: np.random.Generator) -> Floats:
     """Orthonormal directions (d, m) of the slices: all axes, or random ones where d is large."""
-    if d <= _MOST_SLICES:
+    if d <= MAX_SLICES:
         return np.eye(d)
-    return np.linalg.qr(rng.standard_normal((d, _MOST_SLICES)))[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _Normal(Additive):
-    """Sums of products of hidden units and a one (k + 1, k + 1), and with outputs (k + 1, q)."""
-
-    squares: Floats
-    products: Floats
-
-
-@by_blocks
-def _normal(rows: Rows, *, unit: Floats, shift: Floats, activation: str) -> _Normal:
-    X, xp = dense(rows)
-    inputs = X @ from_numpy(unit, like=X) + from_numpy(shift, like=X)
-    hidden = ACTIVATIONS[activation].value(inputs)
-    design = xp.concat([hidden, xp.ones_like(hidden[:, :1])], axis=1)
-    weighted = (design * rows.weight[:, None]).T
-    return _Normal(to_numpy(weighted @ design), to_numpy(weighted @ rows.Y))
+    return np.linalg.qr(rng.standard_normal((d, MAX_SLICES)))[0]
 
 
 def _regress(
     run: Runner, rows: Table, unit: Floats, shift: Floats, activation: str, ridge: float
 ) -> tuple[Floats, Floats]:
     """Output weights (k, q) and intercepts (q,), which are not penalised."""
-    statistic = partial(_normal, unit=unit, shift=shift, activation=activation)
+    statistic = partial(hidden_moments, coef=unit, intercept=shift, activation=activation)
     sums = total(run, statistic, rows.chunks())
-    weight = sums.squares[-1, -1]
-    mean, outputs = sums.squares[-1, :-1] / weight, sums.products[-1] / weight
-    covariance = sums.squares[:-1, :-1] / weight - np.outer(mean, mean)
-    cross = sums.products[:-1] / weight - np.outer(mean, outputs)
+    gram, cross = to_numpy(sums.gram), to_numpy(sums.cross)
+    weight = gram[0, 0]
+    mean, outputs = gram[0, 1:] / weight, cross[0] / weight
+    covariance = gram[1:, 1:] / weight - np.outer(mean, mean)
+    slopes = cross[1:] / weight - np.outer(mean, outputs)
     penalty = ridge * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
-    coefs = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), cross)
+    coefs = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), slopes)
     return coefs, outputs - mean @ coefs
-
-
-def _rows(X: Array, y: Array, sample_weight: Array | None) -> Rows:
-    """One table of inputs, outputs as columns, and weights."""
-    Y = y[:, None] if y.ndim == 1 else y
-    if Y.ndim != 2 or Y.shape[0] != X.shape[0]:
-        raise ValueError(
-            f"X has shape {tuple(X.shape)} and y {tuple(y.shape)}; (n, d) and (n,) or (n, q) are "
-            "needed."
-        )
-    weight = from_numpy(np.ones(X.shape[0]), like=Y) if sample_weight is None else sample_weight
-    return Rows(X, Y, weight)
-
-
-def _check(
-    shape: tuple[int, ...],
-    n_components: int,
-    activation: str,
-    whitening: str,
-    biases: str,
-    score: Score,
-) -> None:
-    """Refuse what the method cannot do."""
-    d = shape[1]
-    if not 1 <= n_components <= d:
-        raise ValueError(
-            f"n_components={n_components} is out of range: X has {d} features, and directions are "
-            "whitened to be orthogonal, so that between 1 and that many can be found; use another "
-            "start for a wider layer."
-        )
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r} is unknown; use one of {sorted(ACTIVATIONS)}.")
-    degree = ACTIVATIONS[activation].degree
-    if degree is not None and degree <= 2:
-        raise ValueError(
-            f"activation={activation!r} is a polynomial of degree {degree}: its third derivative "
-            "is zero, and no third moment tells directions apart; use another activation."
-        )
-    if whitening not in ("auto", "second", "slice"):
-        raise ValueError(f'whitening={whitening!r} is unknown: give "auto", "second" or "slice".')
-    if biases not in ("matched", "fourier"):
-        raise ValueError(f'biases={biases!r} is unknown: give "matched" or "fourier".')
-    if biases == "fourier" and not isinstance(score, HasDensity):
-        raise ValueError(
-            'biases="fourier" weighs rows by the inverse density, and this score has no method '
-            'log_density(X); add one, or use biases="matched".'
-        )

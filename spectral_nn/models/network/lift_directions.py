@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.tensors import multilinear, tensor_power, whiten
 
-__all__ = ["Lens", "directions", "orient", "whiten_second", "whiten_slices"]
+__all__ = ["Whitener", "directions", "orient", "whiten_second", "whiten_slices"]
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _CONVEX = ("relu", "softplus", "squared_relu")
 
 
 @dataclass(frozen=True, eq=False)
-class Lens:
+class Whitener:
     """A whitening, and what it was made of.
 
     Attributes
@@ -46,7 +46,7 @@ class Lens:
 
 def whiten_second(
     second: Floats, n_components: int, *, always: bool = False, rng: np.random.Generator
-) -> Lens | None:
+) -> Whitener | None:
     """Whiten with the second moment, if it may be trusted.
 
     Parameters
@@ -61,7 +61,7 @@ def whiten_second(
 
     Returns
     -------
-    Lens, or None where the moment is not to be trusted
+    Whitener, or None where the moment is not to be trusted
 
     Warns
     -----
@@ -75,11 +75,11 @@ def whiten_second(
     """
     chosen = _choose(second, n_components, rng)
     if always or (chosen.definite and chosen.gap > _GAP):
-        return _lens(chosen, "second")
+        return _whiten_by(chosen, "second")
     return None
 
 
-def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator) -> Lens:
+def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator) -> Whitener:
     """Whiten with a combination of slices of the third moment.
 
     Parameters
@@ -93,7 +93,7 @@ def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator
 
     Returns
     -------
-    Lens
+    Whitener
 
     Warns
     -----
@@ -106,12 +106,12 @@ def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator
     the definite combination whose least eigenvalue is largest is taken out of a thousand random
     ones, if there is any. Cost: O(m d³ + 1000 k³).
     """
-    return _lens(_choose(slices, n_components, rng), "slice")
+    return _whiten_by(_choose(slices, n_components, rng), "slice")
 
 
-def _lens(chosen: _Choice, kind: str) -> Lens:
+def _whiten_by(chosen: _Choice, kind: str) -> Whitener:
     white = whiten(chosen.size, chosen.size.shape[0], rtol=_RANK)
-    return Lens(
+    return Whitener(
         chosen.basis @ white.whitener,
         chosen.basis @ white.unwhitener,
         kind,
@@ -165,14 +165,14 @@ def _choose(matrices: Floats, n_components: int, rng: np.random.Generator) -> _C
 
 
 def directions(
-    core: Floats, lens: Lens, *, n_starts: int = 32, rng: np.random.Generator
+    core: Floats, whitener: Whitener, *, n_starts: int = 32, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """Find the columns of A_1, up to order and sign, from the whitened tensor of each output.
 
     Parameters
     ----------
     core : ndarray (q, k, k, k)
-    lens : Lens
+    whitener : Whitener
     n_starts : int
         Random starts for a component.
     rng : numpy.random.Generator
@@ -201,7 +201,7 @@ def directions(
         along = float(sum(np.sum(_cube(each, V) ** 2) for each in core))
         if along > captured:
             best, captured, residual = V, along, factors.residual
-    found = lens.unwhitener @ best
+    found = whitener.unwhitener @ best
     return found / np.linalg.norm(found, axis=0), residual
 
 

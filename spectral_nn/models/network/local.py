@@ -31,10 +31,10 @@ from spectral_nn.runners.base import Runner, total
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
 
 _SAMPLE = 20_000
-_MOST_COMPONENTS = 4
+MAX_COMPONENTS = 4
 _ROWS_A_DIMENSION = 20  # of a component, at the least
 _ROWS_A_REGRESSOR = 1.5
-_MOST_FEATURES = 1000  # of the regression on cubics
+MAX_FEATURES = 1000  # of the regression on cubics
 _ROWS_A_CUBIC = 3
 
 
@@ -63,7 +63,7 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     regressors = 1 + K + K * (K + 1) // 2
     least = max(_ROWS_A_DIMENSION * K, _ROWS_A_REGRESSOR * regressors)
     best, best_bic = None, np.inf
-    for n_components in range(1, _MOST_COMPONENTS + 1):
+    for n_components in range(1, MAX_COMPONENTS + 1):
         if n_components * least > n:
             break
         with warnings.catch_warnings():
@@ -142,7 +142,7 @@ def cubic_moments(rows: Table, moments: NetworkMoments, run: Runner) -> NetworkM
     frame, K = moments.frame, moments.frame.n_dimensions
     n_low = 1 + K + K * (K + 1) // 2
     n_features = n_low + K * (K + 1) * (K + 2) // 6
-    if n_features > _MOST_FEATURES or n_features * _ROWS_A_CUBIC > moments.noise**-2:
+    if n_features > MAX_FEATURES or n_features * _ROWS_A_CUBIC > moments.noise**-2:
         return None
     low = total(run, partial(_cubic_low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)

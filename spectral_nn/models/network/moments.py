@@ -32,23 +32,24 @@ from spectral_nn.moments.polynomial import (
 from spectral_nn.runners.base import Runner, total
 
 __all__ = [
-    "Look",
     "NetworkMoments",
     "Null",
+    "Summary",
     "deviation_of",
-    "look",
     "network_moments",
     "null_rows",
     "signal_to_noise",
     "solve_moments",
     "subspace",
+    "summarise",
     "taylor",
+    "unit_columns",
 ]
 
 _HOOI_PASSES = 2
 _NULL_ROWS = 20_000
-_LEAST_WEIGHT = 1e-3
-_MOST_FOURTH = 30  # dimensions, of one output, beyond which fourth moments cost too much
+MIN_WEIGHT = 1e-3
+MAX_FOURTH = 30  # dimensions, of one output, beyond which fourth moments cost too much
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,8 @@ class NetworkMoments:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What two passes over the rows tell.
+class Summary:
+    """Moments of columns, and what linear regression makes of them.
 
     Attributes
     ----------
@@ -92,7 +93,7 @@ class Look:
         return to_numpy(self.inputs.fourth) / float(self.inputs.weight)
 
 
-def look(rows: Table, run: Runner) -> Look:
+def summarise(rows: Table, run: Runner) -> Summary:
     """Two passes: the columns' moments, and their covariances; O(n d^2)."""
     columns = moments_of(rows, run)
     standard = Frame.standard(columns, rows.n_features)
@@ -101,7 +102,7 @@ def look(rows: Table, run: Runner) -> Look:
     # Outputs have mean 0, so that the inputs' mean after clipping takes no part.
     cross = to_numpy(inputs.cross) / float(inputs.weight)
     beta = frame.whitener.T @ cross @ np.linalg.solve(standard.y_map, frame.y_map)
-    return Look(columns, inputs, frame, beta)
+    return Summary(columns, inputs, frame, beta)
 
 
 class Null(NamedTuple):
@@ -117,7 +118,7 @@ class Null(NamedTuple):
     share: float
 
 
-def null_rows(rows: Table, seen: Look, rng: np.random.Generator, run: Runner) -> Null:
+def null_rows(rows: Table, seen: Summary, rng: np.random.Generator, run: Runner) -> Null:
     """Take all signal from some rows, and leave the noise of their moments as it is."""
     n = rows.n_rows
     index = np.sort(drawn(n, max(_NULL_ROWS, 4 * rows.n_features), rng))
@@ -131,7 +132,7 @@ def null_rows(rows: Table, seen: Look, rng: np.random.Generator, run: Runner) ->
 
 
 def subspace(
-    rows: Table, seen: Look, null: Null, K: int, run: Runner
+    rows: Table, seen: Summary, null: Null, K: int, run: Runner
 ) -> tuple[Frame, NDArray, float]:
     r"""Project the inputs on the K directions that the outputs depend on.
 
@@ -148,7 +149,7 @@ def subspace(
     Parameters
     ----------
     rows : table.
-    seen : what `look` found, d' dimensions.
+    seen : what `summarise` found, d' dimensions.
     null : of `null_rows`.
     K : dimensions to keep, at most d'.
     run : who computes.
@@ -166,7 +167,7 @@ def subspace(
     higher-order tensors*, SIAM J. Matrix Anal. Appl. 21 (2000).
     """
     frame, beta = seen.frame, seen.beta
-    blocks, noise = _both(rows, seen, null, run)
+    blocks, noise = _blocks_and_noise(rows, seen, null, run)
     scale = [1 / max(float(np.linalg.norm(block, 2)), 1e-12) for block in noise]
     values = _spectrum([c * block for c, block in zip(scale, blocks, strict=True)])
     level = _spectrum([c * block for c, block in zip(scale, noise, strict=True)])[0]
@@ -181,18 +182,20 @@ def subspace(
     return frame.projected(basis), values, float(level)
 
 
-def signal_to_noise(rows: Table, seen: Look, null: Null, run: Runner) -> float:
+def signal_to_noise(rows: Table, seen: Summary, null: Null, run: Runner) -> float:
     """Largest singular value of the moments of order 2 or 3 over that of their noise; O(n d^2)."""
     ratios = [
         float(np.linalg.norm(block, 2)) / max(float(np.linalg.norm(noise, 2)), 1e-12)
-        for block, noise in zip(*_both(rows, seen, null, run), strict=True)
+        for block, noise in zip(*_blocks_and_noise(rows, seen, null, run), strict=True)
     ]
     return max(ratios[1:])
 
 
-def _both(rows: Table, seen: Look, null: Null, run: Runner) -> tuple[list[NDArray], list[NDArray]]:
+def _blocks_and_noise(
+    rows: Table, seen: Summary, null: Null, run: Runner
+) -> tuple[list[NDArray], list[NDArray]]:
     """Blocks of `subspace`, and what noise alone makes of them."""
-    along = _along(seen.beta)
+    along = unit_columns(seen.beta)
     noise = _blocks(null.rows, seen.frame, None, along, run)
     return (
         _blocks(rows, seen.frame, seen.beta, along, run),
@@ -224,10 +227,10 @@ def _tubes(rows: Table, frame: Frame, beta: NDArray, basis: NDArray, run: Runner
     return frame.whitener.T @ to_numpy(tubes) / rows.total_weight
 
 
-def _along(beta: NDArray) -> NDArray:
-    """Unit columns; zeros stay."""
-    lengths = np.linalg.norm(beta, axis=0)
-    return beta / np.where(lengths > 0, lengths, 1.0)
+def unit_columns(M: NDArray) -> NDArray:
+    """Divide columns by their lengths; zeros stay."""
+    lengths = np.linalg.norm(M, axis=0)
+    return M / np.where(lengths > 0, lengths, 1.0)
 
 
 def _spectrum(blocks: list[NDArray]) -> NDArray:
@@ -252,9 +255,7 @@ def _leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
         energy = max(float(np.sum(null**2)), 1e-300)
         signal = max(float(np.sum(block**2)) - energy, 0.0) / K
         q = signal / (energy / null.shape[0])
-        weighted += (
-            (null.size / energy) * max((q / (1 + q)) ** 2, _LEAST_WEIGHT) * (block @ block.T)
-        )
+        weighted += (null.size / energy) * max((q / (1 + q)) ** 2, MIN_WEIGHT) * (block @ block.T)
     return with_fixed_signs(np.linalg.eigh(weighted)[1][:, ::-1][:, :K])
 
 
@@ -315,7 +316,7 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
     K = frame.n_dimensions
     low = total(run, partial(low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)
-    with_fourth = K**4 * frame.y_map.shape[1] <= _MOST_FOURTH**4
+    with_fourth = K**4 * frame.y_map.shape[1] <= MAX_FOURTH**4
     passes = partial(high_moments, frame=frame, coefficients=coefficients, with_fourth=with_fourth)
     high = total(run, passes, rows.chunks())
     weight = float(low.gram[0, 0])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -19,18 +19,18 @@ from spectral_nn.additive import Additive, tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import Network, Shape, flatten
-from spectral_nn.models.network.passes import Block, HostPasses, LibraryPasses, log_losses, take
+from spectral_nn.models.network.dense import Network, Shape, take
+from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.models.network.passes import passes_of
 from spectral_nn.models.network.scaling import Penalty, of_each_weight
 from spectral_nn.runners.base import Runner, SerialRunner
+from spectral_nn.trainers.base import Problem
 
 __all__ = [
     "LossSums",
     "Objective",
     "WalkedObjective",
     "loss_sums",
-    "mean_loss",
     "objective_of",
     "row_losses",
 ]
@@ -52,14 +52,14 @@ class LossSums(Additive):
     gradient: Any
 
 
-class Smooth(Protocol):
-    """A function of the parameters with a gradient."""
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of the data: X (rows, d), targets as `Passes` have them, weight None for ones."""
 
-    def __call__(self, vector: Array) -> tuple[float, Array]:
-        """Return value and gradient (p,) at the parameters (p,)."""
-
-    def value(self, vector: Array) -> float:
-        """Return the value alone."""
+    X: Array
+    targets: Array
+    weight: Array | None
+    total_weight: float
 
 
 class Objective:
@@ -69,9 +69,10 @@ class Objective:
 
         ``f = 1/s Σ_i w_i loss(y_i, p_i) + alpha / (2 s) Σ_l |W_l|²``
 
-    where the loss is half the squared error averaged over the outputs (output "identity"), minus
-    the log likelihood of each output on its own ("logistic") or of the class ("softmax"). These are
-    the losses of scikit-learn 1.9, which clips probabilities to a rounding error away from 0 and 1.
+    where the loss is half the squared error averaged over the outputs (output "identity"), half the
+    Poisson deviance summed over them ("exp"), or minus the log likelihood of each output on its own
+    ("logistic") or of the class ("softmax"). These are the losses of scikit-learn 1.9, which clips
+    probabilities to a rounding error away from 0 and 1.
     The gradient is the gradient of this function; scikit-learn's, with several outputs and squared
     errors, is larger by the number of outputs in all but the penalty (scikit-learn issue 8349).
 
@@ -130,10 +131,11 @@ class Objective:
         else:
             self._shape, like = template, Y
         self._alpha = of_each_weight(alpha, self._shape)
-        self._passes = _passes(self._shape, like)
+        self._output = OUTPUTS[self._shape.output]
+        self._passes = passes_of(self._shape, like)
         self._X = X.tocsr() if sparse.issparse(X) else X
         self._targets = Y
-        self._weight = _unequal(sample_weight)
+        self._weight = _drop_equal_weights(sample_weight)
         self._chunks: list[list[Block]] | None = None
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
@@ -143,14 +145,21 @@ class Objective:
         data's library and precision otherwise.
         """
         sums = self.sums(vector)
-        return _penalised(sums, vector, self._shape, self._alpha)
+        return _penalise(sums, vector, self._shape, self._alpha)
 
     def value(self, vector: Array) -> float:
         """Return the value alone, at about half the cost."""
         sums = self.sums(vector, with_gradient=False)
-        return _penalised(sums, vector, self._shape, self._alpha)[0]
+        return _penalise(sums, vector, self._shape, self._alpha)[0]
 
-    def on_rows(self, vector: Array, rows: slice | Array) -> tuple[float, Array]:
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self._X.shape[0])
+
+    def on_rows(
+        self, vector: Array, rows: slice | Array, *, feedback: Array | None = None
+    ) -> tuple[float, Array]:
         """Return value and gradient for some rows only, as if there were no others.
 
         Parameters
@@ -159,6 +168,8 @@ class Objective:
         rows : slice or integer array (m,)
             Should be few, such as a batch: they pass as one block, and work space is kept for each
             number of rows met.
+        feedback : array (p,), optional
+            Through whose weights errors are sent back, in the place of those of `vector`.
 
         Returns
         -------
@@ -166,13 +177,13 @@ class Objective:
         gradient : array (p,)
         """
         with np.errstate(all="ignore"):
-            sums = self._sums_of(vector, [self._block(rows)], with_gradient=True)
-            return _penalised(sums, vector, self._shape, self._alpha)
+            sums = self._sums_of(vector, [self._block(rows)], True, feedback)
+            return _penalise(sums, vector, self._shape, self._alpha)
 
     def sums(self, vector: Array, *, with_gradient: bool = True) -> LossSums:
         """Return sums over all rows, without penalty."""
         if self._chunks is None:
-            edges = [*range(0, self._X.shape[0], self._rows_a_chunk), self._X.shape[0]]
+            edges = [*range(0, self.n_rows, self._rows_a_chunk), self.n_rows]
             self._chunks = [self._blocks(*pair) for pair in pairwise(edges)]
         with np.errstate(all="ignore"):
             return tree_sum(self._sums_of(vector, blocks, with_gradient) for blocks in self._chunks)
@@ -181,14 +192,24 @@ class Objective:
     def _rows_a_chunk(self) -> int:
         return max(CHUNK_ROWS, self._passes.rows_a_block)
 
-    def _sums_of(self, vector: Array, blocks: Sequence[Block], with_gradient: bool) -> LossSums:
+    def _sums_of(
+        self,
+        vector: Array,
+        blocks: Sequence[Block],
+        with_gradient: bool,
+        feedback: Array | None = None,
+    ) -> LossSums:
         passes = self._passes
-        passes.load(vector)
+        passes.load(vector, feedback)
         loss = weight = 0.0
         for block in blocks:
-            weight += block.weight_sum
-            loss += passes.add(block, with_gradient=with_gradient)
-        return LossSums(loss, weight, passes.sums() if with_gradient else 0.0)
+            outputs = passes.forward(block.X)
+            lost, error = self._output.error(outputs, block.targets, block.weight, passes.axis)
+            if with_gradient:
+                passes.backward(block.X, error)
+            loss += lost
+            weight += block.total_weight
+        return LossSums(loss, weight, passes.gradient() if with_gradient else 0.0)
 
     def _blocks(self, begin: int, end: int) -> list[Block]:
         """Nearly equal blocks of a chunk."""
@@ -198,10 +219,13 @@ class Objective:
 
     def _block(self, rows: slice | Array) -> Block:
         X, targets = take(self._X, rows), take(self._targets, rows)
-        if self._weight is None:
-            return Block(X, targets.T, None, float(X.shape[0]))
-        weight = take(self._weight, rows)
-        return Block(X, targets.T, weight, float(get_namespace(weight).sum(weight)))
+        weight = None if self._weight is None else take(self._weight, rows)
+        total = X.shape[0] if weight is None else get_namespace(weight).sum(weight)
+        if self._passes.axis == 0:
+            targets = targets.T
+        elif weight is not None:
+            weight = weight[:, None]
+        return Block(X, targets, weight, float(total))
 
 
 class WalkedObjective:
@@ -235,10 +259,10 @@ class WalkedObjective:
         )
         sums = self._run.total(statistic, self._chunks)
         with np.errstate(all="ignore"):
-            return _penalised(sums, vector, self._shape, self._alpha)
+            return _penalise(sums, vector, self._shape, self._alpha)
 
 
-def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Penalty) -> Smooth:
+def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Penalty) -> Problem:
     """Objective of a table, walked by the runner unless this thread may as well look at its rows.
 
     Parameters
@@ -272,25 +296,13 @@ def loss_sums(rows: Rows, vector: Array, shape: Shape, with_gradient: bool) -> L
     return objective.sums(vector, with_gradient=with_gradient)
 
 
-def mean_loss(network: Network, X: Array, Y: Array, sample_weight: Array | None = None) -> float:
-    """Return the average loss of a network over rows, without a penalty; see `Objective`."""
-    return Objective(X, Y, network, sample_weight=sample_weight).value(flatten(network))
-
-
 def row_losses(network: Network, X: Array, Y: Array) -> np.ndarray:
-    """Return the loss of each row, (n,) on the host; their average is `mean_loss`."""
+    """Return the loss of each row, (n,) on the host; unpenalised."""
     found, Y = to_numpy(network.decision(X)), to_numpy(Y)
-    if network.output == "identity":
-        return 0.5 * np.mean((found - Y) ** 2, axis=1)
-    return log_losses(found, Y, network.output, axis=1)[0].sum(axis=1)
+    return OUTPUTS[network.output].losses(found, Y, axis=1)[0].sum(axis=1)
 
 
-def _passes(shape: Shape, like: Array) -> HostPasses | LibraryPasses:
-    kind = HostPasses if isinstance(like, np.ndarray) else LibraryPasses
-    return kind(shape.sizes, ACTIVATIONS[shape.activation], shape.output, like)
-
-
-def _penalised(
+def _penalise(
     sums: LossSums, vector: Array, shape: Shape, alpha: float | np.ndarray
 ) -> tuple[float, Array]:
     """Mean loss with its penalty, and the gradient, which takes the place of its sums."""
@@ -310,7 +322,7 @@ def _penalised(
     return loss / sums.weight, gradient
 
 
-def _unequal(weight: Array | None) -> Array | None:
+def _drop_equal_weights(weight: Array | None) -> Array | None:
     """Weights, or None where all of them are one."""
     if weight is None or bool(get_namespace(weight).all(weight == 1)):
         return None

@@ -22,7 +22,7 @@ __all__ = ["Start", "finite_loss", "race", "random_starts"]
 _STEPS = 15
 _ROWS = 2**14
 _SHARE = 0.25  # of these rows are held out to judge by
-_LEAST_JUDGES = 10
+MIN_JUDGES = 10
 _RANDOM_STARTS = 2
 _CLEARLY = 2.0  # standard errors by which moments have to beat the best random start
 
@@ -88,16 +88,16 @@ def race(
     order = drawn(rows.n_rows, _ROWS, rng)
     n_judges = int(_SHARE * order.size)
     judges, racers = order[:n_judges], order[n_judges:]
-    if n_judges < _LEAST_JUDGES:
+    if n_judges < MIN_JUDGES:
         judges = racers = order
     train, judge = rows.take(np.sort(racers)), rows.take(np.sort(judges))
     weight = to_numpy(judge.weight)
     done, losses = [], []
     for start in starts:
         objective = Objective(train.X, train.Y, start.network, options.alpha, train.weight)
-        steps = min(_STEPS, options.max_iter // 2)
+        steps = min(_STEPS, options.trainer.max_iter // 2)
         with np.errstate(all="ignore"):
-            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.tol)
+            end = lbfgs(objective, flatten(start.network), max_iter=steps, tol=options.trainer.tol)
             network = unflatten(end.x, start.network)
             losses.append(row_losses(network, judge.X, judge.Y))
             loss = float(np.average(losses[-1], weights=weight))

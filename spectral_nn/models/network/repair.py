@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,39 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep
-from spectral_nn.data.rows import Rows, row_by_row
+from spectral_nn.callbacks import OnStep, silent
+from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.dense import Network, flatten, unflatten
+from spectral_nn.models.network.early_stopping import Record, check_finite
 from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.moments import (
-    look,
     network_moments,
     null_rows,
     signal_to_noise,
     subspace,
+    summarise,
 )
 from spectral_nn.models.network.objective import objective_of
+from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.scaling import Penalty
+from spectral_nn.models.network.starts import in_doubt
 from spectral_nn.models.network.units import (
+    find_flipped_units,
+    find_weakest_units,
     fit_second_layer,
-    flipped_units,
     hidden_moments,
-    weakest_units,
 )
 from spectral_nn.runners.base import Runner, total
 from spectral_nn.tensors.shared_cp import shared_cp
-from spectral_nn.trainers.lbfgs import lbfgs
+from spectral_nn.trainers.lbfgs import LBFGS, lbfgs
 
-__all__ = ["FIRST_STEPS", "LEAST_STEPS", "Repaired", "repair", "residual_signal"]
+__all__ = ["FIRST_STEPS", "MIN_STEPS", "Repaired", "repair", "repair_start", "residual_signal"]
 
 FIRST_STEPS = 40  # of L-BFGS before the residuals are looked at, where rows are few
-LEAST_STEPS = 130  # left then, which a round takes
+MIN_STEPS = 130  # left then, which a round takes
 _SHARE = 0.6  # of the steps left that rounds may begin in
 _NEW_UNITS = 3
 _GROWTHS = 2
 _GROWN_STEPS, _BETWEEN_STEPS, _PRUNED_STEPS = 25, 8, 40
-_MOST_ROUNDS = 6
+MAX_ROUNDS = 6
 _GAIN = 0.99  # a round that leaves more than this share of the loss has failed
 _ARRIVED = 0.98  # and one that leaves more than this has grown enough
 _SIGNAL = 1.0  # over the noise
@@ -64,16 +67,83 @@ class Repaired:
     rounds: list[dict[str, Any]]
 
 
+def repair_start(
+    network: Network,
+    rows: Table,
+    options: NetworkOptions,
+    trainer: LBFGS,
+    notes: dict[str, Any],
+    *,
+    rng: np.random.Generator,
+    run: Runner,
+    record: Record,
+) -> tuple[Network, LBFGS]:
+    """Repair a start that moments are not sure of.
+
+    Only where rows are fewer than recovery needs or the decomposition is in doubt, and where the
+    residuals after some steps still carry a signal.
+
+    Parameters
+    ----------
+    network : the start, of linear output.
+    rows : training table.
+    options : what to fit.
+    trainer : its limits are those of repair, too.
+    notes : diagnostics of the start, to which those of repair are added.
+    rng, run : see `repair`.
+    record : told the steps before the residuals are looked at.
+
+    Returns
+    -------
+    network : what refinement is to begin with.
+    trainer : with the steps that are left.
+    """
+    if _steps_left(trainer) < FIRST_STEPS + MIN_STEPS or not in_doubt(notes):
+        return network, trainer
+    objective = objective_of(rows, run, network, options.alpha)
+    few = notes["n_effective"] < notes["n_needed"]
+    first = replace(trainer, max_iter=FIRST_STEPS) if few else trainer
+    found = first.train(objective, to_numpy(flatten(network)), on_iterate=record)
+    check_finite(found.value, trainer, found.n_iter)
+    network = unflatten(found.x, network)
+    trainer = replace(
+        trainer,
+        max_iter=trainer.max_iter - found.n_iter,
+        max_fun=trainer.max_fun - found.n_evaluations,
+    )
+    if record.validation is not None and record.validation.exhausted:
+        return network, replace(trainer, max_iter=0)
+    left = _steps_left(trainer)
+    if left < MIN_STEPS:
+        return network, trainer
+    signal = residual_signal(network, rows, rng, run)
+    notes["residual_signal"] = signal
+    if signal <= 1:
+        return network, trainer
+    tell = record.on_step or silent
+    done = repair(network, rows, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
+    notes["repair"], notes["repair_steps"] = done.rounds, done.n_iter
+    trainer = replace(
+        trainer, max_iter=trainer.max_iter - done.n_iter, max_fun=trainer.max_fun - done.n_iter
+    )
+    return done.network.on(rows.like), trainer
+
+
+def _steps_left(trainer: LBFGS) -> int:
+    """Steps of L-BFGS that there may be: each takes an evaluation at the least."""
+    return min(trainer.max_iter, trainer.max_fun)
+
+
 def residual_signal(network: Network, rows: Table, rng: np.random.Generator, run: Runner) -> float:
     """How far the residuals' moments stand above noise; 1 where they hardly do.  O(n d^2)."""
     residual = rows.mapped(partial(residual_rows, network=network))
-    seen = look(residual, run)
+    seen = summarise(residual, run)
     return signal_to_noise(residual, seen, null_rows(residual, seen, rng, run), run) / _SIGNAL
 
 
 def residual_rows(rows: Rows, network: Network) -> Rows:
     """The rows with what a network leaves over in the place of their outputs."""
-    return rows._replace(Y=rows.Y - row_by_row(network.on(rows.Y).predict, rows.X))
+    return rows._replace(Y=rows.Y - network.on(rows.Y).predict(rows.X))
 
 
 def repair(
@@ -91,9 +161,9 @@ def repair(
     A round adds units that the moments of the residuals :math:`y - \hat f(x)` show, lets L-BFGS
     move all units, adds more, and then takes away those whose loss to a regression on the units
     *and a linear function of the inputs* is least; units that look the wrong way are turned round
-    (see `flip_units`), and L-BFGS moves what is left.  The round counts if the loss has fallen.
-    After a round that gained little the next one grows further, and the one after that adds random
-    units; three failures in a row end it, or one if the residuals carry no signal.
+    (see `find_flipped_units`), and L-BFGS moves what is left.  The round counts if the loss has
+    fallen.  After a round that gained little the next one grows further, and the one after that
+    adds random units; three failures in a row end it, or one if the residuals carry no signal.
 
     Parameters
     ----------
@@ -119,7 +189,7 @@ def repair(
     value = objective_of(rows, run, network, alpha).value(flatten(network))
     rounds: list[dict[str, Any]] = []
     used, failures = 0, 0
-    while used < _SHARE * budget and len(rounds) < _MOST_ROUNDS and failures < 3:
+    while used < _SHARE * budget and len(rounds) < MAX_ROUNDS and failures < 3:
         source = "random" if failures == 2 else "moments"
         growths = _GROWTHS + failures % 2
         if used + _longest_round(growths) > budget:
@@ -143,7 +213,7 @@ def _longest_round(growths: int) -> int:
     return growths * _GROWN_STEPS + (growths * _NEW_UNITS - 1) * _BETWEEN_STEPS + _PRUNED_STEPS
 
 
-def _climb(
+def _refine(
     network: Network, rows: Table, alpha: float | Penalty, n_iter: int, run: Runner
 ) -> tuple[Network, float, int]:
     """Some steps of L-BFGS: network, loss, steps taken."""
@@ -168,7 +238,7 @@ def _grow(
         if source == "moments":
             coef, intercept = _units_of_residuals(network, rows, rng, run)
         else:
-            frame = look(rows, run).frame
+            frame = summarise(rows, run).frame
             directions = rng.standard_normal((frame.n_dimensions, _NEW_UNITS))
             directions /= np.linalg.norm(directions, axis=0)
             coef, intercept = frame.pull_back(directions, rows.n_features)
@@ -179,7 +249,7 @@ def _grow(
             network.activation,
             run,
         )
-        network, reached, more = _climb(network, rows, alpha, _GROWN_STEPS, run)
+        network, reached, more = _refine(network, rows, alpha, _GROWN_STEPS, run)
         steps += more
         if reached > _ARRIVED * value:
             return network, reached, steps
@@ -192,7 +262,7 @@ def _units_of_residuals(
 ) -> tuple[NDArray, NDArray]:
     """Weights (d, m) and biases (m,) of units that the residuals show."""
     residual = rows.mapped(partial(residual_rows, network=network))
-    seen = look(residual, run)
+    seen = summarise(residual, run)
     n_units = min(_NEW_UNITS, seen.frame.n_dimensions)
     frame, *_ = subspace(residual, seen, null_rows(residual, seen, rng, run), n_units, run)
     moments = network_moments(residual, frame, seen.columns.n_effective, run)
@@ -206,7 +276,7 @@ def _prune(
     network: Network, n_drop: int, rows: Table, alpha: float | Penalty, run: Runner
 ) -> tuple[Network, float, int]:
     """Take away the weakest units beside a linear skip, one by one; all move in between."""
-    frame = look(rows, run).frame
+    frame = summarise(rows, run).frame
     # Where units look in the frame: its inputs are of unit variance, whatever those of X are.
     d, back = frame.n_dimensions, np.linalg.pinv(frame.whitener) * frame.deviation
     used, value = 0, float("nan")
@@ -219,13 +289,13 @@ def _prune(
             activation=network.activation,
             frame=frame,
         )
-        kept, solved = weakest_units(total(run, passes, rows.chunks()), d, 1)
+        kept, solved = find_weakest_units(total(run, passes, rows.chunks()), d, 1)
         skip, above = solved[1 : d + 1], solved[d + 1 :]
-        sign = flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
+        sign = find_flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
         network = fit_second_layer(
             rows, coef[:, kept] * sign, intercept[kept] * sign, network.activation, run
         )
         steps = _BETWEEN_STEPS if left else _PRUNED_STEPS
-        network, value, more = _climb(network, rows, alpha, steps, run)
+        network, value, more = _refine(network, rows, alpha, steps, run)
         used += more
     return network, value, used

@@ -1,4 +1,4 @@
-r"""Units of inputs, targets and weights in which a network can be fitted, whatever theirs are.
+r"""Units in which a network can be fitted, whatever those of the user are, and the way back.
 
 With :math:`x_j = 2^{e_j} x'_j`, :math:`y = m + 2^{b} y'` and :math:`w = 2^{c} w'`, the penalised
 loss of a network at (x, y, w) is :math:`2^{2b}` times that of the network whose first layer takes
@@ -8,20 +8,47 @@ the same function in other variables.  Powers of two round nothing.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
-from spectral_nn.arrays import Array, clip, from_numpy, numpy_dtype
+from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
+from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.models.network.dense import Network, Shape
-from spectral_nn.moments.extent import powers
+from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.moments.extent import Extent, exponents, powers
+from spectral_nn.moments.frame import ColumnMoments, column_moments, extent_of
+from spectral_nn.runners.base import Runner, total
 
-__all__ = ["Penalty", "Scaling", "layers_above", "of_each_weight"]
+if TYPE_CHECKING:
+    from spectral_nn.models.network.options import NetworkOptions
+
+__all__ = [
+    "Penalty",
+    "Scaling",
+    "check_outputs",
+    "choose_scaling",
+    "explain_overflow",
+    "keep_scaling",
+    "layers_above",
+    "of_each_weight",
+    "scale_weights",
+]
+
+_ORDINARY = 32  # powers of two of inputs and weights
+_ORDINARY_TARGETS = 20  # beyond, a first step of length one gains less than a solver's tolerance
+_CONSTANT = 16  # rounding errors of a mean
+_ROOM = 4  # outputs of this share of the largest number may still be subtracted
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +111,7 @@ class Scaling:
         """A table in these units: itself where they are one."""
         if not (self.inputs.any() or self.shift.any() or self.outputs or self.weights):
             return table
-        scaled = table.mapped(partial(_scaled, scaling=self))
+        scaled = table.mapped(partial(_scale_rows, scaling=self))
         if isinstance(scaled, ChunkedRows):
             weight = float(np.ldexp(scaled.total_weight, -self.weights))
             scaled = replace(scaled, total_weight=weight)
@@ -92,13 +119,13 @@ class Scaling:
 
     def inside(self, network: Network) -> Network:
         """A network of the user's units in these."""
-        return self._mapped(network, 1)
+        return self._change_units(network, 1)
 
     def outside(self, network: Network) -> Network:
         """A network of these units in the user's."""
-        return self._mapped(network, -1)
+        return self._change_units(network, -1)
 
-    def _mapped(self, network: Network, way: int) -> Network:
+    def _change_units(self, network: Network, way: int) -> Network:
         coefs, intercepts = list(network.coefs), list(network.intercepts)
         dtype = numpy_dtype(coefs[0].dtype)
         if self.inputs.any():
@@ -117,6 +144,29 @@ class Scaling:
         with np.errstate(over="ignore", under="ignore"):
             return float(np.ldexp(value, 2 * self.outputs))
 
+    def tell(self, on_step: OnStep | None) -> OnStep | None:
+        """A listener that is told losses in the user's units."""
+        if on_step is None or not self.outputs:
+            return on_step
+
+        def tell(stage: str, step: int, value: float) -> None:
+            # a decomposition tells its share of variance
+            on_step(stage, step, value if stage.startswith("decomposed") else self.loss(value))
+
+        return tell
+
+    def notes(self, notes: dict[str, Any]) -> dict[str, Any]:
+        """Diagnostics with losses in the user's units."""
+        notes = dict(notes)
+        if "starts" in notes:
+            notes["starts"] = [(kind, self.loss(loss)) for kind, loss in notes["starts"]]
+        if "repair" in notes:
+            notes["repair"] = [
+                done | {name: self.loss(done[name]) for name in ("grown", "pruned")}
+                for done in notes["repair"]
+            ]
+        return notes
+
     def penalty(self, alpha: float | Penalty) -> float | Penalty:
         """The user's penalty, one number, in these units."""
         assert not isinstance(alpha, Penalty)
@@ -127,7 +177,7 @@ class Scaling:
         return alpha
 
 
-def _scaled(rows: Rows, scaling: Scaling) -> Rows:
+def _scale_rows(rows: Rows, scaling: Scaling) -> Rows:
     """Rows of a chunk in other units."""
     X, Y, weight = rows
     dtype = numpy_dtype(Y.dtype)
@@ -150,3 +200,169 @@ def _columns_times(X: Array, factor: NDArray[np.float64]) -> Array:
         X.data *= factor[X.indices].astype(X.dtype)
         return X
     return X * from_numpy(factor, like=X)
+
+
+def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
+    """Units in which a table can be fitted: one, unless its numbers are far from it.
+
+    Columns of X beyond 2^32 (unless a score of the user's is to see them), and weights beyond
+    2^±32, are divided by a power of two.  Targets
+    whose deviation or mean is beyond 2^20 are standardised, and so are those whose deviation is
+    below 2^-20 if the penalty is small beside their variance.
+
+    Parameters
+    ----------
+    rows : table.
+    options : what to fit, its penalty in the user's units.
+    run : who computes.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the variance of the targets is small beside the penalty.
+
+    Notes
+    -----
+    One pass, O(n (d + q)); two where targets are far from one.
+    """
+    seen = extent_of(rows, run)
+    # What is small stays as it is: beside a penalty its weights have no say.
+    inputs = np.maximum(exponents(seen.inputs, _ORDINARY), 0)
+    plain = Scaling(
+        np.zeros_like(inputs) if callable(options.input_model) else inputs,
+        np.zeros(seen.low.size),
+        0,
+        _weight_exponent(seen, rows),
+    )
+    if options.output != "identity":
+        return plain
+    assert not isinstance(options.alpha, Penalty)
+    return _standardise_targets(plain, seen, rows, run, options.alpha)
+
+
+def keep_scaling(scaling: Scaling, rows: Table, run: Runner) -> Scaling:
+    """The same units of inputs and targets, for a table of its own weights."""
+    return replace(scaling, weights=_weight_exponent(extent_of(rows, run), rows))
+
+
+def scale_weights(rows: Table, run: Runner) -> Scaling:
+    """Units of one for inputs and targets, as moments need no other; weights as in a fit.
+
+    Raises
+    ------
+    ValueError
+        If numbers of X or y are so large that distances between rows cannot be carried.
+    """
+    seen = extent_of(rows, run)
+    d, q, dtype = seen.inputs.size, seen.low.size, numpy_dtype(rows.like.dtype)
+    largest = float(np.finfo(dtype).max)
+    sizes = {"X": seen.inputs, "y": np.maximum(np.abs(seen.low), np.abs(seen.high))}
+    for name, size in sizes.items():
+        if size.max() > largest / _ROOM / np.sqrt(d):
+            raise ValueError(
+                f"{name} holds values up to {size.max():.3g}, too large for {dtype} (which ends at "
+                f"{largest:.2g}): distances between rows overflow. Scale {name} (StandardScaler)."
+            )
+    return Scaling(np.zeros(d, np.int32), np.zeros(q), 0, _weight_exponent(seen, rows))
+
+
+def _weight_exponent(seen: Extent, rows: Table) -> int:
+    heaviest = np.array([seen.weight], numpy_dtype(rows.like.dtype))
+    return int(exponents(heaviest, _ORDINARY)[0])
+
+
+def _standardise_targets(
+    plain: Scaling, seen: Extent, rows: Table, run: Runner, alpha: float
+) -> Scaling:
+    """The units with those of the targets, where these are far from one."""
+    far = 2.0**_ORDINARY_TARGETS
+    low, high = seen.low.astype(np.float64), seen.high.astype(np.float64)
+    half = float((high / 2 - low / 2).max())
+    if max(high.max(), -low.min()) <= far and (half >= 1 / far or half == 0):
+        return plain
+    weighted = replace(plain, inputs=np.zeros_like(plain.inputs)).rows(rows)
+    columns: ColumnMoments = total(run, _target_moments, weighted.chunks())
+    mean, deviation = columns.mean, columns.deviation
+    rounding = _CONSTANT * np.finfo(mean.dtype).eps * np.abs(mean)
+    deviation = np.where(deviation > rounding, deviation, 0).max(keepdims=True)
+    exponent = int(exponents(deviation, _ORDINARY_TARGETS)[0])
+    size = float(deviation[0])
+    if size == 0:
+        exponent = 0
+    elif exponent < 0 and np.ldexp(alpha, -plain.weights) > columns.weight * size**2:
+        exponent = 0
+        warnings.warn(
+            f"y has a standard deviation of {size:.3g}, and its squares are small beside the "
+            f"penalty alpha={alpha:g}: weights that fit y cost more than they gain. Scale y to "
+            "unit variance, or lower alpha.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    if exponent == 0 and np.abs(mean).max() <= far:
+        return plain
+    return replace(plain, shift=mean.astype(np.float64), outputs=exponent)
+
+
+def _target_moments(rows: Rows) -> ColumnMoments:
+    """Moments of the columns of Y alone."""
+    return column_moments(rows._replace(X=rows.Y[:, :0]))
+
+
+@contextmanager
+def explain_overflow() -> Iterator[None]:
+    """Say what a decomposition met that could not be carried; warn of no overflow on the way.
+
+    Raises
+    ------
+    ValueError
+        In the place of a LinAlgError.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"The moments of X and y are not finite, or vanish ({error}): X or y may hold values "
+            "that are very large or very small. Scale them to unit variance (StandardScaler)."
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class _Peak:
+    """The largest of some sizes, NaN if there is one among them."""
+
+    size: float
+
+    def __add__(self, other: _Peak) -> _Peak:
+        return _Peak(float(np.maximum(self.size, other.size)))
+
+
+def check_outputs(network: Network, rows: Table, run: Runner) -> None:
+    """Check that a network and what it gives for its own rows are numbers.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or an output is not finite, or so large that outputs cannot be subtracted.
+    """
+    dtype = numpy_dtype(network.coefs[0].dtype)
+    most = float(np.finfo(dtype).max) / _ROOM
+    finite = all(
+        np.isfinite(to_numpy(part)).all() for part in (*network.coefs, *network.intercepts)
+    )
+    if not finite or not total(run, partial(_peak, network=network), rows.chunks()).size <= most:
+        raise ValueError(
+            f"The fitted network, or what it gives for the rows of X, is not finite or above "
+            f"{most:.2g}, too large for {dtype}. X or y may hold values that are very large or "
+            "very small: scale them to unit variance (StandardScaler)."
+        )
+
+
+def _peak(rows: Rows, network: Network) -> _Peak:
+    """The largest output of a chunk, before the output function if that has bounds."""
+    network = network.on(rows.Y)
+    with np.errstate(all="ignore"):
+        of = network.decision if OUTPUTS[network.output].bounded else network.predict
+        outputs = of(rows.X)
+    xp = get_namespace(outputs)
+    return _Peak(float(xp.max(xp.abs(outputs))))

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import from_numpy, to_numpy
+from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.moments import Look, NetworkMoments
+from spectral_nn.models.network.moments import NetworkMoments, Summary, unit_columns
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
 from spectral_nn.runners.base import Runner, total
 
-__all__ = ["moments_from_score"]
+__all__ = ["mean_scores", "moments_from_score"]
 
 
 def moments_from_score(
-    rows: Table, seen: Look, K: int, score: Score, run: Runner
+    rows: Table, seen: Summary, K: int, score: Score, run: Runner
 ) -> NetworkMoments:
     r"""Tensors of orders 1 to 3 by Stein's identity, :math:`E[y S_m(x)] = E[\nabla^m f(x)]`.
 
     Parameters
     ----------
     rows : table.
-    seen : what `look` found.
+    seen : what `summarise` found.
     K : dimensions to keep.
     score : callable ``score(X, theta) -> (S1, S2, S3 contracted with theta)``.
     run : who computes.
@@ -48,14 +49,13 @@ def moments_from_score(
     scale = np.zeros(rows.n_features)
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
-    lengths = np.linalg.norm(slopes, axis=0)
-    along = _spread(slopes / np.where(lengths > 0, lengths, 1.0), frame, scale.size)
-    first, second, third = _means(rows, seen, along, scale, score, run)
+    along = _spread(unit_columns(slopes), frame, scale.size)
+    first, second, third = _mean_scaled_scores(rows, seen, along, scale, score, run)
     gradient = first.T + _spread(slopes, frame, scale.size)
     own = np.einsum("oode->ode", third)
     flat = [gradient, _side_by_side(second), _side_by_side(own)]
     basis = np.linalg.svd(np.concatenate(flat, axis=1), full_matrices=False)[0][:, :K]
-    third = _means(rows, seen, basis, scale, score, run)[2]
+    third = _mean_scaled_scores(rows, seen, basis, scale, score, run)[2]
     cube = np.einsum("da,okde,eb->abko", basis, third, basis, optimize=True)
     cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
     projected = np.einsum("da,ode,eb->abo", basis, second, basis, optimize=True)
@@ -71,8 +71,8 @@ def _side_by_side(matrices: NDArray) -> NDArray:
     return np.concatenate(list(matrices), axis=1)
 
 
-def _means(
-    rows: Table, seen: Look, theta: NDArray, scale: NDArray, score: Score, run: Runner
+def _mean_scaled_scores(
+    rows: Table, seen: Summary, theta: NDArray, scale: NDArray, score: Score, run: Runner
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Mean residuals times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
 
@@ -80,14 +80,31 @@ def _means(
     by Stein's identity nothing is lost but variance.  All modes, that of theta included, are
     scaled to columns of unit deviation.
     """
-    passes = partial(_chunk, seen=seen, theta=scale[:, None] * theta, score=score)
+    residuals = partial(_linear_residuals, seen=seen)
+    first, second, third = mean_scores(rows, score, scale[:, None] * theta, residuals, run)
+    both = np.outer(scale, scale)
+    return first * scale, second * both, third * both
+
+
+def _linear_residuals(X: Array, Y: Array, seen: Summary) -> Array:
+    return seen.frame.outputs(Y) - seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)
+
+
+def mean_scores(
+    rows: Table,
+    score: Score,
+    theta: NDArray,
+    residuals: Callable[[Array, Array], Array],
+    run: Runner,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Means of residuals (n, S) times scores: (S, d), (S, d, d), (S, m, d, d), theta (d, m)."""
+    passes = partial(_sum_chunk, score=score, theta=theta, residuals=residuals)
     sums: ScoreMoments = total(run, passes, rows.chunks())
     weight = rows.total_weight
     first, second, third = (
         to_numpy(part) / weight for part in (sums.first, sums.second, sums.third)
     )
-    both = np.outer(scale, scale)
-    return first * scale, second * both, third * both
+    return first, second, third
 
 
 def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
@@ -98,8 +115,9 @@ def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
 
 
 @by_blocks
-def _chunk(rows: Rows, seen: Look, theta: NDArray, score: Score) -> ScoreMoments:
+def _sum_chunk(
+    rows: Rows, score: Score, theta: NDArray, residuals: Callable[[Array, Array], Array]
+) -> ScoreMoments:
     X, _ = dense(rows)
-    explained = seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)
-    responses = (seen.frame.outputs(rows.Y) - explained) * rows.weight[:, None]
+    responses = residuals(X, rows.Y) * rows.weight[:, None]
     return score_moments(score, X, responses, from_numpy(theta, like=X))

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.data.rows import Rows, dense, row_by_row
+from spectral_nn.data.rows import Rows, dense
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, unflatten
@@ -23,7 +23,7 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.race import Start, finite_loss, race, random_starts
-from spectral_nn.models.network.scaling import Penalty, layers_above
+from spectral_nn.models.network.scaling import layers_above
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
 from spectral_nn.results import RecoveryWarning
@@ -127,7 +127,7 @@ def make_start(
         network = _read(rows, tensors, factors, kind, options, run).on(rows.like)
         starts.append(Start(kind, network, factors))
         tell(f"decomposed {kind}", 0, factors.explained)
-    if options.max_iter > 0:
+    if options.trainer.max_iter > 0:
         starts += random_starts(rows, evidence.n_units, options, rng)
         starts = race(rows, starts, options, rng, tell)
     else:
@@ -219,16 +219,14 @@ def _read(
         )
     coef, offset = moments.frame.pull_back(U * (sign * scale), rows.n_features)
     network = fit_second_layer(rows, coef, bias + offset, options.activation, run)
-    if options.output == "identity":
-        return network
-    return _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
+    return _fit_output_layer(rows, network, options, run)
 
 
 def _textbook(
     rows: Table, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
 ) -> tuple[Network, str, dict[str, Any]]:
     """The algorithm of Janzamin, Sedghi and Anandkumar, with neither race nor repair."""
-    from spectral_nn.models.network.lift import lift_table
+    from spectral_nn.models.network.lift import lift
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 
     score, k, d = options.input_model, evidence.n_units, rows.n_features
@@ -254,27 +252,30 @@ def _textbook(
             score = GaussianMixtureScore.fit(sample, rng=rng)
         else:
             score = GaussianScore.fit(sample)
-    found = lift_table(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
-    network = found.network
-    if options.output != "identity":
-        network = _fit_classes(rows, replace(network, output=options.output), options.alpha, run)
+    found = lift(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
+    network = _fit_output_layer(rows, found.network, options, run)
     notes = evidence.notes() | {
         "init": "nn-lift",
         "winner": "nn-lift",
-        "whitening": found.lens.kind,
-        "whitening_definite": found.lens.definite,
-        "whitening_condition": found.lens.condition,
+        "whitening": found.whitener.kind,
+        "whitening_definite": found.whitener.definite,
+        "whitening_condition": found.whitener.condition,
         "cp_residual": found.residual,
     }
     return network, "nn-lift", notes
 
 
-def _fit_classes(rows: Table, network: Network, alpha: float | Penalty, run: Runner) -> Network:
-    """Fit the second layer by its own convex log loss, hidden units as they are."""
+def _fit_output_layer(
+    rows: Table, network: Network, options: NetworkOptions, run: Runner
+) -> Network:
+    """Fit the layer above the hidden units, so far a regression, by its own convex loss."""
+    if options.output == network.output:
+        return network
+    network = replace(network, output=options.output)
     top = Network(network.coefs[1:], network.intercepts[1:], network.activation, network.output)
     hidden = rows.mapped(partial(_hidden_rows, network=network))
     start = np.zeros(flatten(top).shape[0])
-    objective = objective_of(hidden, run, top, layers_above(alpha))
+    objective = objective_of(hidden, run, top, layers_above(options.alpha))
     found = lbfgs(objective, start, max_iter=100, tol=1e-5)
     fitted = unflatten(found.x, top)
     return replace(
@@ -286,7 +287,7 @@ def _fit_classes(rows: Table, network: Network, alpha: float | Penalty, run: Run
 
 def _hidden_rows(rows: Rows, network: Network) -> Rows:
     """The rows with the hidden units' values in the place of their inputs."""
-    return rows._replace(X=row_by_row(network.on(rows.Y).hidden, rows.X))
+    return rows._replace(X=network.on(rows.Y).hidden(rows.X))
 
 
 def _report(starts: list[Start]) -> dict[str, Any]:

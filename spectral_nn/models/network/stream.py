@@ -24,7 +24,7 @@ from spectral_nn.runners.base import Runner, total
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
 
-_MOST_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
+MAX_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,12 @@ class StreamMoments(Additive):
 
 
 @by_blocks
-def _chunk(rows: Rows, frame: Frame) -> StreamMoments:
+def _sum_chunk(rows: Rows, frame: Frame) -> StreamMoments:
     """Sums of a chunk."""
     X, xp = dense(rows)
     Z, Y, w = frame.inputs(X), frame.outputs(rows.Y), rows.weight
     low, high = low_features(Z), monomials(Z, 3)
-    if frame.n_dimensions <= _MOST_FOURTH:
+    if frame.n_dimensions <= MAX_FOURTH:
         high = xp.concat([high, monomials(Z, 4)], axis=1)
     weighted, weighted_Y = low * w[:, None], Y * w[:, None]
     return StreamMoments(
@@ -85,7 +85,7 @@ def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
     memory O(K^6 / 48), whatever the number of rows.
     """
-    sums = total(run, partial(_chunk, frame=frame), rows.chunks())
+    sums = total(run, partial(_sum_chunk, frame=frame), rows.chunks())
     return StreamMoments(*(to_numpy(getattr(sums, field.name)) for field in fields(sums)))
 
 
@@ -122,12 +122,14 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     inverse = (vectors / np.sqrt(values)) @ vectors.T
     gradient, hessian = taylor(coefficients, K, residual)
     gradient = gradient + np.sqrt(2) * np.einsum("ijs,j->is", hessian, mean)
-    tensors = [_turned(gradient, root), _turned(hessian, root)]
+    tensors = [_apply_to_modes(gradient, root), _apply_to_modes(hessian, root)]
     begin = 0
     for order, size in ((3, 6), (4, 24)):
         index = monomial_index(K, order)
         if begin < high.shape[0]:
-            tensors.append(_turned(high[begin:][index] / (np.sqrt(size) * residual), inverse))
+            tensors.append(
+                _apply_to_modes(high[begin:][index] / (np.sqrt(size) * residual), inverse)
+            )
         begin += int(index.max()) + 1
     n_effective = weight**2 / float(sums.squared_weight)
     white = replace(
@@ -138,7 +140,7 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     return NetworkMoments(tuple(tensors), white, 1 / np.sqrt(n_effective), residual)
 
 
-def _turned(T: NDArray, A: NDArray) -> NDArray:
+def _apply_to_modes(T: NDArray, A: NDArray) -> NDArray:
     """Apply a symmetric matrix to every mode of (K, ..., K, S) but the last."""
     for mode in range(T.ndim - 1):
         T = np.moveaxis(np.tensordot(A, T, axes=(1, mode)), 0, mode)

@@ -20,11 +20,11 @@ from spectral_nn.runners.base import Runner, total
 
 __all__ = [
     "HiddenMoments",
+    "find_flipped_units",
+    "find_weakest_units",
     "fit_second_layer",
-    "flipped_units",
     "hidden_moments",
     "read_units_on_data",
-    "weakest_units",
 ]
 
 _RIDGE = 1e-6  # of the features' mean square
@@ -102,8 +102,10 @@ def fit_second_layer(
     return Network((coef, solved[1:]), (intercept, solved[0]), activation, "identity")
 
 
-def weakest_units(moments: HiddenMoments, n_inputs: int, n_drop: int) -> tuple[NDArray, NDArray]:
-    r"""Which units to keep so that the regression on the others loses least.
+def find_weakest_units(
+    moments: HiddenMoments, n_inputs: int, n_drop: int
+) -> tuple[NDArray, NDArray]:
+    r"""Find units to keep so that the regression on the others loses least.
 
     Dropping feature j of a least-squares fit with coefficients c and Gram matrix G costs
     :math:`c_j^2 / (G^{-1})_{jj}`; the cheapest goes, again and again.
@@ -130,7 +132,7 @@ def weakest_units(moments: HiddenMoments, n_inputs: int, n_drop: int) -> tuple[N
     return kept[fixed:] - fixed, solved
 
 
-def flipped_units(coef: NDArray, activation: str, skip: NDArray, above: NDArray) -> NDArray:
+def find_flipped_units(coef: NDArray, activation: str, skip: NDArray, above: NDArray) -> NDArray:
     r"""Find the units that look the wrong way, from the linear function that makes up for them.
 
     A ReLU that looks the wrong way is a poor optimum that gradients do not leave:

@@ -9,10 +9,11 @@ from sklearn.preprocessing import label_binarize
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.network import passes
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import OUTPUTS, Network, flatten, random_network, unflatten
-from spectral_nn.models.network.objective import Objective, mean_loss, row_losses
+from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
+from spectral_nn.models.network.objective import Objective, row_losses
+from spectral_nn.models.network.outputs import OUTPUTS
 
-N_OUTPUTS = {"identity": 1, "logistic": 1, "softmax": 3}
+N_OUTPUTS = {"identity": 1, "exp": 2, "logistic": 1, "softmax": 3}
 THEIRS = ("identity", "logistic", "tanh", "relu")
 RTOL = 1e-12
 
@@ -23,11 +24,17 @@ def problem(output, rng, n=60, d=4, n_outputs=None, dtype=np.float64):
     X = rng.standard_normal((n, d)).astype(dtype)
     if output == "identity":
         Y = rng.standard_normal((n, q))
+    elif output == "exp":
+        Y = rng.poisson(2.0, (n, q))
     elif output == "logistic":
         Y = rng.integers(0, 2, (n, q))
     else:
         Y = np.eye(q)[rng.integers(0, q, n)]
     return X, Y.astype(dtype), rng.uniform(0.2, 2.0, n).astype(dtype)
+
+
+def mean_loss(network, X, Y):
+    return Objective(X, Y, network).value(flatten(network))
 
 
 def draw(sizes, activation, output, rng, like=None):
@@ -39,16 +46,16 @@ def draw(sizes, activation, output, rng, like=None):
 
 
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(passes, "_FEWEST_ROWS", 7)
-    monkeypatch.setattr(passes, "_MOST_ROWS", 7)
+    monkeypatch.setattr(passes, "MIN_ROWS", 7)
+    monkeypatch.setattr(passes, "MAX_ROWS", 7)
     monkeypatch.setattr(passes.LibraryPasses, "rows_a_block", 7)
 
 
 def backprop(network, X, Y, alpha, sample_weight):
     """Value and gradient by scikit-learn's own loss and backpropagation, at given weights."""
-    if network.output == "identity":
-        model = MLPRegressor(activation=network.activation, alpha=alpha)
-        model.loss = "squared_error"
+    losses = {"identity": "squared_error", "exp": "poisson"}
+    if network.output in losses:
+        model = MLPRegressor(losses[network.output], activation=network.activation, alpha=alpha)
     else:
         model = MLPClassifier(activation=network.activation, alpha=alpha)
         model.loss = "log_loss"
@@ -235,6 +242,32 @@ def test_calls_leave_no_trace(rng):
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.parametrize("q", [1, 3])
+def test_errors_may_go_back_through_other_weights(q, xp, rng):
+    """All but the last layer learns from what those send it."""
+    X, Y, weight = problem("identity", rng, n_outputs=q)
+    network, other = (draw((4, 6, 5, q), "tanh", "identity", rng) for _ in range(2))
+    objective = Objective(X, Y, network, 0.0, weight)
+    vector, every = flatten(network), slice(0, len(X))
+    value, gradient = objective.on_rows(vector, every)
+    for same in (None, vector):
+        found = objective.on_rows(vector, every, feedback=same)
+        np.testing.assert_array_equal(found[1], gradient)
+    found_value, found = objective.on_rows(vector, every, feedback=flatten(other))
+    assert found_value == value
+    found, exact = unflatten(found, network), unflatten(gradient, network)
+    np.testing.assert_array_equal(found.coefs[-1], exact.coefs[-1])
+    first, second = list(network.forward(X))[:2]
+    error = (network.predict(X) - Y) / q * weight[:, None] / weight.sum()
+    error = error @ other.coefs[2].T * (1 - second[1] ** 2)
+    np.testing.assert_allclose(found.coefs[1], first[1].T @ error, rtol=1e-9, atol=RTOL)
+    error = error @ other.coefs[1].T * (1 - first[1] ** 2)
+    np.testing.assert_allclose(found.coefs[0], X.T @ error, rtol=1e-9, atol=RTOL)
+    there = Objective(*map(xp.asarray, (X, Y)), network.on(xp.asarray(Y)), 0.0, xp.asarray(weight))
+    _, foreign = there.on_rows(vector, every, feedback=flatten(other))
+    np.testing.assert_allclose(foreign, flatten(found), rtol=1e-9, atol=RTOL)
+
+
 def test_read_only_data(rng):
     X, Y, weight = problem("identity", rng)
     network = draw((4, 5, 1), "relu", "identity", rng)
@@ -317,7 +350,7 @@ def test_predictions_pass_in_blocks(rng, monkeypatch):
     X, _, _ = problem("softmax", rng)
     network = draw((4, 5, 3), "relu", "softmax", rng)
     whole = network.predict(X), network.hidden(X)
-    monkeypatch.setattr(dense, "_ROWS", 7)
+    monkeypatch.setattr(dense, "CHUNK_ROWS", 7)
     np.testing.assert_allclose(network.predict(X), whole[0], rtol=RTOL)
     np.testing.assert_allclose(network.hidden(X), whole[1], rtol=RTOL, atol=RTOL)
 
@@ -367,8 +400,8 @@ def test_errors_name_what_is_wrong(rng):
     X, Y = np.zeros((3, 4)), np.zeros((3, 1))
     with pytest.raises(ValueError, match="activation='sine' is unknown"):
         Network(network.coefs, network.intercepts, "sine", "identity")
-    with pytest.raises(ValueError, match="output='exp' is unknown"):
-        Network(network.coefs, network.intercepts, "relu", "exp")
+    with pytest.raises(ValueError, match="output='sine' is unknown"):
+        Network(network.coefs, network.intercepts, "relu", "sine")
     with pytest.raises(ValueError, match="each layer must take the last one's"):
         Network(network.coefs[::-1], network.intercepts, "relu", "identity")
     with pytest.raises(ValueError, match="one intercept an output"):

@@ -1,5 +1,6 @@
 """Whole fits of networks: starts, race, evidence, repair, what is said out loud, directions."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -13,19 +14,19 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network import features
-from spectral_nn.models.network import fit as flow
 from spectral_nn.models.network import repair as network_repair
 from spectral_nn.models.network import starts as network_starts
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
+from spectral_nn.models.network.early_stopping import hold_out
 from spectral_nn.models.network.evidence import gather, rows_needed
-from spectral_nn.models.network.fit import NetworkOptions, as_rows, fit_network, start_table
+from spectral_nn.models.network.fit import NetworkOptions, as_rows, fit_table, start_table
 from spectral_nn.models.network.objective import Objective
 from spectral_nn.models.network.repair import repair, residual_signal
 from spectral_nn.models.network.starts import check_identifiable, in_doubt
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.results import RecoveryWarning
-from spectral_nn.runners.base import SerialRunner
-from spectral_nn.trainers import lbfgs
+from spectral_nn.runners.base import SerialRunner, runner
+from spectral_nn.trainers import TRAINERS, lbfgs
 
 RUN = SerialRunner()
 
@@ -38,12 +39,25 @@ def planted(seed, d, k, n, *, noise=0.05, inputs="gaussian", **options):
     return X, y.reshape(n, -1), teacher
 
 
-def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **options):
+def options_of(k, *, trainer="lbfgs", **options):
+    """Options of a fit, and among them settings of its trainer."""
+    kind = TRAINERS[trainer]
+    names = {setting.name for setting in dataclasses.fields(kind)} & set(options)
+    settings = {name: options.pop(name) for name in names}
     widths = k if k == "auto" else (k,)
+    return NetworkOptions(widths, trainer=kind(**settings), **options)
+
+
+def fit_network(X, Y, options, *, sample_weight=None, n_jobs=None, **how):
+    with runner(n_jobs) as run:
+        return fit_table(as_rows(X, Y, sample_weight), options, run=run, **how)
+
+
+def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **options):
     return fit_network(
         X,
         Y,
-        NetworkOptions(widths, **options),
+        options_of(k, **options),
         sample_weight=sample_weight,
         rng=np.random.default_rng(seed),
         n_jobs=n_jobs,
@@ -366,7 +380,7 @@ class TestFlow:
 
     def test_starts_are_those_of_the_fit(self):
         X, Y, _ = planted(0, 8, 3, 3000)
-        options = NetworkOptions((3,), max_iter=0)
+        options = options_of(3, max_iter=0)
         rows = as_rows(X, Y, None)
         network, name, notes = start_table(rows, options, run=RUN, rng=np.random.default_rng(4))
         assert name == "tensor"
@@ -378,7 +392,7 @@ class TestFlow:
         """Held out, whatever they say: garbage there does not move the start."""
         X, Y, _ = planted(0, 6, 2, 3000)
         options = {"max_iter": 0, "early_stopping": True, "validation_fraction": 0.3}
-        _, held_out = flow._held_out(Y, NetworkOptions((2,), **options), np.random.default_rng(0))
+        _, held_out = hold_out(Y, options_of(2, **options), np.random.default_rng(0))
         other = Y.copy()
         other[held_out] = 1e3
         first, second = fit(X, Y, 2, **options), fit(X, other, 2, **options)
@@ -390,7 +404,7 @@ class TestFlow:
         found = fit(X, Y, 3, early_stopping=True)
         assert r2(found.network, teacher) > 0.999
         assert len(found.validation_scores) == found.n_iter
-        options = {"solver": "adam", "max_iter": 10, "early_stopping": early_stopping}
+        options = {"trainer": "adam", "max_iter": 10, "early_stopping": early_stopping}
         found = fit(X, Y, 3, **options)
         assert found.init == "tensor"
         assert r2(found.network, teacher) > 0.995
@@ -631,7 +645,7 @@ class TestRepair:
         scores = {True: [], False: []}
         for doubt in (True, False):
             if not doubt:
-                monkeypatch.setattr(network_starts, "in_doubt", lambda notes: False)
+                monkeypatch.setattr(network_repair, "in_doubt", lambda notes: False)
             for seed in range(6):
                 X, Y, teacher = planted(seed, 40, 5, 800)
                 found = quietly(X, Y, 5, seed=seed, max_iter=500)
@@ -713,15 +727,15 @@ class TestRepair:
     def test_steps_are_no_more_than_asked_for(self, limit, most, monkeypatch):
         """But for one round, which may have begun, and the last line search."""
         monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 2.0)
-        taken = []
+        taken, minimise = [], lbfgs.lbfgs
 
         def counted(*args, **options):
-            found = lbfgs.lbfgs(*args, **options)
-            on_its_own = limit == "max_fun" and "on_step" in options
+            found = minimise(*args, **options)
+            on_its_own = limit == "max_fun" and "on_iterate" in options
             taken.append(found.n_evaluations if on_its_own else found.n_iter)
             return found
 
-        monkeypatch.setattr(flow, "lbfgs", counted)
+        monkeypatch.setattr(lbfgs, "lbfgs", counted)
         monkeypatch.setattr(network_repair, "lbfgs", counted)
         X, Y, _ = planted(0, 30, 5, 700)
         found = quietly(X, Y, 5, tol=1e-10, **({"max_iter": 1000} | {limit: most}))
@@ -740,7 +754,7 @@ class TestRepair:
         assert found.diagnostics["residual_signal"] == 0.9
         assert "repair" not in found.diagnostics
 
-    @pytest.mark.parametrize("options", [{"solver": "adam"}, {"output": "logistic"}])
+    @pytest.mark.parametrize("options", [{"trainer": "adam"}, {"output": "logistic"}])
     def test_squared_errors_and_lbfgs_only(self, options):
         X, Y, _ = planted(0, 20, 4, 400)
         if "output" in options:

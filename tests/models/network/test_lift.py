@@ -6,11 +6,10 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.data.rows import Rows
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.fourier import _frequencies, fourier_biases
-from spectral_nn.models.network.lift import lift
+from spectral_nn.models.network.fit import as_rows
+from spectral_nn.models.network.lift import lift as lift_rows
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import SerialRunner, runner
@@ -21,6 +20,11 @@ MIXTURE = GaussianMixtureScore(
     np.array([[0.8, -0.5], [-1.2, 0.75]]),
     np.array([[[0.8, 0.2], [0.2, 0.6]], [[0.5, -0.2], [-0.2, 1.0]]]),
 )
+
+
+def lift(X, y, *args, sample_weight=None, run=None, **options):
+    Y = y[:, None] if y.ndim == 1 else y
+    return lift_rows(as_rows(X, Y, sample_weight), *args, run=run or SerialRunner(), **options)
 
 
 def unit_columns(W):
@@ -84,7 +88,7 @@ def test_exact_moments_give_the_network(rng, activation, a, b, whitening):
         whitening=whitening,
         ridge=0.0,
     )
-    assert result.lens.definite
+    assert result.whitener.definite
     assert result.residual < 1e-5
     assert direction_angles(result.network.coefs[0], true.coefs[0]).max() < 1e-2
     assert_same_network(result.network, true, atol=2e-3)
@@ -97,10 +101,10 @@ def test_an_indefinite_whitening_leaves_an_error(rng):
     y = true.decision(X)
     options = {"score": score, "rng": rng, "sample_weight": weight}
     second = lift(X, y, 3, "softplus", whitening="second", **options)
-    assert not second.lens.definite
+    assert not second.whitener.definite
     assert direction_angles(second.network.coefs[0], true.coefs[0]).max() > 1
     auto = lift(X, y, 3, "softplus", **options)
-    assert (auto.lens.kind, auto.lens.definite) == ("slice", True)
+    assert (auto.whitener.kind, auto.whitener.definite) == ("slice", True)
 
 
 def test_inputs_need_their_own_score(rng):
@@ -160,9 +164,8 @@ def test_a_callable_is_as_good_as_a_known_score(small):
 def test_who_computes_changes_nothing(small):
     X, y, score = small
     with runner(2) as parallel:
-        for biases in ("matched", "fourier"):
-            here = fitted(X, y, score, biases=biases)
-            assert_close(fitted(X, y, score, biases=biases, run=parallel), here, rtol=1e-12)
+        here = fitted(X, y, score)
+        assert_close(fitted(X, y, score, run=parallel), here, rtol=1e-12)
 
 
 def test_weights_count_rows(small, rng):
@@ -182,7 +185,7 @@ def test_other_arrays(small):
 
 
 def test_many_features_are_seen_through_some_slices(rng, monkeypatch):
-    monkeypatch.setattr("spectral_nn.models.network.lift._MOST_SLICES", 2)
+    monkeypatch.setattr("spectral_nn.models.network.lift.MAX_SLICES", 2)
     true = network("tanh", W3, [1.0, 0.7, 1.4], [0.5, 0.3, 0.8])
     score = GaussianScore(np.zeros(3), np.eye(3))
     X, weight = population(score, 3)
@@ -199,58 +202,10 @@ def test_many_features_are_seen_through_some_slices(rng, monkeypatch):
     assert direction_angles(result.network.coefs[0], true.coefs[0]).max() < 1e-2
 
 
-@pytest.mark.parametrize("offset", [-0.4, 0.0, 0.3])
-def test_the_published_fourier_method_reads_shifts(rng, offset):
-    """A bump of known transform in the place of y: its phase at half a turn is -pi offset."""
-    d = 3
-    w = np.array([0.6, 0.0, 0.8])
-    X = rng.standard_normal((100_000, d))
-    y = np.exp(-np.sum((X - offset * w) ** 2, axis=1))  # y / p is bounded
-    rows = Rows(X, y[:, None], np.ones(len(y)))
-    (bias,) = fourier_biases(
-        rows,
-        w[:, None],
-        np.ones((1, 1)),
-        "tanh",
-        score=GaussianScore(np.zeros(d), np.eye(d)),
-        run=SerialRunner(),
-        rng=rng,
-        cap=0.1,
-    )
-    assert_allclose(bias, 0.5 - offset, atol=0.02)
-
-
-@pytest.mark.parametrize("d", [1, 2, 3, 6])
-def test_frequencies_are_uniform_on_the_cap(d):
-    W = unit_columns(np.arange(1.0, d + 1)[:, None])
-    drawn = _frequencies(W=W, radius=0.5, cap=0.8, seed=0, index=0, unit=0, n=20_000)
-    assert_allclose(np.linalg.norm(drawn, axis=1), 0.5)
-    cosines = drawn @ W[:, 0] / 0.5
-    assert cosines.min() > 1 - 0.8**2 / 2 - 1e-12
-    if d > 1:  # the angle has a density in proportion to sin^(d - 2)
-        angles = np.linspace(0, np.arccos(1 - 0.8**2 / 2), 10_001)[1:]
-        expected = np.average(np.cos(angles), weights=np.sin(angles) ** (d - 2))
-        assert_allclose(cosines.mean(), expected, atol=3e-3)
-
-
-def test_what_it_refuses(small):
+def test_constant_outputs_are_refused(small):
     X, y, score = small
-    rng = np.random.default_rng(0)
-
-    def refuse(match, X=X, y=y, k=2, activation="tanh", score=score, **options):
-        with pytest.raises(ValueError, match=match):
-            lift(X, y, k, activation, score=score, rng=rng, **options)
-
-    refuse("n_components=5 is out of range: X has 4 features", k=5)
-    refuse("n_components=0 is out of range", k=0)
-    refuse("'square' is a polynomial of degree 2", activation="square")
-    refuse("'identity' is a polynomial of degree 1", activation="identity")
-    refuse("activation='sine' is unknown", activation="sine")
-    refuse("whitening='M2' is unknown", whitening="M2")
-    refuse("biases='guess' is unknown", biases="guess")
-    refuse("no method log_density", score=lambda X, t: score(X, t), biases="fourier")
-    refuse("y is constant", y=np.full(len(y), 3.0))
-    refuse("X has shape", y=y[:-1])
+    with pytest.raises(ValueError, match="y is constant"):
+        fitted(X, np.full(len(y), 3.0), score)
 
 
 def test_too_many_units_are_said_so(rng):

@@ -11,7 +11,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
-from spectral_nn.models.network.moments import look, network_moments, null_rows, subspace
+from spectral_nn.models.network.moments import network_moments, null_rows, subspace, summarise
 from spectral_nn.runners.base import SerialRunner
 from spectral_nn.tensors.shared_cp import shared_cp
 
@@ -23,7 +23,7 @@ def ones(X, Y):
 
 
 def gaussian(rows, K, run=RUN):
-    seen = look(rows, run)
+    seen = summarise(rows, run)
     null = null_rows(rows, seen, np.random.default_rng(0), run)
     frame, *_ = subspace(rows, seen, null, K, run)
     return network_moments(rows, frame, seen.columns.n_effective, run)
@@ -172,7 +172,7 @@ def clouds(rng, n, d, n_components):
 def test_components_are_found_where_there_are_some(rng, n_components, found):
     X = clouds(rng, 3000, 4, n_components)
     rows = ones(X, X[:, 0])
-    mixture = find_components(rows, look(rows, RUN).frame, 0)
+    mixture = find_components(rows, summarise(rows, RUN).frame, 0)
     assert getattr(mixture, "n_components", None) == found
 
 
@@ -180,16 +180,16 @@ def test_components_of_few_rows_are_not_looked_for(rng):
     """Each has to carry a regression on all quadratics."""
     X = rng.standard_normal((150, 6)) + 6 * rng.integers(0, 2, (150, 1))
     rows = ones(X, X[:, 0])
-    assert find_components(rows, look(rows, RUN).frame, 0) is None
+    assert find_components(rows, summarise(rows, RUN).frame, 0) is None
     small = np.concatenate([rng.standard_normal((2000, 6)), 9 + rng.standard_normal((40, 6))])
     rows = ones(small, small[:, 0])
-    assert find_components(rows, look(rows, RUN).frame, 0) is None
+    assert find_components(rows, summarise(rows, RUN).frame, 0) is None
 
 
 def test_the_same_seed_finds_the_same_components(rng):
     X = clouds(rng, 3000, 4, 3)
     rows = ones(X, X[:, 0])
-    frame = look(rows, RUN).frame
+    frame = summarise(rows, RUN).frame
     one, two = (find_components(rows, frame, 3) for _ in range(2))
     assert_allclose(one.means_, two.means_, rtol=0, atol=0)
 

@@ -15,11 +15,11 @@ from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.models.network import moments as moments_module
 from spectral_nn.models.network.hermite import hermite_coefficients
 from spectral_nn.models.network.moments import (
-    look,
     network_moments,
     null_rows,
     solve_moments,
     subspace,
+    summarise,
 )
 from spectral_nn.moments import frame as frame_module
 from spectral_nn.moments.polynomial import LowMoments
@@ -48,12 +48,12 @@ def planted(seed, d, k, n, **options):
 
 def seen_through(rows, K, run=RUN, seed=0):
     """Frame of K dimensions, singular values, and the level that noise alone reaches."""
-    seen = look(rows, run)
+    seen = summarise(rows, run)
     return subspace(rows, seen, null_rows(rows, seen, np.random.default_rng(seed), run), K, run)
 
 
 def tensors(rows, K, run=RUN):
-    seen = look(rows, run)
+    seen = summarise(rows, run)
     frame, values, _ = seen_through(rows, K, run)
     return network_moments(rows, frame, seen.columns.n_effective, run), values
 
@@ -78,7 +78,7 @@ def assert_same(found, expected, rtol):
 
 def test_a_look_by_hand(rng):
     rows = table(rng, n=300)
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     share = rows.weight / rows.weight.sum()
     Z, Y = seen.frame.inputs(rows.X), seen.frame.outputs(rows.Y)
     assert_allclose(seen.beta, np.einsum("n,ni,ns->is", share, Z, Y), atol=1e-10)
@@ -86,7 +86,7 @@ def test_a_look_by_hand(rng):
     x = (rows.X - mean) / np.sqrt(share @ (rows.X - mean) ** 2)
     assert_allclose(seen.kurtosis, share @ x**4, rtol=1e-10)
     gaussian = ones(rng.standard_normal((10**5, 2)), np.zeros(10**5))
-    assert_allclose(look(gaussian, RUN).kurtosis, 3, atol=0.1)
+    assert_allclose(summarise(gaussian, RUN).kurtosis, 3, atol=0.1)
 
 
 @pytest.mark.parametrize("q", [1, 6])
@@ -94,7 +94,7 @@ def test_regression_on_whitened_inputs_for_many_outputs(rng, q, monkeypatch):
     """Beta is seen through the principal components of the outputs, if there are many."""
     monkeypatch.setattr(frame_module, "_MOST_OUTPUTS", 4)
     rows = table(rng, n=300, q=q)
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     Z, Y = seen.frame.inputs(rows.X), seen.frame.outputs(rows.Y)
     share = rows.weight / rows.weight.sum()
     assert Y.shape == (300, min(q, 4))
@@ -169,7 +169,7 @@ def test_noise_of_all_orders_is_white():
     rng, n, values = np.random.default_rng(0), 2000, [[], [], [], []]
     for _ in range(60):
         rows = ones(rng.standard_normal((n, 4)), rng.standard_normal(n))
-        seen = look(rows, RUN)
+        seen = summarise(rows, RUN)
         found = network_moments(rows, seen.frame, n, RUN).tensors
         for m, T in enumerate(found):
             values[m].append(T[tuple(range(m + 1))][0])
@@ -180,7 +180,7 @@ def test_noise_of_all_orders_is_white():
 
 def test_fourth_moments_are_left_out_of_many_dimensions(rng):
     rows = ones(rng.standard_normal((1200, 31)), rng.standard_normal(1200))
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     found = network_moments(rows, seen.frame, 1200, RUN)
     assert len(found.tensors) == 3
     assert found.tensors[2].shape == (31, 31, 31, 1)
@@ -315,7 +315,7 @@ def test_a_subspace_of_all_dimensions_turns_nothing_away(rng):
     rows = table(rng, n=200)
     frame, _, _ = seen_through(rows, 4)
     assert frame.n_dimensions == 4
-    P, whitener = frame.whitener, look(rows, RUN).frame.whitener
+    P, whitener = frame.whitener, summarise(rows, RUN).frame.whitener
     assert_allclose(P @ P.T, whitener @ whitener.T, atol=1e-9)
 
 
@@ -348,17 +348,17 @@ def test_signs_take_the_signal():
     """And leave inputs, weights, and the size of the outputs as they are."""
     rows, _ = planted(0, 12, 3, 20_000)
     rows = rows._replace(weight=np.random.default_rng(0).uniform(0.5, 2, 20_000))
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     null = null_rows(rows, seen, np.random.default_rng(0), RUN)
     assert_array_equal(null.rows.X, rows.X)
     assert_array_equal(null.rows.weight, rows.weight)
     assert_allclose(np.abs(seen.frame.outputs(null.rows.Y)), np.abs(seen.frame.outputs(rows.Y)))
     assert null.share == pytest.approx(np.sqrt(1 - (seen.beta**2).sum()))
-    assert np.linalg.norm(look(null.rows, RUN).beta) < 0.06 < 0.5 < np.linalg.norm(seen.beta)
+    assert np.linalg.norm(summarise(null.rows, RUN).beta) < 0.06 < 0.5 < np.linalg.norm(seen.beta)
     _, values, level = seen_through(null.rows, 3)
     assert (values > 1.05 * level).sum() <= 2
     many = ones(np.random.default_rng(0).standard_normal((80_000, 3)), np.ones(80_000))
-    few = null_rows(many, look(many, RUN), np.random.default_rng(0), RUN)
+    few = null_rows(many, summarise(many, RUN), np.random.default_rng(0), RUN)
     assert len(few.rows.X) == 20_000
     assert few.share == pytest.approx(0.5)
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.metrics import direction_angles
-from spectral_nn.models.network.moments import look
+from spectral_nn.models.network.moments import summarise
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.runners.base import SerialRunner
@@ -41,7 +41,7 @@ def test_tensors_are_means_of_scores_written_out(rng, q):
     X = rng.standard_normal((90, 4))
     weight = rng.uniform(0.5, 2, 90)
     rows = Rows(X, np.maximum(X[:, :q], 0) + X[:, 2:3] ** 2, weight)
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     found = moments_from_score(rows, seen, 3, gaussian_score, RUN)
     assert_allclose(found.frame.whitener.T @ found.frame.whitener, np.eye(3), atol=1e-12)
     P = basis_of(found, seen)
@@ -74,7 +74,7 @@ def test_tensors_are_mean_derivatives(activation):
         "softplus": ((p, p * (1 - p), p * (1 - p) * (1 - 2 * p)), np.logaddexp(0, t)),
     }[activation]
     rows = ones(X, values @ a)
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     found = moments_from_score(rows, seen, 3, GaussianScore(mean, root @ root.T), RUN)
     U = basis_of(found, seen).T @ W
     y_scale = seen.frame.y_map[0, 0]
@@ -109,7 +109,7 @@ def test_the_frame_maps_rows_to_where_the_tensors_live(rng):
             out.append(S)
         return tuple(out)
 
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     found = moments_from_score(rows, seen, 2, score, RUN)
     directions = shared_cp(found.tensors, 2, rng=rng).directions
     W, offset = found.frame.pull_back(directions, 6)
@@ -125,7 +125,9 @@ def test_planted_directions_by_the_score_of_a_mixture():
     teacher = planted_network(4, 2, activation="tanh", rng=rng)
     X, y = sample_network(teacher, 40_000, rng=rng, inputs="mixture")
     rows = ones(X, y)
-    found = moments_from_score(rows, look(rows, RUN), 2, GaussianMixtureScore.fit(X, rng=rng), RUN)
+    found = moments_from_score(
+        rows, summarise(rows, RUN), 2, GaussianMixtureScore.fit(X, rng=rng), RUN
+    )
     directions = shared_cp(found.tensors, 2, rng=rng).directions
     W, _ = found.frame.pull_back(directions, 4)
     assert direction_angles(W, teacher.coefs[0]).max() < 15
@@ -134,11 +136,11 @@ def test_planted_directions_by_the_score_of_a_mixture():
 def test_any_chunks_and_sparse_rows_give_the_same(rng, monkeypatch):
     X = np.where(rng.random((300, 4)) < 0.4, 0, rng.standard_normal((300, 4)))
     rows = Rows(X, np.tanh(X[:, :2]), rng.uniform(0.5, 2, 300))
-    expected = moments_from_score(rows, look(rows, RUN), 3, gaussian_score, RUN)
+    expected = moments_from_score(rows, summarise(rows, RUN), 3, gaussian_score, RUN)
     whole = Rows.chunks
     monkeypatch.setattr(Rows, "chunks", lambda self: whole(self, 41))
     parts = rows._replace(X=sparse.csr_array(X))
-    found = moments_from_score(parts, look(parts, RUN), 3, gaussian_score, RUN)
+    found = moments_from_score(parts, summarise(parts, RUN), 3, gaussian_score, RUN)
     P, Q = found.frame.whitener, expected.frame.whitener
     for T, other in zip(found.tensors, expected.tensors, strict=True):
         for axis in range(T.ndim - 1):
@@ -151,7 +153,7 @@ def test_a_score_of_wrong_shape_is_refused(rng):
     X = rng.standard_normal((50, 3))
     rows = ones(X, X[:, 0])
     with pytest.raises(ValueError, match="score"):
-        moments_from_score(rows, look(rows, RUN), 2, lambda X, theta: (X, X, X), RUN)
+        moments_from_score(rows, summarise(rows, RUN), 2, lambda X, theta: (X, X, X), RUN)
 
 
 def test_units_of_the_columns_do_not_matter():
@@ -163,7 +165,7 @@ def test_units_of_the_columns_do_not_matter():
             X, y = sample_network(teacher, 20_000, rng=rng)
             rows = ones(X * scale, y)
             score = GaussianScore(np.zeros(5), np.diag(scale**2))
-            found = moments_from_score(rows, look(rows, RUN), 2, score, RUN)
+            found = moments_from_score(rows, summarise(rows, RUN), 2, score, RUN)
             W, _ = found.frame.pull_back(shared_cp(found.tensors, 2, rng=rng).directions, 5)
             errors.append(direction_angles(W * scale[:, None], teacher.coefs[0]).max())
     assert np.mean(errors[4:]) < 1.2 * np.mean(errors[:4])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from spectral_nn.data.rows import Rows
-from spectral_nn.models.network.moments import look, network_moments
+from spectral_nn.models.network.moments import network_moments, summarise
 from spectral_nn.models.network.stream import stream_moments, tensors_of_stream
 from spectral_nn.runners.base import SerialRunner
 
@@ -24,7 +24,7 @@ def table(n=600, d=4, q=2, seed=0):
 @pytest.mark.parametrize("d", [1, 4, 13])
 def test_one_pass_equals_two(d):
     rows = table(d=d)
-    seen = look(rows, RUN)
+    seen = summarise(rows, RUN)
     two = network_moments(rows, seen.frame, seen.columns.n_effective, RUN)
     one = tensors_of_stream(stream_moments(rows, seen.frame, RUN), seen.frame)
     assert len(one.tensors) == (4 if d <= 12 else 3)
@@ -38,7 +38,7 @@ def test_one_pass_equals_two(d):
 @given(cuts=st.lists(st.integers(1, 599), max_size=3))
 def test_instalments_add_up(cuts):
     rows = table()
-    frame = look(rows, RUN).frame
+    frame = summarise(rows, RUN).frame
     whole = stream_moments(rows, frame, RUN)
     ends = [0, *sorted(set(cuts)), 600]
     parts = [

@@ -13,11 +13,11 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.datasets import planted_network, sample_network
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.units import (
+    find_flipped_units,
+    find_weakest_units,
     fit_second_layer,
-    flipped_units,
     hidden_moments,
     read_units_on_data,
-    weakest_units,
 )
 from spectral_nn.moments.frame import Frame
 from spectral_nn.runners.base import SerialRunner
@@ -139,7 +139,7 @@ def test_the_weakest_unit_is_that_of_refits(rng, with_inputs):
         fixed = [np.ones((200, 1)), rows.X] if with_inputs else [np.ones((200, 1))]
         frame = as_they_are(d) if with_inputs else None
         moments = hidden_moments(rows, coef, intercept, "relu", frame)
-        kept, coefficients = weakest_units(moments, d if with_inputs else 0, 3)
+        kept, coefficients = find_weakest_units(moments, d if with_inputs else 0, 3)
         expected = list(range(k))
         for _ in range(3):
             losses = [
@@ -163,8 +163,8 @@ def test_units_added_to_the_true_ones_are_the_weakest(rng):
     hidden = np.maximum(X @ coef + intercept, 0)
     Y = hidden[:, [1, 2, 5]] @ np.array([[1.0], [-2.0], [0.5]])
     moments = hidden_moments(Rows(X, Y, np.ones(500)), coef, intercept, "relu")
-    assert weakest_units(moments, 0, 3)[0].tolist() == [1, 2, 5]
-    assert weakest_units(moments, 0, 0)[0].tolist() == list(range(6))
+    assert find_weakest_units(moments, 0, 3)[0].tolist() == [1, 2, 5]
+    assert find_weakest_units(moments, 0, 0)[0].tolist() == list(range(6))
 
 
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
@@ -180,9 +180,9 @@ def test_units_turned_round_are_turned_back(rng, activation, q):
         sign = np.ones(k)
         sign[list(turned)] = -1
         moments = hidden_moments(rows, W * sign, b * sign, activation, as_they_are(d))
-        kept, solved = weakest_units(moments, d, 0)
+        kept, solved = find_weakest_units(moments, d, 0)
         assert len(kept) == k
-        back = flipped_units(W * sign, activation, solved[1 : d + 1], solved[d + 1 :])
+        back = find_flipped_units(W * sign, activation, solved[1 : d + 1], solved[d + 1 :])
         assert_allclose(back, sign)
         found = fit_second_layer(rows, W * sign * back, b * sign * back, activation, RUN)
         assert_allclose(found.predict(X), rows.Y, atol=1e-4)
@@ -191,7 +191,7 @@ def test_units_turned_round_are_turned_back(rng, activation, q):
 @pytest.mark.parametrize("activation", ["tanh", "logistic", "erf", "squared_relu"])
 def test_units_that_do_not_reflect_are_left_alone(rng, activation):
     coef, _ = layer(rng)
-    assert_allclose(flipped_units(coef, activation, coef[:, :1], np.ones((5, 1))), 1)
+    assert_allclose(find_flipped_units(coef, activation, coef[:, :1], np.ones((5, 1))), 1)
 
 
 @pytest.mark.parametrize("inputs", ["gaussian", "uniform", "mixture"])
