@@ -59,12 +59,14 @@ class Window(NamedTuple):
     low, high : the rows ``[low, high)`` of the data.
     blocks : the blocks, with rows counted from `low`.
     begins : whether a block with its context begins a sequence.
+    row : row of the whole data that `low` is.
     """
 
     low: int
     high: int
     blocks: Blocks
     begins: np.ndarray
+    row: int = 0
 
 
 class Place(NamedTuple):
@@ -162,7 +164,7 @@ class Frame:
     def window(self) -> Window | None:
         """Cut it; None where no block is chosen."""
         found = self._chosen()
-        return _window(found, self.offsets) if found.first.size else None
+        return _window(found, self.offsets, self.row) if found.first.size else None
 
     def _chosen(self) -> Blocks:
         before = _blocks_before(self.offsets, self.cut.length)
@@ -208,14 +210,15 @@ def frames(offsets: np.ndarray, cut: Cut, row: int = 0) -> Iterator[Frame]:
 def whole(offsets: np.ndarray, cut: Cut, row: int = 0) -> Window:
     """All blocks in one window, an empty one where none is chosen; arguments as of `frames`."""
     before = _blocks_before(offsets, cut.length)
-    return _window(Frame(offsets, cut, 0, int(before[-1]), row)._chosen(), offsets)
+    return _window(Frame(offsets, cut, 0, int(before[-1]), row)._chosen(), offsets, row)
 
 
-def _window(blocks: Blocks, offsets: np.ndarray) -> Window:
-    """The window of some blocks."""
+def _window(blocks: Blocks, offsets: np.ndarray, row: int) -> Window:
+    """The window of some blocks; `row` is where the offsets begin in the whole data."""
     low, high = (int(blocks.first[0]), int(blocks.last[-1])) if blocks.first.size else (0, 0)
     begins = blocks.first == offsets[blocks.sequence]
-    return Window(low, high, Blocks(blocks.sequence, *(x - low for x in blocks[1:])), begins)
+    moved = Blocks(blocks.sequence, *(x - low for x in blocks[1:]))
+    return Window(low, high, moved, begins, row + low)
 
 
 def _blocks_before(offsets: np.ndarray, length: int) -> np.ndarray:

@@ -38,6 +38,9 @@ class Data(Protocol[P_contra, S_co]):
     def expect(self, parameters: P_contra) -> S_co:
         """E-step of all data."""
 
+    def settle(self, parameters: P_contra) -> None:
+        """Find out how exact E-steps have to be, on a sample."""
+
     def sample(self, n_rows: int) -> list[Any]:
         """Chunks with about `n_rows` positions, in memory here."""
 

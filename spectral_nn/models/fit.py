@@ -64,11 +64,10 @@ def fit(
 
     Notes
     -----
-    One pass of EM a step, on top of the rounds; one pass where there is a race, which tells the
-    data how exact their E-step has to be.
+    One pass of EM a step, on top of the rounds.
     """
     if rounds and len(starts) > 1:
-        data.expect(starts[0].parameters)
+        data.settle(starts[0].parameters)
 
         def compete(starts: list[Start[P]], one: Round) -> list[tuple[Start[P], float, float]]:
             return advance(

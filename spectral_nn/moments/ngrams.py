@@ -58,7 +58,7 @@ class NgramCounts:
     @property
     def frequency(self) -> NDArray[np.float64]:
         """(d,) share of each symbol, add-one smoothed."""
-        return (self.symbols + 1) / (self.symbols + 1).sum()
+        return smooth_frequency(self.symbols)
 
     def __add__(self, other: NgramCounts) -> NgramCounts:
         """Counts of both; ValueError when the windows are of different kinds.
@@ -124,6 +124,11 @@ class NgramCounts:
     def windows(self) -> NDArray[np.int32]:
         """(U, order) symbols of the distinct windows, `n_symbols` where missing."""
         return symbols_at(range(self.order), self.codes, self.order, self.n_symbols)
+
+
+def smooth_frequency(symbols: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share (d,) of each symbol by its count, add-one smoothed."""
+    return (symbols + 1) / (symbols + 1).sum()
 
 
 def symbols_at(
@@ -307,6 +312,11 @@ def count_symbols(chunk: NgramChunk, n_symbols: int) -> SymbolCounts:
         int(begins.sum()),
         own.size,
     )
+
+
+def count_rows(chunk: NgramChunk) -> int:
+    """Number of rows of a chunk."""
+    return int((to_numpy(chunk.stop) - to_numpy(chunk.start)).sum())
 
 
 def _distinct(codes: NDArray[np.int64], n_codes: int) -> tuple[NDArray, NDArray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.data import Cut, Source, whole_sequences
-from spectral_nn.models.chains.excerpts import Share, beginning, excerpt
+from spectral_nn.models.chains.excerpts import Excerpt, Share, beginning, excerpt
 from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
 from spectral_nn.models.chains.model import ChainModel
@@ -25,6 +25,8 @@ _ROWS_A_SYMBOL = 8  # of a chunk, at the least
 _WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
 _WHOLE = 2**62  # no sequence is longer
 _LANE_LENGTH = (128, 1024)
+RACE_ROWS = 2**19  # of larger data a sample is raced on
+_SAMPLE_ROWS = 2**17  # of which there are some batches of lanes in an excerpt
 _BURN_IN = {4: 24, 8: 64}  # by item size: as accurate as the arithmetic, on text
 _TOLERANCE = {4: 1e-4, 8: 1e-10}
 
@@ -69,6 +71,7 @@ class LaneEngine:
 
     def _start_afresh(self) -> None:
         self._kept: Iterable[Any] | None = None
+        self._excerpt: Excerpt | None = None
         self.burn_in = _BURN_IN[self._precision]
         self.exact = self._n_rows <= EXACT_ROWS
 
@@ -99,38 +102,77 @@ class LaneEngine:
         """
         while True:
             statistics = total(self._run, partial(self._model.statistic, parameters), self._parts())
-            self.lane_error = statistics.lane_error
-            possible = np.isfinite(statistics.log_likelihood)
-            if self.exact or (possible and self.lane_error <= _TOLERANCE[self._precision]):
+            if self._suffices(statistics):
                 return statistics
-            self._kept = None
-            self.burn_in *= 2
-            self.exact = not possible or self.burn_in > self.lane_length
+            self._widen()
 
-    def sample(self, n_rows: int) -> list[Any]:
-        """Chunks with about `n_rows` positions, ; in memory, here.
+    def _suffices(self, statistics: HMMStatistics) -> bool:
+        """Whether lanes agree; where they do not for want of probability, exact from now on."""
+        self.lane_error = statistics.lane_error
+        if self.exact:
+            return True
+        possible = bool(np.isfinite(statistics.log_likelihood))
+        self.exact = not possible
+        return possible and self.lane_error <= _TOLERANCE[self._precision]
+
+    def _widen(self) -> None:
+        """Double the burn-in; beyond the length of lanes, go exact."""
+        self._kept = self._excerpt = None
+        self.burn_in *= 2
+        self.exact |= self.burn_in > self.lane_length
+
+    def settle(self, parameters: HMMParameters) -> None:
+        """Find out on the excerpt how long the burn-in has to be, or that lanes will not do.
 
         Parameters
         ----------
-        n_rows : positions wanted; all of the data if they have no more.
-
-        Returns
-        -------
-        list of one LaneBatches (Sequences where exact): lanes chosen by a hash of where they are
-        in the data, or the first sequences where exact, of which the last is cut off; however the
-        data come.
+        parameters : K states.
 
         Notes
         -----
-        One pass over the data, of which only what is chosen is laid out.
+        An E-step of the excerpt; a pass over the data only where the burn-in has to be doubled.
+        """
+        while not self.exact:
+            lanes = self._lanes(self.excerpt())
+            if self._suffices(self._model.statistic(parameters, lanes)):
+                return
+            self._widen()
+
+    def excerpt(self) -> Excerpt:
+        """About `RACE_ROWS` positions, or all there are, cut into lanes; in memory, here.
+
+        Lanes are chosen by a hash of where they are in the data, however these come. It is gathered
+        in one pass, and kept.
+        """
+        if self._excerpt is None:
+            few = self._n_rows > RACE_ROWS
+            chosen = Share(RACE_ROWS / self._n_rows, self._seed) if few else None
+            length = min(_lane_length(_SAMPLE_ROWS), self.lane_length)
+            cut = self._lane_cut(length, _WINDOW, chosen)
+            self._excerpt = excerpt(self._run, self._source, cut)
+        return self._excerpt
+
+    def sample(self, n_rows: int) -> list[Any]:
+        """Chunks with about `n_rows` positions; in memory, here.
+
+        Parameters
+        ----------
+        n_rows : positions wanted; those of the excerpt if it has no more.
+
+        Returns
+        -------
+        list of one LaneBatches, of lanes of the excerpt; where exact, of one Sequences: the first
+        sequences of the data, of which the last is cut off.
         """
         if self.exact:
             return [beginning(self._run, self._source, n_rows)]
-        few = n_rows < self._n_rows
-        chosen = Share(n_rows / self._n_rows, self._seed) if few else None
-        cut = self._lane_cut(min(_lane_length(n_rows), self.lane_length), _WINDOW, chosen)
-        values, window = excerpt(self._run, self._source, cut)
-        return [window_lanes(values, window, self._pad)]
+        whole = self.excerpt()
+        if n_rows >= min(self._n_rows, RACE_ROWS):
+            return [self._lanes(whole)]
+        return [self._lanes(whole.choose(Share(n_rows / self._n_rows, self._seed)))]
+
+    def _lanes(self, some: Excerpt) -> LaneBatches:
+        return window_lanes(some.values, some.window, self._pad)
 
     def notes(self) -> dict[str, Any]:
         """What diagnostics keep of the lanes."""

@@ -6,6 +6,7 @@ depend on how the data come: in memory, in a stream, in a file, or in the partit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,17 +23,25 @@ class Excerpt(NamedTuple):
 
     Attributes
     ----------
-    values : codes of one block after another.
-    window : the blocks in `values`, each counted as a sequence by itself.
+    values : observations of one block after another, with their context.
+    window : the blocks in `values`; those that follow each other in the data are of one sequence.
+    rows : row of the data where each block starts.
     """
 
-    values: NDArray[np.int32]
+    values: NDArray
     window: Window
+    rows: NDArray[np.int64]
 
     @property
     def n_rows(self) -> int:
         """Rows that the blocks own."""
         return int((self.window.blocks.stop - self.window.blocks.start).sum())
+
+    def choose(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Excerpt:
+        """Some of the blocks, by the rows where they start."""
+        kept = chosen(self.rows)
+        blocks = Blocks(*(x[kept] for x in self.window.blocks))
+        return _gather(self.values, blocks, self.window.begins[kept], self.rows[kept])
 
 
 @dataclass(frozen=True)
@@ -98,30 +107,39 @@ def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
     return _joined(found)
 
 
-def _compact(values: NDArray[np.int32], window: Window) -> Excerpt:
-    """Rows of the blocks alone."""
-    blocks = window.blocks
+def _compact(values: NDArray, window: Window) -> Excerpt:
+    """Rows of the blocks of a window alone."""
+    return _gather(values, window.blocks, window.begins, window.row + window.blocks.start)
+
+
+def _gather(
+    values: NDArray, blocks: Blocks, begins: NDArray[np.bool_], rows: NDArray[np.int64]
+) -> Excerpt:
+    """Lay blocks, with their context, one after another."""
     sizes = blocks.last - blocks.first
     first = np.cumsum(sizes) - sizes
     shift = first - blocks.first
     at = np.arange(sizes.sum()) - np.repeat(shift, sizes)
-    moved = Blocks(
-        np.arange(sizes.size), first, blocks.start + shift, blocks.stop + shift, first + sizes
-    )
-    return Excerpt(values[at], Window(0, at.size, moved, window.begins))
+    follows = (blocks.sequence[1:] == blocks.sequence[:-1]) & (blocks.start[1:] == blocks.stop[:-1])
+    sequence = np.append(np.zeros(min(sizes.size, 1), np.int64), np.cumsum(~follows))
+    moved = Blocks(sequence, first, blocks.start + shift, blocks.stop + shift, first + sizes)
+    return Excerpt(values[at], Window(0, at.size, moved, begins), rows)
 
 
 def _joined(excerpts: list[Excerpt]) -> Excerpt:
     """One excerpt of all blocks."""
     values = np.concatenate([one.values for one in excerpts])
-    row = np.cumsum([0] + [one.values.shape[0] for one in excerpts]).tolist()
-    moved = [
-        [x + row[i] for x in one.window.blocks[1:]] for i, one in enumerate(excerpts)
-    ]  # first, start, stop, last
-    blocks = [np.concatenate(column) for column in zip(*moved, strict=True)]
+    row = sequence = 0
+    moved = []
+    for one in excerpts:
+        blocks = one.window.blocks
+        moved.append(Blocks(blocks.sequence + sequence, *(x + row for x in blocks[1:])))
+        row += one.values.shape[0]
+        sequence += int(blocks.sequence.max(initial=-1)) + 1
+    together = Blocks(*(np.concatenate(column) for column in zip(*moved, strict=True)))
     begins = np.concatenate([one.window.begins for one in excerpts])
-    window = Window(0, values.shape[0], Blocks(np.arange(begins.size), *blocks), begins)
-    return Excerpt(values, window)
+    rows = np.concatenate([one.rows for one in excerpts])
+    return Excerpt(values, Window(0, values.shape[0], together, begins), rows)
 
 
 def _hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
@@ -145,7 +163,7 @@ def beginning(run: Runner, source: Source, n_rows: int) -> Sequences:
     -------
     Sequences, in memory here.
     """
-    values, window = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
+    values, window, _ = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
     begins = window.blocks.start[window.begins]
     n = min(values.shape[0], n_rows)
     return Sequences(values[:n], np.append(begins[begins < n], n))

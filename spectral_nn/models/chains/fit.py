@@ -22,17 +22,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.data import Cut, Source
+from spectral_nn.data import Source
 from spectral_nn.models.base import Fit, Start
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
-from spectral_nn.models.chains.engine import LaneEngine
-from spectral_nn.models.chains.excerpts import Share, beginning
+from spectral_nn.models.chains.engine import RACE_ROWS, LaneEngine
+from spectral_nn.models.chains.excerpts import Excerpt
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.models.chains.plan import MAX_WINDOWS, RACE_ROWS, plan_race
+from spectral_nn.models.chains.plan import MAX_WINDOWS, plan_race
 from spectral_nn.models.chains.row_starts import learn_cells, to_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
@@ -47,10 +48,13 @@ from spectral_nn.models.chains.starts import (
 from spectral_nn.models.fit import finish, fit, maximise_likelihood
 from spectral_nn.moments.ngrams import (
     NgramCounts,
+    SymbolCounts,
     count_ngrams,
+    count_rows,
     count_symbols,
     ngram_chunk,
     ngram_cut,
+    smooth_frequency,
     window_order,
 )
 from spectral_nn.runners.base import Runner, SerialRunner, total
@@ -60,13 +64,12 @@ from spectral_nn.trainers.halving import Round
 __all__ = ["HMMOptions", "count", "fit_counts", "fit_hmm"]
 
 _WINDOW_STEPS = 12  # of every start, where counts are all there is
-_STRETCH = 64  # symbols that are counted together, where not all are
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
 _STICKY = 0.8  # share that stays, in a start of which only the emissions are known
 
 
-def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) -> NgramCounts:
+def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
     """N-gram counts of coded data.
 
     Parameters
@@ -74,8 +77,6 @@ def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) 
     source : int32 codes.
     n_symbols : d.
     run : who computes.
-    most : positions to count the windows of, about: of larger data short stretches are chosen,
-        by a hash of where they are.  Single symbols are counted everywhere.  None for all.
 
     Returns
     -------
@@ -88,25 +89,36 @@ def count(source: Source, n_symbols: int, run: Runner, most: int | None = None) 
 
     Notes
     -----
-    One pass, or two with `most`; O(n log n) time by sorting, O(n) for small alphabets; at most
-    2^23 distinct windows (128 MiB) are kept.
+    One pass; O(n log n) time by sorting, O(n) for small alphabets; at most 2^23 distinct windows
+    (128 MiB) are kept.
     """
     order = window_order(n_symbols)
-    ngrams = partial(count_ngrams, order=order, n_symbols=n_symbols)
-    if most is None:
-        return _counted(source, ngrams, ngram_cut(order), run)
-    seen = _counted(source, partial(count_symbols, n_symbols=n_symbols), ngram_cut(1), run)
-    if seen.n_rows <= most:
-        return _counted(source, ngrams, ngram_cut(order), run)
-    chosen = replace(ngram_cut(order), length=_STRETCH, chosen=Share(most / seen.n_rows, seed=0))
-    few = _counted(source, ngrams, chosen, run)
-    share = few.n_rows / seen.n_rows
-    return replace(few, share=share, **{name: getattr(seen, name) for name in vars(seen)})
+    return _counted(source, partial(count_ngrams, order=order, n_symbols=n_symbols), order, run)
 
 
-def _counted(source: Source, statistic: Callable[..., Any], cut: Cut, run: Runner) -> Any:
+def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int) -> NgramCounts:
+    """N-gram counts of an excerpt, beside the counts of all symbols.
+
+    Parameters
+    ----------
+    some : of codes.
+    seen : of all data.
+    n_symbols : d.
+    order : symbols in a window.
+
+    Returns
+    -------
+    NgramCounts, whose `share` is that of the excerpt.
+    """
+    chunk = ngram_chunk(some.values, some.window)
+    few = count_ngrams(chunk, order, n_symbols)
+    everywhere = {name: getattr(seen, name) for name in vars(seen)}
+    return replace(few, share=some.n_rows / seen.n_rows, **everywhere)
+
+
+def _counted(source: Source, statistic: Callable[..., Any], order: int, run: Runner) -> Any:
     """Total of a statistic of n-gram chunks."""
-    return total(run, statistic, source.parts(cut, ngram_chunk))
+    return total(run, statistic, source.parts(ngram_cut(order), ngram_chunk))
 
 
 def fit_hmm(
@@ -145,19 +157,29 @@ def fit_hmm(
 
     Notes
     -----
-    One counting pass, about 125 passes over 2^19 positions at most for the race of the starts (see
-    `spectral_nn.models.chains.plan`), and one pass a step of EM, at 6 K^2 flops a token and pass.
+    Two passes before EM begins: one counts symbols, the other gathers 2^19 positions at most, or
+    all there are. These are counted and raced on, which takes about 125 E-steps of them (see
+    `spectral_nn.models.chains.plan`). Then one pass a step of EM, at 6 K^2 flops a token and pass.
     What the race looks at is gathered here, wherever the data are; all other sums are made where
     they are.
     """
     tell, run = on_step or silent, run or SerialRunner()
     if options.law is not None:
         return _fit_rows(source, options, rng, run, tell)
-    counts = count(source, options.n_symbols, run, RACE_ROWS if options.n_iter else None)
+    d = options.n_symbols
+    if options.n_iter:
+        order, symbols = window_order(d), partial(count_symbols, n_symbols=d)
+        seen = _counted(source, symbols, 1, run)
+        problem = _Problem(source, options, int(rng.integers(2**31)), seen.n_rows, seen.symbols)
+        engine = problem.engine(run)
+        counts = count_excerpt(engine.excerpt(), seen, d, order)
+    else:
+        counts = count(source, d, run)
+        seed = int(rng.integers(2**31))
+        problem = _Problem(source, options, seed, counts.n_rows, counts.symbols)
+        engine = problem.engine(run)
     _check_amount(counts, options)
     tell("distinct windows", counts.codes.size, float("nan"))
-    problem = _Problem(source, counts, options, int(rng.integers(2**31)))
-    engine = problem.engine(run)
     if options.labelled:
         even = nearly_even(options.n_components, counts, rng)
         start = label_start(even, options, engine.expect, counts.frequency)
@@ -172,21 +194,22 @@ def _fit_rows(
     """Fit a model to rows of numbers, which cells make symbols of until EM begins."""
     law, K = options.law, options.n_components
     assert law is not None
-    sample = beginning(run, source, RACE_ROWS)
-    cells = learn_cells(sample.values, law, K, options.labelled, rng)
-    symbols = options.for_cells(cells.n_cells)
-    coded = source.coded(cells.encode)
-    counts = count(coded, cells.n_cells, run, RACE_ROWS if options.n_iter else None)
-    _check_amount(counts, options)
-    problem = _Problem(source, counts, options, int(rng.integers(2**31)))
+    n_rows = total(run, count_rows, source.parts(ngram_cut(1), ngram_chunk))
+    problem = _Problem(source, options, int(rng.integers(2**31)), n_rows)
     engine = problem.engine(run)
+    values, window, _ = engine.excerpt()
+    cells = learn_cells(values, law, K, options.labelled, rng)
+    of_cells, order = options.for_cells(cells.n_cells), window_order(cells.n_cells)
+    counts = count_ngrams(ngram_chunk(cells.encode(values), window), order, cells.n_cells)
+    counts = replace(counts, share=counts.n_rows / n_rows, n_rows=n_rows)
+    _check_amount(counts, options)
     if options.labelled:
         start = label_start(cells.law, options, engine.expect, options.emission_prior)
         return _refine(problem, [start], (), {}, engine, run, tell)
     known = options.fixed.get("emission")
     if known is None and K > 1:
-        model = ChainModel(symbols.priors(counts.frequency), dtype=options.dtype)
-        starts, rounds, notes = _make_starts(counts, symbols, model, rng, run, tell)
+        model = ChainModel(of_cells.priors(counts.frequency), dtype=options.dtype)
+        starts, rounds, notes = _make_starts(counts, of_cells, model, rng, run, tell)
         starts = list(to_rows(starts, cells, problem.model, engine.sample(RACE_ROWS), run))
     else:
         emission = cells.law if known is None else known
@@ -243,7 +266,7 @@ def _refine(
         rounds=rounds,
         n_iter=options.n_iter,
         tol=problem.tol,
-        race_tol=problem.tol / problem.counts.n_rows,
+        race_tol=problem.tol / problem.n_rows,
         run=run,
         on_step=tell,
     )
@@ -290,7 +313,7 @@ def fit_counts(
     tell = on_step or silent
     _check_amount(counts, options)
     plan = plan_race(counts, options)
-    problem = _Problem(None, counts, options, 0)
+    problem = _Problem(None, options, 0, counts.n_rows, counts.symbols)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
         startprob = options.fixed.get("startprob")
@@ -322,28 +345,30 @@ class _Problem:
     """Data and options of a fit; a source of None means that only counts are left."""
 
     source: Source | None
-    counts: NgramCounts
     options: HMMOptions
     seed: int
+    n_rows: int
+    symbols: NDArray[np.int64] | None = None  # counts of each; None for rows of numbers
 
     @property
     def model(self) -> ChainModel:
         options = self.options
-        frequency = self.counts.frequency
+        frequency = None if self.symbols is None else smooth_frequency(self.symbols)
         return ChainModel(
             options.priors(frequency), options.update, options.labelled, options.dtype
         )
 
     @property
     def tol(self) -> float:
-        return _TOL * self.counts.n_tokens if self.options.tol is None else self.options.tol
+        n_tokens = self.n_rows if self.symbols is None else int(self.symbols.sum())
+        return _TOL * n_tokens if self.options.tol is None else self.options.tol
 
     def engine(self, run: Runner) -> LaneEngine:
         assert self.source is not None
         return LaneEngine(
             self.source,
             self.model,
-            n_rows=self.counts.n_rows,
+            n_rows=self.n_rows,
             pad=None if self.options.law else self.options.n_symbols,
             run=run,
             seed=self.seed,
@@ -379,7 +404,7 @@ def _baum_welch(
 
     Little data go with every start to a worker; of much, or elsewhere, each step is spread.
     """
-    source, few = problem.source, problem.counts.n_rows <= _ALONE_ROWS
+    source, few = problem.source, problem.n_rows <= _ALONE_ROWS
     assert source is not None
     if few and run.n_workers > 1 and not source.remote:
         results = run.map(problem.climb, [start.parameters for start in starts])

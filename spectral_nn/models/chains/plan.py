@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spectral_nn.models.chains.engine import RACE_ROWS
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.trainers.halving import Round
@@ -18,7 +19,6 @@ __all__ = ["MAX_WINDOWS", "Plan", "plan_race"]
 
 MAX_WINDOWS = 2**16  # distinct ones that EM goes over
 
-RACE_ROWS = 2**19  # of larger data a sample is raced on
 N_STARTS = 12
 WINDOW_STEPS = 30
 
