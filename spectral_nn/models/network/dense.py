@@ -276,5 +276,6 @@ def _by_rows(function: Callable[[Array], Array], X: Array) -> Array:
     n = X.shape[0]
     if n <= CHUNK_ROWS:
         return function(X)
-    results = [function(take(X, slice(i, i + CHUNK_ROWS))) for i in range(0, n, CHUNK_ROWS)]
+    starts = range(0, n, CHUNK_ROWS)
+    results = [function(take(X, slice(i, min(i + CHUNK_ROWS, n)))) for i in starts]
     return get_namespace(*results).concat(results)
