@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from spectral_nn.data import Cut, LazySequences, Sequences, SequenceStream, blocks
+from spectral_nn.data import Cut, LazySequences, Partitions, Sequences, SequenceStream, blocks
 from spectral_nn.data.cuts import frames
 from spectral_nn.runners.base import SerialRunner
+from spectral_nn.runners.cluster import DaskRunner
 
 ARRAYS = [np.array([3, 1, 4]), np.array([1]), np.array([5, 9])]
 
@@ -168,6 +169,15 @@ def test_parts_do_not_depend_on_where_the_data_are(lists, length, window, chunk)
     lazy = LazySequences(memory.values, memory.lengths)
     assert of(lazy) == expected
     assert [x.tolist() for piece in lazy.pieces() for x in piece] == lists
+
+
+def test_a_partition_of_which_nothing_is_chosen():
+    """Its window is empty, and what is made of it adds nothing."""
+    dask = pytest.importorskip("dask", reason="dask is not installed")
+    source = Partitions([dask.delayed([array]) for array in ARRAYS]).measured([3, 1, 2])
+    chosen = Cut(1, (0, 0), 4, chosen=lambda rows: rows == 4)
+    made = source.parts(chosen, lambda values, window: (values.tolist(), window.begins.tolist()))
+    assert list(DaskRunner().map(tuple, made)) == [([], []), ([], []), ([5], [True])]
 
 
 def test_blocks_need_a_length():
