@@ -384,7 +384,7 @@ def test_a_worker_that_is_killed_leaves_nothing(data, monkeypatch):
         assert os.getpid() != parent, "the work was meant for a worker"
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr("spectral_nn.models.chains.fit.count_ngrams", dies)
+    monkeypatch.setattr("spectral_nn.models.chains.fit.count_symbols", dies)
     model = CategoricalHMM(**QUICK)
     before = dict(vars(model))
     with parallel_config("loky", n_jobs=2), pytest.raises(BrokenExecutor):

@@ -410,7 +410,7 @@ def test_two_walks_come_before_the_first_step(data):
     moments_of(given.rows, given.rows.run)
     assert (chunks.n_walks, len(passes)) == (2, 1)
     walks = Counted(Chunks(X, y, 9000))
-    MLPRegressor((3,), init="random", max_iter=0).fit(walks)
+    MLPRegressor(hidden_layer_sizes=(3,), init="random", max_iter=0).fit(walks)
     assert walks.n_walks <= 4  # its loss and the check of its outputs are walks, too
 
 
@@ -422,7 +422,9 @@ def test_sparse_rows_stay_sparse(given, n_jobs):
     X = sparse.random_array((12_000, 50_000), density=1e-4, rng=rng, format="csr")
     y = rng.standard_normal(12_000)
     chunks = [(X[i : i + 4096], y[i : i + 4096]) for i in range(0, 12_000, 4096)]
-    model = MLPRegressor((2,), init="random", max_iter=2, random_state=0, n_jobs=n_jobs)
+    model = MLPRegressor(
+        hidden_layer_sizes=(2,), init="random", max_iter=2, random_state=0, n_jobs=n_jobs
+    )
     tracemalloc.start()
     try:
         model.fit(*((X, y) if given == "memory" else (chunks,))).predict(X)

@@ -223,7 +223,9 @@ def test_a_cluster_that_closes_during_a_fit(breakable_client, given, seconds):
         data = (sequences_of(0),)
     else:
         table = array.random.default_rng(0).standard_normal((40_000, 5), chunks=(8000, 5))
-        model = MLPRegressor(4, activation="tanh", max_iter=10**6, tol=0, random_state=0)
+        model = MLPRegressor(
+            hidden_layer_sizes=4, activation="tanh", max_iter=10**6, tol=0, random_state=0
+        )
         data = (table, array.tanh(table).sum(axis=1))
     before = vars(model).copy()
     closing = threading.Timer(seconds, breakable_client.cluster.close)
