@@ -32,10 +32,11 @@ demo: $(STAMP)
 pictures: $(STAMP)
 	$(BIN)/python -m examples.demo examples/pictures
 
+# Two processes, each of which takes whole files: fixtures that start clusters are made once.
 # SCIPY_ARRAY_API must be set before scipy is imported: without it scikit-learn skips its
 # array-API checks without a word.
 test: $(STAMP)
-	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest --cov --cov-report=term
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 # Products are cut differently by each kernel, and for each number of threads.
 KERNELS := Haswell $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)

@@ -1,0 +1,1 @@
+"""Moved to `spectral_nn.models.chains`."""
