@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
-from spectral_nn.data import Cut, Sequences, Window
+from spectral_nn.data import Cut, Window
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
 _CHUNK = 2**17  # tokens counted at once: 8 MB of work space
@@ -188,33 +188,8 @@ class NgramChunk:
     begins: NDArray[np.bool_]  # the block begins a sequence
 
 
-def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list[NgramChunk]:
-    """Cut coded sequences into chunks of about `length` tokens that count independently.
-
-    Parameters
-    ----------
-    sequences : int32 codes.
-    order : symbols in a window.
-    length : tokens, at least 1.
-
-    Returns
-    -------
-    list of NgramChunk, in the order of the rows; their values are views.
-
-    Raises
-    ------
-    ValueError
-        If `length` is below 1.
-
-    Notes
-    -----
-    O(m + number of chunks) for m sequences.
-    """
-    return sequences.parts(ngram_cut(order, length), ngram_chunk)
-
-
 def ngram_cut(order: int, length: int = _CHUNK) -> Cut:
-    """How data are cut into chunks of about `length` tokens, see `ngram_chunks`."""
+    """How data are cut into chunks of about `length` tokens that count independently."""
     return Cut(length, (0, order - 1), length)
 
 

@@ -26,7 +26,6 @@ from spectral_nn.arrays import Array, from_numpy, get_namespace
 __all__ = [
     "GaussianMixtureScore",
     "GaussianScore",
-    "HasDensity",
     "Score",
     "ScoreMoments",
     "fit_mixture",
@@ -56,14 +55,6 @@ class Score(Protocol):
         S2 : array (n, d, d)
         S3 : array (n, d, d), the third score contracted with theta
         """
-
-
-@runtime_checkable
-class HasDensity(Protocol):
-    """A score that also knows the density."""
-
-    def log_density(self, X: Array) -> Array:
-        """Return log p(x) (n,) of rows X (n, d)."""
 
 
 @runtime_checkable

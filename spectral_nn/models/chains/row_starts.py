@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.data import Place
 from spectral_nn.emissions import Likelihoods, RowEmission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.model import ChainModel
@@ -55,7 +54,7 @@ class Cells:
         """Number of cells, C."""
         return self.centres.shape[0]
 
-    def encode(self, values: NDArray[np.float64], place: Place | None = None) -> NDArray[np.int32]:
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
         """Cell of each row (n,); C where any entry is missing."""
         return self.find(values[:, :-1] if self.labelled else values)
 
