@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.data.rows import Rows, dense
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def fourier_biases(
         loadings=loadings,
         score=score,
     )
-    sums = total(run, statistic, enumerate(rows.chunks()))
+    sums = run.total(statistic, enumerate(rows.chunks()))
     phase = np.angle(sums.real + 1j * sums.imaginary) - _PHASES[activation]
     phase = math.pi - (math.pi - phase) % (2 * math.pi)
     return phase / (2 * math.pi * frequency)

@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, get_namespace
 
 __all__ = [
@@ -63,7 +64,7 @@ class _HasMoments(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreMoments:
+class ScoreMoments(Additive):
     r"""Sums over rows of responses times scores; ``a + b`` sums over both data sets.
 
     In the shapes, (*o) is () for one response a row and (o,) for several, (*m) is () for one
@@ -89,12 +90,7 @@ class ScoreMoments:
                 f"sums of shape {tuple(self.third.shape)} cannot be added to sums of shape "
                 f"{tuple(other.third.shape)}; both need the same responses and directions."
             )
-        return ScoreMoments(
-            self.n_rows + other.n_rows,
-            self.first + other.first,
-            self.second + other.second,
-            self.third + other.third,
-        )
+        return super().__add__(other)
 
     def mean(self) -> Triple:
         """Return the sums, each divided by the number of rows."""

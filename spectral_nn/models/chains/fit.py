@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data import Source
-from spectral_nn.models.base import Fit, Start
+from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.engine import RACE_ROWS, LaneEngine
 from spectral_nn.models.chains.excerpts import Excerpt
@@ -57,7 +56,7 @@ from spectral_nn.moments.ngrams import (
     smooth_frequency,
     window_order,
 )
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult
 from spectral_nn.trainers.halving import Round
 
@@ -118,7 +117,7 @@ def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int)
 
 def _counted(source: Source, statistic: Callable[..., Any], order: int, run: Runner) -> Any:
     """Total of a statistic of n-gram chunks."""
-    return total(run, statistic, source.parts(ngram_cut(order), ngram_chunk))
+    return run.total(statistic, source.parts(ngram_cut(order), ngram_chunk))
 
 
 def fit_hmm(
@@ -194,7 +193,7 @@ def _fit_rows(
     """Fit a model to rows of numbers, which cells make symbols of until EM begins."""
     law, K = options.law, options.n_components
     assert law is not None
-    n_rows = total(run, count_rows, source.parts(ngram_cut(1), ngram_chunk))
+    n_rows = run.total(count_rows, source.parts(ngram_cut(1), ngram_chunk))
     problem = _Problem(source, options, int(rng.integers(2**31)), n_rows)
     engine = problem.engine(run)
     values, window, _ = engine.excerpt()

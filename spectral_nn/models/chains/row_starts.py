@@ -20,7 +20,7 @@ from spectral_nn.emissions import Likelihoods, RowEmission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.runners.base import Runner, SerialRunner
 
 __all__ = ["Cells", "learn_cells", "to_rows"]
 
@@ -178,5 +178,5 @@ def _convert(
 ) -> HMMParameters:
     emission: Any = _CellEmission(cells, parameters.emission.probs)
     parameters = replace(parameters, emission=emission)
-    statistics = total(SerialRunner(), partial(model.statistic, parameters), chunks)
+    statistics = SerialRunner().total(partial(model.statistic, parameters), chunks)
     return model.maximise(statistics, parameters)

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table, placed
+from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.early_stopping import Record, Validation, check_finite, hold_out
 from spectral_nn.models.network.objective import Objective, objective_of

@@ -50,7 +50,7 @@ from spectral_nn.models.network.lift_directions import (
 from spectral_nn.models.network.score_tensors import mean_scores
 from spectral_nn.models.network.units import hidden_moments
 from spectral_nn.moments.scores import Score
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = ["LiftResult", "lift"]
 
@@ -156,7 +156,7 @@ def lift(
     >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
     True
     """
-    inputs = total(run, _table_sums, rows.chunks())
+    inputs = run.total(_table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
     centred = partial(_centred, centre=inputs.outputs / inputs.weight)
@@ -234,7 +234,7 @@ def _regress(
 ) -> tuple[Floats, Floats]:
     """Output weights (k, q) and intercepts (q,), which are not penalised."""
     statistic = partial(hidden_moments, coef=unit, intercept=shift, activation=activation)
-    sums = total(run, statistic, rows.chunks())
+    sums = run.total(statistic, rows.chunks())
     gram, cross = to_numpy(sums.gram), to_numpy(sums.cross)
     weight = gram[0, 0]
     mean, outputs = gram[0, 1:] / weight, cross[0] / weight
