@@ -107,10 +107,6 @@ def maximise_likelihood(
         E-step, parameters -> statistics of all data.
     n_iter, tol, on_step
         As in `fit`.
-
-    Returns
-    -------
-    EMResult
     """
     return em(
         start,

@@ -218,10 +218,6 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     order : symbols in a window, at least 3.
     n_symbols : d, with (d + 1)^order below 2^63.
 
-    Returns
-    -------
-    NgramCounts
-
     Notes
     -----
     O(n log n) time by sorting, O(n) where (d + 1)^order is small; 30 bytes a token of a chunk.

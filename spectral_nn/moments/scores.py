@@ -112,10 +112,6 @@ def score_moments(score: Score, X: Array, R: Array, theta: Array) -> ScoreMoment
         Directions, one a column, with which the third score is contracted. They need not have
         unit length: the sum is linear in them.
 
-    Returns
-    -------
-    ScoreMoments
-
     Raises
     ------
     ValueError

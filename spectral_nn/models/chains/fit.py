@@ -138,10 +138,6 @@ def fit_hmm(
     run : who computes, on which the result does not depend; None for this process alone.
     on_step : told (stage, step, objective) as the fit goes on.
 
-    Returns
-    -------
-    Fit
-
     Raises
     ------
     ValueError

@@ -111,10 +111,6 @@ def learn_cells(
     rng : Generator
         Chooses rows and seeds k-means.
 
-    Returns
-    -------
-    Cells
-
     Notes
     -----
     k-means on at most 16,384 rows.

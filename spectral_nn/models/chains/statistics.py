@@ -88,10 +88,6 @@ def maximise(
     update : str
         Which of "s"tart, "t"ransitions and "e"missions to re-estimate.
 
-    Returns
-    -------
-    HMMParameters
-
     Notes
     -----
     O(K^2), and what the emission takes.
@@ -117,10 +113,6 @@ def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters
         Where the M-step led.
     power : float
         At least 1.
-
-    Returns
-    -------
-    HMMParameters
     """
     emission = new.emission
     if emission is not old.emission:

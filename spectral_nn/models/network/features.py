@@ -60,10 +60,6 @@ def directions(
     run : who computes.
     input_model : "auto", "gaussian", "mixture", "cubic" or a score.
 
-    Returns
-    -------
-    Directions
-
     Warns
     -----
     RecoveryWarning

@@ -91,10 +91,6 @@ def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator
     rng : numpy.random.Generator
         Draws the combinations.
 
-    Returns
-    -------
-    Whitener
-
     Warns
     -----
     RankWarning

@@ -175,10 +175,6 @@ def repair(
     run : who computes.
     on_step : told ("repair", round, loss).
 
-    Returns
-    -------
-    Repaired
-
     Notes
     -----
     A round costs about 130 steps of L-BFGS and 24 passes of O(n d^2).
