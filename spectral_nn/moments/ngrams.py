@@ -113,6 +113,14 @@ class NgramCounts:
             counts=np.add.reduceat(self.counts, first) if first.size else self.counts,
         )
 
+    def bigrams(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+        """First and second symbol of the distinct pairs without a missing one, and counts."""
+        pairs = self.shortened(2)
+        windows = pairs.windows()
+        whole = (windows < self.n_symbols).all(axis=1)
+        first, second = windows[whole].T
+        return first, second, pairs.counts[whole]
+
     def resampled(self, rng: np.random.Generator) -> NgramCounts:
         """Poisson bootstrap: the counts that another sample of the same size might have had."""
         return self._recounted(rng.poisson(self.counts), self.share)

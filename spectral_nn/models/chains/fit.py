@@ -226,10 +226,7 @@ def _make_starts(
     plan = plan_race(counts, options)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        startprob = options.fixed.get("startprob")
-        if startprob is None:
-            startprob = fit_startprob(starts[0].parameters, counts)
-        return [with_parts(starts[0], startprob=startprob)], (), notes
+        return [_settle_startprob(starts[0], counts, options)], (), notes
     if len(starts) == 1 or options.init == "random":
         return starts, (), notes
     windows = windows_for(counts, options, rng, plan.n_windows)
@@ -237,6 +234,16 @@ def _make_starts(
         starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
     return starts, plan.rounds, notes
+
+
+def _settle_startprob(
+    start: Start[HMMParameters], counts: NgramCounts, options: HMMOptions
+) -> Start[HMMParameters]:
+    """The start with the distribution of first states that is fixed, or else fitted to counts."""
+    startprob = options.fixed.get("startprob")
+    if startprob is None:
+        startprob = fit_startprob(start.parameters, counts)
+    return with_parts(start, startprob=startprob)
 
 
 def _refine(
@@ -311,10 +318,7 @@ def fit_counts(
     problem = _Problem(None, options, 0, counts.n_rows, counts.symbols)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        startprob = options.fixed.get("startprob")
-        if startprob is None:
-            startprob = fit_startprob(starts[0].parameters, counts)
-        best = with_parts(starts[0], startprob=startprob)
+        best = _settle_startprob(starts[0], counts, options)
         return finish(EMResult(best.parameters, [], False), [best], notes)
     windows, model = windows_for(counts, options, rng, MAX_WINDOWS), problem.model
     starts = race_on_windows(

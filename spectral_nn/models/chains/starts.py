@@ -93,7 +93,7 @@ def make_starts(
     if "tensor" in kinds:
         moments = _checked_moments(counts, options, len(kinds), rng)
         kinds = kinds if moments is not None else ["random"] * len(kinds)
-    if "spectral-clustering" in kinds and not _pairs(counts):
+    if "spectral-clustering" in kinds and not counts.bigrams()[2].any():
         warn_rank(
             "X holds no two observations in a row, so symbols cannot be told apart by their "
             "neighbours. Random starts are used in place of init='spectral-clustering'.",
@@ -153,13 +153,6 @@ def _checked_moments(
             "components."
         )
     return moments
-
-
-def _pairs(counts: NgramCounts) -> int:
-    """How often an observation follows another."""
-    pairs = counts.shortened(2)
-    whole = (pairs.windows() < counts.n_symbols).all(axis=1)
-    return int(pairs.counts[whole].sum())
 
 
 def _decompose_resampled(

@@ -30,6 +30,7 @@ from spectral_nn.moments.polynomial import (
     tube_moments,
 )
 from spectral_nn.runners.base import Runner
+from spectral_nn.tensors.matching import unit_columns
 
 __all__ = [
     "NetworkMoments",
@@ -43,7 +44,6 @@ __all__ = [
     "subspace",
     "summarise",
     "taylor",
-    "unit_columns",
 ]
 
 _HOOI_PASSES = 2
@@ -225,12 +225,6 @@ def _tubes(rows: Table, frame: Frame, beta: NDArray, basis: NDArray, run: Runner
     maps = {"slopes": frame.whitener @ beta, "basis": frame.whitener @ basis}
     tubes = run.total(partial(tube_moments, frame=frame, **maps), rows.chunks())
     return frame.whitener.T @ to_numpy(tubes) / rows.total_weight
-
-
-def unit_columns(M: NDArray) -> NDArray:
-    """Divide columns by their lengths; zeros stay."""
-    lengths = np.linalg.norm(M, axis=0)
-    return M / np.where(lengths > 0, lengths, 1.0)
 
 
 def _spectrum(blocks: list[NDArray]) -> NDArray:
