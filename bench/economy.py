@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from bench import ours
 from bench.harness import Report, main
 from bench.scoring import split_text
+from bench.texts import docstring_text
 from spectral_estimators import CategoricalHMM
-from spectral_nn import datasets
 from spectral_nn.datasets import planted_hmm, sample_hmm
 
 TO_CONVERGENCE = 1000
@@ -45,7 +45,7 @@ def characters(name: str, n_tokens: int) -> Data:
 
 def words(n_tokens: int) -> Data:
     """Words, numbers and marks of SciPy's docstrings, the commonest first."""
-    text = datasets.docstring_text("scipy").lower()
+    text = docstring_text("scipy").lower()
     tokens = re.findall(r"[a-z]+|[0-9]+|[^\sa-z0-9]", text)[:n_tokens]
     number = {word: i for i, (word, _) in enumerate(Counter(tokens).most_common())}
     return np.array([number[word] for word in tokens], dtype=np.int32), len(number)

@@ -10,16 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
-from spectral_nn.arrays import to_numpy
+from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.data.rows import Rows, dense
-from spectral_nn.moments.scores import HasDensity
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +32,13 @@ _PHASES = {
     "softplus": math.pi,
     "squared_relu": math.pi / 2,
 }
+
+
+class HasDensity(Protocol):
+    """A score that also knows the density."""
+
+    def log_density(self, X: Array) -> Array:
+        """Return log p(x) (n,) of rows X (n, d)."""
 
 
 def fourier_biases(
@@ -103,7 +109,7 @@ def fourier_biases(
         loadings=loadings,
         score=score,
     )
-    sums = total(run, statistic, enumerate(rows.chunks()))
+    sums = run.total(statistic, enumerate(rows.chunks()))
     phase = np.angle(sums.real + 1j * sums.imaginary) - _PHASES[activation]
     phase = math.pi - (math.pi - phase) % (2 * math.pi)
     return phase / (2 * math.pi * frequency)

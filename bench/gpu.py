@@ -30,7 +30,7 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.runners.base import SerialRunner, total
+from spectral_nn.runners.base import SerialRunner
 from spectral_nn.runners.device import Device, DeviceRunner, open_device
 
 MOST = 60 * 10**9  # bytes of device memory to use
@@ -193,13 +193,13 @@ def statistics(d: int, K: int) -> dict[str, Callable[[Rows], Any]]:
     rng = np.random.default_rng(1)
     few = rows_of(rng, max(4 * d, 4 * K**2), d)
     serial = SerialRunner()
-    columns = total(serial, column_moments, [few])
+    columns = serial.total(column_moments, [few])
     inputs = partial(input_moments, columns=columns)
-    frame = Frame.standard(columns, d).whitened(total(serial, inputs, [few]))
+    frame = Frame.standard(columns, d).whitened(serial.total(inputs, [few]))
     projected = frame.projected(np.eye(frame.n_dimensions)[:, :K])
     slopes = frame.whitener @ rng.standard_normal((frame.n_dimensions, 1)) / d
     basis = projected.whitener
-    coefficients = solve_moments(total(serial, partial(low_moments, frame=projected), [few]))
+    coefficients = solve_moments(serial.total(partial(low_moments, frame=projected), [few]))
     return {
         "inputs": inputs,
         "slices": partial(slice_moments, frame=frame, slopes=slopes, along=slopes),

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.harness import Report, main
 from bench.planted_networks import FIRST_SEED, NOISE, SUCCESS, Draw, draw, ours, warm_up
-from spectral_nn.models.network.fit import as_rows
+from spectral_nn.data.rows import Rows
 from spectral_nn.models.network.lift import lift
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.runners.base import SerialRunner
@@ -123,7 +123,7 @@ def _textbook(problem: Draw, whitening: str) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # moments of mixed signs are what whitening cannot do
         network = lift(
-            as_rows(problem.X, problem.y[:, None], None),
+            Rows.of(problem.X, problem.y[:, None]),
             k,
             problem.teacher.activation,
             score=GaussianScore(np.zeros(d), np.eye(d)),

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from bench.fourier_biases import fourier_biases
 from bench.harness import Report, main, timed
+from spectral_nn.data.rows import Rows
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.fit import as_rows
 from spectral_nn.models.network.lift import LiftResult, lift
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.runners.base import SerialRunner
@@ -183,7 +183,7 @@ def _fit(X: Floats, y: Floats, activation: str, seed: int, **options: Any) -> Li
     d = X.shape[1]
     score = GaussianScore(np.zeros(d), np.eye(d))
     rng = np.random.default_rng(seed)
-    rows, run = as_rows(X, y[:, None], None), SerialRunner()
+    rows, run = Rows.of(X, y[:, None]), SerialRunner()
     return lift(rows, N_COMPONENTS, activation, score=score, rng=rng, run=run, **options)
 
 

@@ -15,14 +15,34 @@ import numpy as np
 
 from bench.harness import Report, main, timed
 from spectral_estimators import MLPRegressor
-from spectral_nn.datasets import sample_network, zhong_network
+from spectral_nn.datasets import sample_network
+from spectral_nn.datasets.networks import orthonormal
 from spectral_nn.metrics import direction_angles
+from spectral_nn.models.network.dense import Network
 
 N_COMPONENTS = 5
+CONDITION = 2.0
 FIRST_SEED = 100  # the draws 0..99 are for trying things out
 ENOUGH = 30_000  # rows from which all runs must succeed
 DEGREES = 1.0
 TENSOR, RANDOM = "tensor", "random"
+
+
+def draw_teacher(
+    n_features: int, n_components: int, condition: float, rng: np.random.Generator
+) -> Network:
+    r"""Draw a network as in section 6 of *Recovery guarantees* (arXiv:1706.03175).
+
+    .. math:: f(x) = \sum_j v_j \max(w_j^\top x, 0)^2, \qquad W = U S V^\top
+
+    with random orthonormal U (d, k) and V (k, k), singular values evenly spaced from 1 to the
+    condition number, and output weights +1 or -1 by the toss of a coin.
+    """
+    U = orthonormal(rng.standard_normal((n_features, n_components)))
+    V = orthonormal(rng.standard_normal((n_components, n_components)))
+    W = U * np.linspace(1.0, condition, n_components) @ V.T
+    A = rng.choice([-1.0, 1.0], (n_components, 1))
+    return Network((W, A), (np.zeros(n_components), np.zeros(1)), "squared_relu", "identity")
 
 
 def run(
@@ -96,7 +116,7 @@ def _succeeded(draw: dict[str, Any], init: str) -> bool:
 def _fit_both(d: int, n: int, seed: int, max_iter: int) -> dict[str, Any]:
     """Angles of one draw, refined from moments and from a random start, and those of the start."""
     rng = np.random.default_rng(seed)
-    teacher = zhong_network(d, N_COMPONENTS, rng=rng)
+    teacher = draw_teacher(d, N_COMPONENTS, CONDITION, rng)
     X, y = sample_network(teacher, n, noise=0.0, rng=rng)
     draw: dict[str, Any] = {}
     for init, stage in ((TENSOR, "start"), (TENSOR, "refined"), (RANDOM, "refined")):

@@ -28,7 +28,8 @@ from spectral_nn.moments.ngrams import (
     NgramChunk,
     NgramCounts,
     count_ngrams,
-    ngram_chunks,
+    ngram_chunk,
+    ngram_cut,
     window_order,
 )
 from spectral_nn.runners.cluster import DaskRunner
@@ -115,7 +116,7 @@ def _counting(n_tokens: int) -> dict[str, dict[str, float]]:
     def count(chunks: Sequence[NgramChunk]) -> NgramCounts:
         return reduce(add, (count_ngrams(chunk, order, N_SYMBOLS) for chunk in chunks))
 
-    chunks = ngram_chunks(sequences, order)
+    chunks = sequences.parts(ngram_cut(order), ngram_chunk)
     counts, seconds = timed(partial(count, chunks))
     halves = [count(chunks[::2]), count(chunks[1::2])]
     return {

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.rivals import hmmlearn
+from bench.texts import dataset_descriptions, docstring_text, news_text
 from spectral_nn import datasets
 from spectral_nn.metrics import bits_per_symbol, smooth
 from spectral_nn.models.chains.parameters import HMMParameters
@@ -18,12 +19,12 @@ SMOOTHING_SAID = (
     "held-out text as one sequence"
 )
 
-# Reported on, never tuned on (see spectral_nn.datasets).
+# Reported on, never tuned on (see bench.texts).
 TEXTS: dict[str, Callable[[], str]] = {
     "python manual": datasets.python_manual_text,
-    "english news": datasets.news_text,
-    "data set descriptions": datasets.dataset_descriptions,
-    "scipy docstrings": lambda: datasets.docstring_text("scipy"),
+    "english news": news_text,
+    "data set descriptions": dataset_descriptions,
+    "scipy docstrings": lambda: docstring_text("scipy"),
 }
 
 

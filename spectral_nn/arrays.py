@@ -213,10 +213,6 @@ def is_foreign(x: Any) -> bool:
     Parameters
     ----------
     x : anything
-
-    Returns
-    -------
-    bool
     """
     if isinstance(x, np.ndarray) or hasattr(x, "__dask_graph__"):
         return False
@@ -255,10 +251,6 @@ def where_it_lives(x: Array) -> str:
     Parameters
     ----------
     x : array (...)
-
-    Returns
-    -------
-    str
     """
     device = array_api_compat.device(x)
     if array_api_compat.is_cupy_array(x):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.tensors import match_components
+from spectral_nn.tensors.matching import match_components, unit_columns
 
 
 def bits_per_symbol(log_likelihood_nats: float, n_symbols: int) -> float:
@@ -182,7 +182,7 @@ def direction_angles(
         )
     if not (np.isfinite(learned).all() and np.isfinite(true).all()):
         raise ValueError("W or W_true holds NaN or infinity; directions must be finite.")
-    learned, true = _unit_columns(learned), _unit_columns(true)
+    learned, true = unit_columns(learned), unit_columns(true)
     cosines = true.T @ learned
     rows, columns = linear_sum_assignment(cosines if signed else np.abs(cosines), maximize=True)
     signs = 1.0 if signed else np.where(cosines[rows, columns] < 0, -1.0, 1.0)
@@ -201,9 +201,3 @@ def direction_angles(
 def _mean_distance(rows: NDArray[np.float64], others: NDArray[np.float64]) -> float:
     """Mean over rows of the L1 distance between two matrices."""
     return float(np.abs(rows - others).sum(axis=1).mean())
-
-
-def _unit_columns(X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns scaled to unit Euclidean norm; columns of zeros stay."""
-    norms = np.linalg.norm(X, axis=0)
-    return X / np.where(norms > 0, norms, 1.0)

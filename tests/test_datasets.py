@@ -13,22 +13,6 @@ def test_manual_is_there_without_any_download():
     assert "generator" in text
 
 
-def test_docstrings_are_read_without_tests_of_the_package():
-    text = datasets.docstring_text("joblib")
-    assert "Parallel" in text
-    assert "def " not in text[:200]
-
-
-def test_descriptions():
-    assert "iris" in datasets.dataset_descriptions().lower()
-
-
-@pytest.mark.parametrize("read", [datasets.docstring_text])
-def test_missing_package_is_named(read):
-    with pytest.raises(ModuleNotFoundError, match=r"'no_such_package'.*pip install"):
-        read("no_such_package")
-
-
 def test_alphabet_of_rich_text_has_36_symbols():
     codes, alphabet = datasets.encode_characters(datasets.python_manual_text())
     assert len(alphabet) == len(set(alphabet)) == 36
@@ -146,18 +130,6 @@ def test_positive_network():
 def test_unknown_kind_of_network():
     with pytest.raises(ValueError, match="kind='negative' is unknown"):
         datasets.planted_network(5, 2, kind="negative", rng=np.random.default_rng(0))
-
-
-def test_zhong_network_has_the_condition_number_and_the_values_of_its_formula():
-    rng = np.random.default_rng(0)
-    network = datasets.zhong_network(8, 3, condition=4.0, rng=rng)
-    W, A = network.coefs
-    np.testing.assert_allclose(np.linalg.svd(W, compute_uv=False), [4.0, 2.5, 1.0])
-    assert set(np.abs(A).ravel()) == {1.0}
-    X, y = datasets.sample_network(network, 50, noise=0.0, rng=rng)
-    np.testing.assert_allclose(y, np.maximum(X @ W, 0.0) ** 2 @ A[:, 0], rtol=1e-12)
-    with pytest.raises(ValueError, match=r"n_components=5 .* n_features=4"):
-        datasets.zhong_network(4, rng=rng)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from spectral_nn.callbacks import OnStep
+from spectral_nn.models.base import OnStep
 from spectral_nn.trainers import TRAINERS
 
 __all__ = ["ConvergenceMonitor", "listener", "print_iteration"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.models.network.dense import Network
 
-__all__ = ["planted_network", "sample_network", "zhong_network"]
+__all__ = ["orthonormal", "planted_network", "sample_network"]
 
 MIXTURE_SPREAD = 0.3  # share of a column's variance that lies between the three components
 AUTOCORRELATION = 0.6  # of neighbouring columns of correlated inputs
@@ -75,7 +75,7 @@ def planted_network(
         )
     directions = rng.standard_normal((n_features, n_components))
     if kind == "orthonormal":
-        W = _orthonormal(directions, "n_components", "n_features")
+        W = orthonormal(directions)
         A = np.ones((n_components, n_outputs))
         b = np.zeros(n_components)
     else:
@@ -85,60 +85,7 @@ def planted_network(
         if kind == "mixed":
             A *= rng.choice([-1.0, 1.0], A.shape)
         b = rng.uniform(-0.5, 0.5, n_components)
-    return _network(W, A, b, activation)
-
-
-def zhong_network(
-    n_features: int,
-    n_components: int = 5,
-    *,
-    condition: float = 2.0,
-    rng: np.random.Generator,
-) -> Network:
-    r"""Draw a network as in the experiments of Zhong, Song, Jain, Bartlett and Dhillon.
-
-    .. math:: f(x) = \sum_j v_j \max(w_j^\top x, 0)^2, \qquad W = U S V^\top
-
-    with random orthonormal U (d, k) and V (k, k), singular values evenly spaced from 1 to the
-    condition number, and output weights +1 or -1 by the toss of a coin. Their inputs are standard
-    normal and their targets without noise: ``sample_network(network, n, noise=0.0, rng=rng)``.
-
-    Parameters
-    ----------
-    n_features, n_components : int
-        d and k <= d.
-    condition : float >= 1
-        Largest singular value of W over the smallest.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Network
-        ``coefs`` of shapes (d, k) and (k, 1), no biases, activation ``"squared_relu"``.
-
-    Raises
-    ------
-    ValueError
-        If there are more components than features.
-
-    References
-    ----------
-    K. Zhong, Z. Song, P. Jain, P. L. Bartlett, I. S. Dhillon. *Recovery guarantees for
-    one-hidden-layer neural networks*, ICML 2017, section 6 (arXiv:1706.03175).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> network = zhong_network(10, rng=np.random.default_rng(0))
-    >>> np.linalg.svd(network.coefs[0], compute_uv=False).round(12).tolist()
-    [2.0, 1.75, 1.5, 1.25, 1.0]
-    """
-    U = _orthonormal(rng.standard_normal((n_features, n_components)), "n_components", "n_features")
-    V = _orthonormal(rng.standard_normal((n_components, n_components)))
-    W = U * np.linspace(1.0, condition, n_components) @ V.T
-    A = rng.choice([-1.0, 1.0], (n_components, 1))
-    return _network(W, A, np.zeros(n_components), "squared_relu")
+    return Network((W, A), (b, np.zeros(n_outputs)), activation, "identity")
 
 
 def sample_network(
@@ -240,26 +187,12 @@ def _draw_inputs(law: str, n: int, d: int, rng: np.random.Generator) -> NDArray[
     )
 
 
-def _orthonormal(
-    G: NDArray[np.float64], columns: str = "columns", rows: str = "rows"
-) -> NDArray[np.float64]:
-    """Orthonormal columns, uniform if the entries of G (d, k) are standard normal."""
+def orthonormal(G: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal columns, uniform if the entries of G (n_features, n_components) are normal."""
     if G.shape[1] > G.shape[0]:
         raise ValueError(
-            f"{columns}={G.shape[1]} orthonormal columns do not fit into {rows}={G.shape[0]} "
-            f"dimensions; ask for at most {G.shape[0]}."
+            f"n_components={G.shape[1]} orthonormal columns do not fit into "
+            f"n_features={G.shape[0]} dimensions; ask for at most {G.shape[0]}."
         )
     Q, R = np.linalg.qr(G)
     return Q * np.sign(np.diag(R))
-
-
-def _network(
-    W: NDArray[np.float64], A: NDArray[np.float64], b: NDArray[np.float64], activation: str
-) -> Network:
-    """Network of real outputs without a bias of the output."""
-    return Network(
-        coefs=(W, A),
-        intercepts=(b, np.zeros(A.shape[1])),
-        activation=activation,
-        output="identity",
-    )

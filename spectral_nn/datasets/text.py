@@ -1,28 +1,7 @@
-"""Texts that come with installed packages, and their encoding as integers.
+"""A text that comes with Python, and the encoding of texts as integers; nothing is downloaded."""
 
-Nothing here downloads or ships data. Every text is read where pip put it, from files that other
-packages install, without importing those packages:
-
-================================  ==========================  =======================
-function                          text                        licence
-================================  ==========================  =======================
-:func:`python_manual_text`        the Python language manual  PSF-2.0
-:func:`news_text`                 English news articles       in gensim's test data
-:func:`dataset_descriptions`      scikit-learn's data sets    BSD-3-Clause
-:func:`docstring_text`            docstrings of a package     that of the package
-================================  ==========================  =======================
-
-No setting in this package is chosen on a text that its benchmarks report on: settings are tuned on
-the docstrings of NumPy; the Python manual, the news, scikit-learn's descriptions and the docstrings
-of SciPy are only ever reported on.
-"""
-
-import ast
 import re
-import warnings
 from collections import Counter
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +11,7 @@ __all__ = [
     "LETTERS",
     "N_PUNCTUATION",
     "OTHER",
-    "dataset_descriptions",
-    "docstring_text",
     "encode_characters",
-    "news_text",
     "python_manual_text",
     "split_text",
 ]
@@ -61,81 +37,6 @@ def python_manual_text() -> str:
     from pydoc_data.topics import topics  # half a megabyte: loaded by those who ask for it
 
     return "\n\n".join(topics[name] for name in sorted(topics))
-
-
-def news_text() -> str:
-    """English news articles of 2000 and 2001: the Lee background corpus.
-
-    About 300 short articles, 360,000 characters. Gathered by M. D. Lee, B. Pincombe and M. Welsh
-    (*An empirical evaluation of models of text document similarity*, CogSci 2005) from the
-    Australian Broadcasting Corporation's news service; read from the test data of gensim (itself
-    LGPL-2.1), and not redistributed here.
-
-    Returns
-    -------
-    str
-        One article a line.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If gensim is not installed.
-    """
-    path = _package_folder("gensim") / "test" / "test_data" / "lee_background.cor"
-    return path.read_text(encoding="utf-8")
-
-
-def dataset_descriptions() -> str:
-    """Descriptions of scikit-learn's data sets: ``sklearn/datasets/descr/*.rst``, BSD-3-Clause.
-
-    About 43,000 characters: prose, with tables in between.
-
-    Returns
-    -------
-    str
-        The descriptions in alphabetical order, joined by blank lines.
-    """
-    folder = _package_folder("sklearn") / "datasets" / "descr"
-    return "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rst")))
-
-
-def docstring_text(package: str) -> str:
-    """Docstrings of an installed package, parsed from its source files without importing it.
-
-    Technical English, a megabyte or more for ``"numpy"`` and ``"scipy"`` (both BSD-3-Clause; for
-    other packages their own licence holds). Tests are left out.
-
-    Parameters
-    ----------
-    package : str
-        Name of a top-level package, as one would import it.
-
-    Returns
-    -------
-    str
-        The docstrings in order of path and line, joined by blank lines.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If the package is not installed.
-    """
-    folder = _package_folder(package)
-    pieces: list[str] = []
-    for path in sorted(folder.rglob("*.py")):
-        if "tests" in path.relative_to(folder).parts:
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # other people's invalid escape sequences
-            tree = ast.parse(path.read_bytes())
-        nodes = [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        nodes.sort(key=lambda node: getattr(node, "lineno", 0))
-        pieces += [text for node in nodes if (text := ast.get_docstring(node))]
-    return "\n\n".join(pieces)
 
 
 def encode_characters(text: str, alphabet: str | None = None) -> tuple[NDArray[np.int32], str]:
@@ -238,15 +139,3 @@ def _build_alphabet(plain: str) -> str:
     counts = Counter(symbol for symbol in plain if symbol.isascii() and symbol not in known)
     ranked = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
     return known + "".join(ranked[:N_PUNCTUATION]) + OTHER
-
-
-def _package_folder(package: str) -> Path:
-    """Folder of an installed package, found without importing it."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f"this text is read from the package {package!r}, which is not installed. Install it "
-            f"with `pip install {package}`, or all of the benchmarks' data with "
-            "`pip install 'spectral-nn[bench]'`."
-        )
-    return Path(spec.submodule_search_locations[0])

@@ -38,10 +38,6 @@ class Likelihoods(NamedTuple):
         ----------
         logarithms : ndarray of shape (D, K)
             Log-likelihoods, nats. A row of -inf is impossible and stays so.
-
-        Returns
-        -------
-        Likelihoods
         """
         largest = logarithms.max(axis=1)
         shift = np.append(np.where(np.isfinite(largest), largest, 0.0), 0.0)

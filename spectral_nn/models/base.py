@@ -1,16 +1,24 @@
-"""What a hidden Markov model, a mixture and a topic model are to a fit."""
+"""What a hidden Markov model, a mixture and a topic model are to a fit, and who is told of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Data", "Fit", "LatentModel", "Start"]
+__all__ = ["Data", "Fit", "LatentModel", "OnStep", "Start", "silent"]
 
 P = TypeVar("P")
 S = TypeVar("S")
 P_contra = TypeVar("P_contra", contravariant=True)
 S_co = TypeVar("S_co", covariant=True)
+
+OnStep = Callable[[str, int, float], None]
+"""Told (stage, step, objective)."""
+
+
+def silent(stage: str, step: int, value: float) -> None:
+    """Progress that nobody listens to."""
 
 
 class LatentModel(Protocol[P, S]):

@@ -9,9 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from spectral_nn.callbacks import OnStep, silent
-from spectral_nn.models.base import Data, Fit, LatentModel, Start
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.models.base import Data, Fit, LatentModel, OnStep, Start, silent
+from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult, em
 from spectral_nn.trainers.halving import Round, successive_halving
 
@@ -108,10 +107,6 @@ def maximise_likelihood(
         E-step, parameters -> statistics of all data.
     n_iter, tol, on_step
         As in `fit`.
-
-    Returns
-    -------
-    EMResult
     """
     return em(
         start,
@@ -205,7 +200,7 @@ def _climb(
     return maximise_likelihood(
         model,
         start,
-        lambda parameters: total(where, partial(model.statistic, parameters), chunks),
+        lambda parameters: where.total(partial(model.statistic, parameters), chunks),
         n_iter=n_iter,
         tol=tol,
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import to_numpy
-from spectral_nn.data import Cut, Sequences, Window
+from spectral_nn.data import Cut, Window
 
 _LEAST = 3  # symbols in a window of a sequence that has as many: what third moments need
 _CHUNK = 2**17  # tokens counted at once: 8 MB of work space
@@ -113,6 +113,14 @@ class NgramCounts:
             counts=np.add.reduceat(self.counts, first) if first.size else self.counts,
         )
 
+    def bigrams(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+        """First and second symbol of the distinct pairs without a missing one, and counts."""
+        pairs = self.shortened(2)
+        windows = pairs.windows()
+        whole = (windows < self.n_symbols).all(axis=1)
+        first, second = windows[whole].T
+        return first, second, pairs.counts[whole]
+
     def resampled(self, rng: np.random.Generator) -> NgramCounts:
         """Poisson bootstrap: the counts that another sample of the same size might have had."""
         return self._recounted(rng.poisson(self.counts), self.share)
@@ -188,33 +196,8 @@ class NgramChunk:
     begins: NDArray[np.bool_]  # the block begins a sequence
 
 
-def ngram_chunks(sequences: Sequences, order: int, length: int = _CHUNK) -> list[NgramChunk]:
-    """Cut coded sequences into chunks of about `length` tokens that count independently.
-
-    Parameters
-    ----------
-    sequences : int32 codes.
-    order : symbols in a window.
-    length : tokens, at least 1.
-
-    Returns
-    -------
-    list of NgramChunk, in the order of the rows; their values are views.
-
-    Raises
-    ------
-    ValueError
-        If `length` is below 1.
-
-    Notes
-    -----
-    O(m + number of chunks) for m sequences.
-    """
-    return sequences.parts(ngram_cut(order, length), ngram_chunk)
-
-
 def ngram_cut(order: int, length: int = _CHUNK) -> Cut:
-    """How data are cut into chunks of about `length` tokens, see `ngram_chunks`."""
+    """How data are cut into chunks of about `length` tokens that count independently."""
     return Cut(length, (0, order - 1), length)
 
 
@@ -242,10 +225,6 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     chunk : codes below d + 1; labels (higher multiples of d + 1) are left out of account.
     order : symbols in a window, at least 3.
     n_symbols : d, with (d + 1)^order below 2^63.
-
-    Returns
-    -------
-    NgramCounts
 
     Notes
     -----

@@ -16,15 +16,12 @@ from spectral_nn.moments.frame import Frame
 __all__ = [
     "HighMoments",
     "LowMoments",
-    "SliceMoments",
-    "TubeMoments",
     "high_moments",
     "linear_moments",
     "low_features",
     "low_moments",
     "monomial_index",
     "monomials",
-    "pairs",
     "slice_moments",
     "tube_moments",
 ]
@@ -57,11 +54,6 @@ def monomial_index(K: int, order: int) -> np.ndarray:
     return np.searchsorted(among, places @ np.sort(axes, axis=0)).reshape((K,) * order)
 
 
-def pairs(Z: Array) -> Array:
-    """Products ``z_i z_j`` of all ``i <= j``: (n, K) -> (n, K (K + 1) / 2)."""
-    return monomials(Z, 2)
-
-
 @by_blocks
 def linear_moments(rows: Rows, frame: Frame) -> Array:
     """Sum of z y^T of a chunk, (d', S); O(n d'^2)."""
@@ -69,22 +61,9 @@ def linear_moments(rows: Rows, frame: Frame) -> Array:
     return Z.T @ (w[:, None] * Y)
 
 
-@dataclass(frozen=True, eq=False)
-class SliceMoments(Additive):
-    r"""Two slices an output of the moments of order 2 and 3 of linear residuals r.
-
-    Attributes
-    ----------
-    matrices : (2 S, d0, d0)
-        Sums of :math:`r_s x x^T`, then of :math:`r_s (b_s^T x) x x^T`, x centred.
-    """
-
-    matrices: Array
-
-
 @by_blocks
-def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarray) -> SliceMoments:
-    """Slices of a chunk.
+def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarray) -> Array:
+    r"""Two slices an output of the moments of order 2 and 3 of linear residuals r of a chunk.
 
     Parameters
     ----------
@@ -92,6 +71,10 @@ def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarra
     frame : centres it; its whitener is left to the caller, ``W.T @ M @ W``.
     slopes : (d0, S) of the linear regression that is taken off.
     along : (d0, S) directions b.
+
+    Returns
+    -------
+    (2 S, d0, d0) array, sums of :math:`r_s x x^T`, then of :math:`r_s (b_s^T x) x x^T`, x centred.
 
     Notes
     -----
@@ -101,21 +84,16 @@ def slice_moments(rows: Rows, frame: Frame, slopes: np.ndarray, along: np.ndarra
     residual = (Y - x @ from_numpy(slopes, like=x)) * w[:, None]
     tilted = residual * (x @ from_numpy(along, like=x))
     factors = xp.concat([residual, tilted], axis=1)
-    return SliceMoments(
-        xp.stack([(x * factors[:, s : s + 1]).T @ x for s in range(factors.shape[1])])
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class TubeMoments(Additive):
-    r"""``tubes`` (d0, S P): sums of :math:`r_s\, x \otimes \mathrm{pairs}(B^T x)`, x centred."""
-
-    tubes: Array
+    return xp.stack([(x * factors[:, s : s + 1]).T @ x for s in range(factors.shape[1])])
 
 
 @by_blocks
-def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray) -> TubeMoments:
-    """Third moments of a chunk, two of whose modes are seen in a basis (d0, K).
+def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray) -> Array:
+    r"""Third moments of a chunk, two of whose modes are seen in a basis (d0, K).
+
+    Returns
+    -------
+    (d0, S P) array, sums of :math:`r_s\, x \otimes \mathrm{monomials}(B^T x, 2)`, x centred.
 
     Notes
     -----
@@ -123,9 +101,9 @@ def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray
     """
     x, Y, w, xp = _centred(rows, frame)
     residual = (Y - x @ from_numpy(slopes, like=x)) * w[:, None]
-    products = pairs(x @ from_numpy(basis, like=x))
+    products = monomials(x @ from_numpy(basis, like=x), 2)
     tubes = [x.T @ (products * residual[:, s : s + 1]) for s in range(residual.shape[1])]
-    return TubeMoments(xp.concat(tubes, axis=1))
+    return xp.concat(tubes, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +115,9 @@ class LowMoments(Additive):
 
 
 def low_features(Z: Array) -> Array:
-    """``[1, z, pairs(z)]``: (n, 1 + K + K (K + 1) / 2)."""
+    """1, z and its pairs, ``z_i z_j`` of all ``i <= j``: (n, 1 + K + K (K + 1) / 2)."""
     xp = get_namespace(Z)
-    return xp.concat([xp.ones_like(Z[:, :1]), Z, pairs(Z)], axis=1)
+    return xp.concat([xp.ones_like(Z[:, :1]), Z, monomials(Z, 2)], axis=1)
 
 
 @by_blocks

@@ -21,12 +21,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, get_namespace
 
 __all__ = [
     "GaussianMixtureScore",
     "GaussianScore",
-    "HasDensity",
     "Score",
     "ScoreMoments",
     "fit_mixture",
@@ -59,20 +59,12 @@ class Score(Protocol):
 
 
 @runtime_checkable
-class HasDensity(Protocol):
-    """A score that also knows the density."""
-
-    def log_density(self, X: Array) -> Array:
-        """Return log p(x) (n,) of rows X (n, d)."""
-
-
-@runtime_checkable
 class _HasMoments(Protocol):
     def moments(self, X: Array, R: Array, theta: Array) -> Triple: ...
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreMoments:
+class ScoreMoments(Additive):
     r"""Sums over rows of responses times scores; ``a + b`` sums over both data sets.
 
     In the shapes, (*o) is () for one response a row and (o,) for several, (*m) is () for one
@@ -98,12 +90,7 @@ class ScoreMoments:
                 f"sums of shape {tuple(self.third.shape)} cannot be added to sums of shape "
                 f"{tuple(other.third.shape)}; both need the same responses and directions."
             )
-        return ScoreMoments(
-            self.n_rows + other.n_rows,
-            self.first + other.first,
-            self.second + other.second,
-            self.third + other.third,
-        )
+        return super().__add__(other)
 
     def mean(self) -> Triple:
         """Return the sums, each divided by the number of rows."""
@@ -124,10 +111,6 @@ def score_moments(score: Score, X: Array, R: Array, theta: Array) -> ScoreMoment
     theta : array (d,) or (d, m)
         Directions, one a column, with which the third score is contracted. They need not have
         unit length: the sum is linear in them.
-
-    Returns
-    -------
-    ScoreMoments
 
     Raises
     ------

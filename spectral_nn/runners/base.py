@@ -28,7 +28,6 @@ __all__ = [
     "SerialRunner",
     "ThreadRunner",
     "runner",
-    "total",
 ]
 
 T = TypeVar("T")
@@ -249,8 +248,3 @@ def _named(folder: str | None = None) -> Iterator[None]:
             "TMPDIR to a folder with room for X, or fit with joblib's threads",
             error.filename or folder,
         ) from error
-
-
-def total(run: Runner, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
-    """Sum a statistic over chunks, see `Runner.total`."""
-    return run.total(statistic, chunks)

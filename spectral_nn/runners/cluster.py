@@ -76,7 +76,7 @@ class DaskRunner:
     def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
         """Compute ``function(item)`` of all of dask's items at once, of others a wave at a time."""
         for wave in self._waves(items):
-            yield from self._results(partial(evaluate, function), wave, _each)
+            yield from self._results(partial(evaluate, function), wave, list)
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
         """Add up in a tree, where the parts are."""
@@ -262,10 +262,6 @@ def _apply(call: tuple[Callable[[Any], T], tuple[Callable[[Any], Any], ...]], ch
     """Task of a part."""
     function, functions = call
     return function(Part(chunk, functions))
-
-
-def _each(tasks: list[Any]) -> list[Any]:
-    return tasks
 
 
 def _tree(tasks: list[Any]) -> list[Any]:

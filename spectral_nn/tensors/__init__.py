@@ -11,12 +11,7 @@ from spectral_nn.tensors.contractions import (
     relative_residual,
 )
 from spectral_nn.tensors.cp import cp_als
-from spectral_nn.tensors.jennrich import jennrich
-from spectral_nn.tensors.joint_diagonalisation import (
-    JointDiagonalisation,
-    joint_diagonalise,
-    off_diagonal_ratio,
-)
+from spectral_nn.tensors.jennrich import JointDiagonalisation, jennrich, off_diagonal_ratio
 from spectral_nn.tensors.matching import match_components
 from spectral_nn.tensors.power import tensor_power
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
@@ -30,7 +25,6 @@ __all__ = [
     "compose",
     "cp_als",
     "jennrich",
-    "joint_diagonalise",
     "khatri_rao",
     "match_components",
     "multilinear",

@@ -8,7 +8,7 @@ import numpy as np
 
 from spectral_nn.arrays import Array, to_numpy
 
-__all__ = ["match_components"]
+__all__ = ["match_components", "unit_columns"]
 
 
 def match_components(A: Array, B: Array, *, cost: Literal["l1", "cosine"] = "l1") -> np.ndarray:
@@ -60,13 +60,13 @@ def match_components(A: Array, B: Array, *, cost: Literal["l1", "cosine"] = "l1"
     if cost == "l1":
         costs = cdist(A, B, "cityblock")
     elif cost == "cosine":
-        costs = 1 - np.abs(_unit_rows(A) @ _unit_rows(B).T)
+        costs = 1 - np.abs(unit_columns(A.T).T @ unit_columns(B.T))
     else:
         raise ValueError(f'cost={cost!r} is unknown: give "l1" or "cosine".')
     return linear_sum_assignment(costs)[1].astype(np.int64)
 
 
-def _unit_rows(X: np.ndarray) -> np.ndarray:
-    """Scale rows to unit Euclidean norm; rows of zeros stay."""
-    norms = np.linalg.norm(X, axis=1, keepdims=True)
+def unit_columns(X: np.ndarray) -> np.ndarray:
+    """Scale columns to unit Euclidean norm; columns of zeros stay."""
+    norms = np.linalg.norm(X, axis=0)
     return X / np.where(norms > 0, norms, 1.0)

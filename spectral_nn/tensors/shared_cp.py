@@ -89,10 +89,6 @@ def shared_cp(
     rng : numpy.random.Generator
         Draws the starts.
 
-    Returns
-    -------
-    SharedFactors
-
     Raises
     ------
     ValueError

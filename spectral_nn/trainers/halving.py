@@ -49,10 +49,6 @@ def successive_halving(
     advance : callable
         (starts, round) -> (start, objective, gain) of each, best first.
 
-    Returns
-    -------
-    list
-
     Examples
     --------
     >>> rounds = [Round(3, 1, 10), Round(2, 1, 10)]

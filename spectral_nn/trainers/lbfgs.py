@@ -83,10 +83,6 @@ def lbfgs(
         thousand rows or more, which hides what they cost.
     on_iterate : told each iterate; true stops.
 
-    Returns
-    -------
-    Minimum
-
     Notes
     -----
     About 10 `memory` p multiply-adds an iteration besides the objective. A value that is not

@@ -77,10 +77,6 @@ class MiniBatchTrainer(ABC):
         on_iterate : told each epoch; what it returns, unless it is None, decides in the place of
             `n_iter_no_change`.
 
-        Returns
-        -------
-        Minimum
-
         Raises
         ------
         ValueError

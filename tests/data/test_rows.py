@@ -16,7 +16,7 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows, joined
 from spectral_nn.moments import frame as frame_module
 from spectral_nn.moments.frame import CLIP, Frame, column_moments, input_moments
-from spectral_nn.runners.base import SerialRunner, total
+from spectral_nn.runners.base import SerialRunner
 
 
 def table(rng, n=60, d=4, q=2, dtype=np.float64):
@@ -34,7 +34,7 @@ def split(rows, cuts):
 
 
 def merged(statistic, chunks):
-    return total(SerialRunner(), statistic, chunks)
+    return SerialRunner().total(statistic, chunks)
 
 
 def assert_same(found, expected, rtol=1e-12):

@@ -23,7 +23,7 @@ from spectral_nn.models.chains.expectation import expect_lanes
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.lanes import lane_batches
 from spectral_nn.moments.frame import Frame, column_moments, input_moments
-from spectral_nn.runners.base import SerialRunner, total
+from spectral_nn.runners.base import SerialRunner
 from spectral_nn.runners.device import DeviceRunner, evaluate_on, open_device, runner_like
 
 
@@ -57,13 +57,13 @@ def assert_same(a, b, rtol):
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 def test_totals_are_those_of_a_serial_run(rng, dtype, rtol):
     data = chunks(rng, dtype=dtype)
-    expected = total(SerialRunner(), gram, data)
+    expected = SerialRunner().total(gram, data)
     run = open_device("cuda")
     scale = np.abs(expected).max()
     placed = run.place(data)
     assert placed is not data
     for parts in (data, iter(data), placed):
-        found = total(run, gram, parts)
+        found = run.total(gram, parts)
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * scale)
 
@@ -71,10 +71,10 @@ def test_totals_are_those_of_a_serial_run(rng, dtype, rtol):
 def test_moments_of_rows(rng):
     data = chunks(rng)
     run = open_device("cuda")
-    columns = total(SerialRunner(), column_moments, data)
-    assert_same(total(run, column_moments, data), columns, 1e-8)
+    columns = SerialRunner().total(column_moments, data)
+    assert_same(run.total(column_moments, data), columns, 1e-8)
     statistic = partial(input_moments, columns=columns)
-    expected, found = (total(r, statistic, data) for r in (SerialRunner(), run))
+    expected, found = (r.total(statistic, data) for r in (SerialRunner(), run))
     assert_same(found, expected, 1e-8)
     assert Frame.standard(columns, 50).whitened(found).n_dimensions == 50
 
@@ -85,7 +85,7 @@ def test_lanes(rng, dtype, rtol, d):
     parameters, batches = lanes(rng, d=d)
     expected = expect_lanes(parameters, batches, dtype=np.float64)
     statistic = partial(expect_on, parameters, dtype=dtype)
-    assert_same(total(open_device("cuda"), statistic, [batches]), expected, rtol)
+    assert_same(open_device("cuda").total(statistic, [batches]), expected, rtol)
 
 
 def test_arrays_on_the_device_are_computed_on_there(cupy, rng):
@@ -96,19 +96,19 @@ def test_arrays_on_the_device_are_computed_on_there(cupy, rng):
     run = runner_like(there.symbols)
     assert isinstance(run, DeviceRunner)
     assert_same(
-        total(run, partial(expect_on, parameters, dtype=np.float64), [there]), expected, 1e-10
+        run.total(partial(expect_on, parameters, dtype=np.float64), [there]), expected, 1e-10
     )
 
 
 def test_chunks_that_do_not_fit_are_halved(cupy, rng):
     data = chunks(rng, n=4, rows=200_000)
-    expected = total(SerialRunner(), gram, data)
+    expected = SerialRunner().total(gram, data)
     pool = cupy.get_default_memory_pool()
     pool.free_all_blocks()
     pool.set_limit(size=int(1.2 * data[0].X.nbytes))
     run = open_device("cuda")
     for _ in range(2):
-        found = total(run, gram, data)
+        found = run.total(gram, data)
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-6)
     assert run.place(data) is data
 
@@ -118,7 +118,7 @@ def test_no_room_at_all_is_a_clear_error(cupy, rng):
     pool.free_all_blocks()
     pool.set_limit(size=1 << 12)
     with pytest.raises(MemoryError, match=r"cuda:0.*device=None"):
-        total(open_device("cuda"), gram, chunks(rng, n=1, d=2000, rows=2000))
+        open_device("cuda").total(gram, chunks(rng, n=1, d=2000, rows=2000))
 
 
 def test_functions_of_a_worker_open_the_device_there(rng):

@@ -10,7 +10,13 @@ from numpy.testing import assert_array_equal
 
 from spectral_nn.data import Sequences
 from spectral_nn.moments import ngrams
-from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks, window_order
+from spectral_nn.moments.ngrams import (
+    NgramCounts,
+    count_ngrams,
+    ngram_chunk,
+    ngram_cut,
+    window_order,
+)
 
 
 def coded(lists):
@@ -18,7 +24,7 @@ def coded(lists):
 
 
 def count(lists, order, d, length=2**20):
-    chunks = ngram_chunks(coded(lists), order, length)
+    chunks = coded(lists).parts(ngram_cut(order, length), ngram_chunk)
     parts = [count_ngrams(chunk, order, d) for chunk in chunks]
     return sum(parts[1:], parts[0])
 
@@ -75,7 +81,7 @@ def test_large_data_in_chunks_are_one_shot(rng):
     lists = [rng.integers(0, 5, n).tolist() for n in (1, 2, 3, 4000, 7, 900, 1, 1)]
     whole = count(lists, 5, 4)
     for length in (1, 2, 3, 10, 97, 1000, 4000):
-        assert len(ngram_chunks(coded(lists), 5, length)) > 1
+        assert len(coded(lists).parts(ngram_cut(5, length), ngram_chunk)) > 1
         assert_same(count(lists, 5, 4, length), whole)
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from spectral_nn.data import Sequences
-from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
+from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 from spectral_nn.moments.past_future import past_future
 from spectral_nn.tensors import whiten_cross
 from tests.populations import population_counts, three_state_model, window_probabilities
@@ -18,7 +18,9 @@ def features(values, order, d):
 
 
 def counted(values, order, d):
-    (chunk,) = ngram_chunks(Sequences.from_lengths(np.array(values, dtype=np.int32)), order)
+    (chunk,) = Sequences.from_lengths(np.array(values, dtype=np.int32)).parts(
+        ngram_cut(order), ngram_chunk
+    )
     return count_ngrams(chunk, order, d)
 
 

@@ -4,11 +4,13 @@ import numpy as np
 
 from spectral_nn.data import Sequences
 from spectral_nn.moments import ngrams
-from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
+from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 
 
 def _counted(rng, n, d=6):
-    (chunk,) = ngram_chunks(Sequences.from_lengths(rng.integers(0, d, n).astype(np.int32)), 5)
+    (chunk,) = Sequences.from_lengths(rng.integers(0, d, n).astype(np.int32)).parts(
+        ngram_cut(5), ngram_chunk
+    )
     return count_ngrams(chunk, 5, d)
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 from spectral_nn.arrays import from_numpy, get_namespace
 from spectral_nn.data import Sequences
 from spectral_nn.runners import device as device_module
-from spectral_nn.runners.base import SerialRunner, runner, total
+from spectral_nn.runners.base import SerialRunner, runner
 from spectral_nn.runners.device import DeviceRunner, evaluate_on, open_device, runner_like
 from spectral_nn.runners.parts import Part, mapped
 from spectral_nn.runners.transfer import move, size
@@ -141,20 +141,20 @@ def test_totals_are_those_of_a_serial_run(like, rng, dtype):
     chunks = tables(rng, dtype=dtype)
     statistic = partial(sums, power=2)
     run, serial = runner_like(like), SerialRunner()
-    expected = total(serial, statistic, chunks)
+    expected = serial.total(statistic, chunks)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
-    assert_equal(total(run, statistic, iter(chunks)), expected, rtol)
-    assert_equal(total(run, statistic, chunks[:1]), total(serial, statistic, chunks[:1]), rtol)
-    assert_equal(total(run, statistic, run.place(chunks)), expected, rtol)
+    assert_equal(run.total(statistic, iter(chunks)), expected, rtol)
+    assert_equal(run.total(statistic, chunks[:1]), serial.total(statistic, chunks[:1]), rtol)
+    assert_equal(run.total(statistic, run.place(chunks)), expected, rtol)
 
 
 def test_parts_are_loaded_where_their_chunk_is(like, rng):
     chunks = tables(rng)
     double = partial(scaled, 2.0)
-    expected = total(SerialRunner(), sums, mapped(double, chunks))
+    expected = SerialRunner().total(sums, mapped(double, chunks))
     run = runner_like(like)
     for parts in (chunks, run.place(chunks)):
-        assert_equal(total(run, sums, mapped(double, parts)), expected)
+        assert_equal(run.total(sums, mapped(double, parts)), expected)
         assert list(run.map(shape, mapped(double, parts))) == [[(64, 3)]] * 7
 
 
@@ -162,7 +162,7 @@ def test_single_precision_chunks_are_added_in_double_precision():
     torch = pytest.importorskip("torch")
     large = [Whole(np.full((1, 1), 2.0**24, np.float32))]
     ones = [Whole(np.ones((1, 1), np.float32)) for _ in range(1000)]
-    summed = total(runner_like(torch.ones(1)), lambda c: Sums(1, c.X, ()), large + ones)
+    summed = runner_like(torch.ones(1)).total(lambda c: Sums(1, c.X, ()), large + ones)
     assert summed.first.dtype == np.float32
     assert summed.first[0, 0] == 2**24 + 1000
 
@@ -172,7 +172,7 @@ def test_sparse_rows_are_moved_dense(like, rng):
     chunk = Table(X, None)
     expected = sums(chunk._replace(X=X.toarray()))
     assert size(chunk) == 50 * 4 * 8
-    assert_equal(total(runner_like(like), sums, [chunk]), expected)
+    assert_equal(runner_like(like).total(sums, [chunk]), expected)
 
 
 def test_what_is_no_array_of_numbers_stays(rng):
@@ -192,15 +192,13 @@ def test_arrays_there_already_are_not_moved(like, rng):
     chunks = tables(rng)
     anchor = get_namespace(like).astype(like, get_namespace(like).int64)
     there = [Table(from_numpy(chunk.X, like=anchor), None) for chunk in chunks]
-    assert_equal(total(runner_like(like), sums, there), total(SerialRunner(), sums, chunks))
+    assert_equal(runner_like(like).total(sums, there), SerialRunner().total(sums, chunks))
 
 
 def test_one_chunk_at_a_time_is_there(rng):
     chunks = tables(rng)
     device = FakeDevice(chunks[0].X.nbytes, work=0)
-    assert_equal(
-        total(DeviceRunner(device), held_sums, chunks), total(SerialRunner(), sums, chunks)
-    )
+    assert_equal(DeviceRunner(device).total(held_sums, chunks), SerialRunner().total(sums, chunks))
     assert set(device.largest) == {chunks[0].X.nbytes}
     assert device.used == 0
 
@@ -211,28 +209,28 @@ def test_chunks_are_halved_until_they_fit(rng, work):
     nbytes = chunks[0].X.nbytes
     device = FakeDevice(int(1.4 * nbytes), work)
     run = DeviceRunner(device)
-    expected = total(SerialRunner(), sums, chunks)
-    assert_equal(total(run, held_sums, chunks), expected)
+    expected = SerialRunner().total(sums, chunks)
+    assert_equal(run.total(held_sums, chunks), expected)
     assert device.used == 0
     # What is known not to fit is not tried again.
     device.largest.clear()
-    assert_equal(total(run, held_sums, chunks), expected)
+    assert_equal(run.total(held_sums, chunks), expected)
     assert max(device.largest) < nbytes
 
 
 def test_no_room_at_all_is_a_clear_error(rng):
     device = FakeDevice(2000, work=10**6)
     with pytest.raises(MemoryError, match=r"fake:0, [\d,]+ bytes.*24 bytes.*device=None"):
-        total(DeviceRunner(device), held_sums, tables(rng))
+        DeviceRunner(device).total(held_sums, tables(rng))
     device = FakeDevice(2000, work=10**6)
     with pytest.raises(MemoryError, match="0 halvings"):
-        total(DeviceRunner(device), held_sums, [Whole(np.ones((8, 3)))])
+        DeviceRunner(device).total(held_sums, [Whole(np.ones((8, 3)))])
 
 
 def test_place_keeps_what_fits_and_streams_the_rest(rng):
     chunks = tables(rng)
     nbytes = sum(chunk.X.nbytes for chunk in chunks)
-    expected = total(SerialRunner(), sums, chunks)
+    expected = SerialRunner().total(sums, chunks)
     for limit, there in ((2 * nbytes, True), (1.5 * nbytes, False)):
         device = FakeDevice(int(limit), work=0)
         run = DeviceRunner(device)
@@ -240,7 +238,7 @@ def test_place_keeps_what_fits_and_streams_the_rest(rng):
         assert (parts is not chunks) == there
         assert device.used == (nbytes if there else 0)
         for _ in range(2):
-            assert_equal(total(run, held_sums, parts), expected)
+            assert_equal(run.total(held_sums, parts), expected)
         assert device.used == (nbytes if there else 0)
     walked = (chunk for chunk in chunks)
     assert DeviceRunner(FakeDevice(10**9)).place(walked) is walked
@@ -253,9 +251,9 @@ def test_errors_of_chunks_and_statistics_are_passed_on(rng):
 
     run = DeviceRunner(FakeDevice(10**9))
     with pytest.raises(OSError, match="chunk 2"):
-        total(run, held_sums, broken())
+        run.total(held_sums, broken())
     with pytest.raises(ZeroDivisionError):
-        total(run, lambda _: 1 / 0, tables(rng))
+        run.total(lambda _: 1 / 0, tables(rng))
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "torch", ""])
@@ -308,8 +306,8 @@ def test_without_the_gpu_the_error_says_what_is_there(monkeypatch, count, name, 
 def test_runner_like_keeps_the_precision_of_what_is_put(like, rng):
     assert isinstance(runner_like(np.ones(2)), SerialRunner)
     run = runner_like(get_namespace(like).astype(like, get_namespace(like).float32))
-    single = total(run, sums, tables(rng, dtype=np.float32))
-    assert (single.first.dtype, total(run, sums, tables(rng)).first.dtype) == ("float32", "float64")
+    single = run.total(sums, tables(rng, dtype=np.float32))
+    assert (single.first.dtype, run.total(sums, tables(rng)).first.dtype) == ("float32", "float64")
 
 
 def test_a_function_on_a_device_travels_and_opens_the_device_there(monkeypatch, rng):

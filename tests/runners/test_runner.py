@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from spectral_nn.additive import tree_sum
-from spectral_nn.runners.base import JoblibRunner, SerialRunner, ThreadRunner, runner, total
+from spectral_nn.runners.base import JoblibRunner, SerialRunner, ThreadRunner, runner
 from spectral_nn.runners.parts import Part, Walk, load, mapped
 
 PROCESSES = {"backend": "loky", "n_jobs": 2}
@@ -63,7 +63,7 @@ def test_one_job_stays_in_this_thread(n_jobs):
 @given(st.integers(1, 70))
 def test_results_are_added_in_order(n):
     assert tree_sum([i] for i in range(n)) == list(range(n))
-    assert total(SerialRunner(), as_list, (x for x in range(n))) == list(range(n))
+    assert SerialRunner().total(as_list, (x for x in range(n))) == list(range(n))
 
 
 @given(st.integers(1, 40), st.sampled_from([1, 2, 4, 8]), st.integers(0, 2**32 - 1))
@@ -96,12 +96,12 @@ def test_a_sum_keeps_few_statistics_at_a_time():
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_give_the_same_sum_bit_for_bit(rng, backend):
     chunks = rng.standard_normal(200).tolist()
-    expected = total(SerialRunner(), tenth, chunks)
-    assert expected != total(SerialRunner(), tenth, sorted(chunks))  # order matters here
+    expected = SerialRunner().total(tenth, chunks)
+    assert expected != SerialRunner().total(tenth, sorted(chunks))  # order matters here
     with joblib.parallel_config(backend), runner(2) as run:
         assert type(run) is (ThreadRunner if backend == "threading" else JoblibRunner)
-        assert total(run, tenth, iter(chunks)) == expected
-        assert total(run, as_list, range(50)) == list(range(50))
+        assert run.total(tenth, iter(chunks)) == expected
+        assert run.total(as_list, range(50)) == list(range(50))
         pids = {pid for pid, _ in run.map(process_and_thread, range(8))}
     assert (pids == {os.getpid()}) == (backend == "threading")
 
@@ -119,7 +119,7 @@ def test_parts_are_loaded_where_they_are_needed():
     parts = [Part(x).map(tenth).map(tenth) for x in (100.0, 200.0)]
     with joblib.parallel_config(**PROCESSES), runner() as run:
         assert list(run.map(as_list, parts)) == [[1.0], [2.0]]
-        assert total(run, tenth, mapped(tenth, [100.0, 200.0])) == pytest.approx(3)
+        assert run.total(tenth, mapped(tenth, [100.0, 200.0])) == pytest.approx(3)
     walked = mapped(tenth, range(3))
     assert isinstance(walked, Walk)
     assert [[load(part) for part in walked] for _ in range(2)] == [[0, 0.1, 0.2]] * 2
@@ -188,16 +188,16 @@ def test_an_error_in_a_worker_raises_here():
 def test_a_killed_worker_raises_here():
     with joblib.parallel_config(**PROCESSES):
         with pytest.raises(TerminatedWorkerError), runner() as run:
-            total(run, partial(die_at, 5), range(20))
+            run.total(partial(die_at, 5), range(20))
         with runner() as run:  # and the next fit has workers again
-            assert total(run, tenth, np.arange(3.0)) == pytest.approx(0.3)
+            assert run.total(tenth, np.arange(3.0)) == pytest.approx(0.3)
 
 
 def test_interrupting_a_fit_leaves_no_processes():
     """Ctrl-C reaches the parent alone, as from an IDE: its workers have to go with it."""
     script = textwrap.dedent("""
         import signal, time, joblib
-        from spectral_nn.runners.base import runner, total
+        from spectral_nn.runners.base import runner
 
         signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background
 

@@ -7,7 +7,6 @@ from spectral_nn.tensors import (
     compose,
     cp_als,
     jennrich,
-    joint_diagonalise,
     multilinear,
     project_simplex,
     tensor_power,
@@ -22,7 +21,6 @@ CALLS = {
     "whiten_cross": lambda M, T, rng: whiten_cross(M, M[0, :], M)[0],
     "cp_als": lambda M, T, rng: cp_als(T, 2, rng=rng).vectors[2],
     "jennrich": lambda M, T, rng: jennrich(T, rng=rng).basis,
-    "joint_diagonalise": lambda M, T, rng: joint_diagonalise(T).basis,
     "tensor_power": lambda M, T, rng: tensor_power(T, rng=rng).vectors[0],
     "project_simplex": lambda M, T, rng: project_simplex(T),
 }

@@ -41,11 +41,8 @@ def fit_transitions(
     4 nnz(P12) K + 4 d K^2 flops an update: ``B^T M B`` is computed where there are bigrams only.
     """
     n_components = emission.shape[0]
-    pairs = counts.shortened(2)
-    first, second = pairs.windows().T
-    whole = (first < counts.n_symbols) & (second < counts.n_symbols)
-    first, second = (np.ascontiguousarray(symbols[whole]) for symbols in (first, second))
-    weight = pairs.counts[whole].astype(np.float64)
+    first, second, weight = map(np.ascontiguousarray, counts.bigrams())
+    weight = weight.astype(np.float64)
     columns = np.ascontiguousarray(emission.T)
     joint = np.full((n_components, n_components), 1 / n_components**2)
     reached = -np.inf

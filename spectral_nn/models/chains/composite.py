@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spectral_nn.callbacks import OnStep
 from spectral_nn.data import Sequences
-from spectral_nn.models.base import Start
+from spectral_nn.models.base import OnStep, Start
 from spectral_nn.models.chains.lanes import LaneBatches, lane_batches
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions

@@ -16,7 +16,7 @@ from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import Walk
 
 EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
@@ -101,7 +101,7 @@ class LaneEngine:
         burn-in is doubled.
         """
         while True:
-            statistics = total(self._run, partial(self._model.statistic, parameters), self._parts())
+            statistics = self._run.total(partial(self._model.statistic, parameters), self._parts())
             if self._suffices(statistics):
                 return statistics
             self._widen()

@@ -87,10 +87,6 @@ def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
     source : coded data.
     cut : into blocks, and which of them.
 
-    Returns
-    -------
-    Excerpt
-
     Notes
     -----
     Reads windows that hold chosen blocks, from the first to the last of them; of `Beginning`, no

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data import Source
-from spectral_nn.models.base import Fit, Start
+from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.engine import RACE_ROWS, LaneEngine
 from spectral_nn.models.chains.excerpts import Excerpt
@@ -57,7 +56,7 @@ from spectral_nn.moments.ngrams import (
     smooth_frequency,
     window_order,
 )
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult
 from spectral_nn.trainers.halving import Round
 
@@ -118,7 +117,7 @@ def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int)
 
 def _counted(source: Source, statistic: Callable[..., Any], order: int, run: Runner) -> Any:
     """Total of a statistic of n-gram chunks."""
-    return total(run, statistic, source.parts(ngram_cut(order), ngram_chunk))
+    return run.total(statistic, source.parts(ngram_cut(order), ngram_chunk))
 
 
 def fit_hmm(
@@ -138,10 +137,6 @@ def fit_hmm(
     rng : draws the starts, and the lanes that the race looks at.
     run : who computes, on which the result does not depend; None for this process alone.
     on_step : told (stage, step, objective) as the fit goes on.
-
-    Returns
-    -------
-    Fit
 
     Raises
     ------
@@ -194,7 +189,7 @@ def _fit_rows(
     """Fit a model to rows of numbers, which cells make symbols of until EM begins."""
     law, K = options.law, options.n_components
     assert law is not None
-    n_rows = total(run, count_rows, source.parts(ngram_cut(1), ngram_chunk))
+    n_rows = run.total(count_rows, source.parts(ngram_cut(1), ngram_chunk))
     problem = _Problem(source, options, int(rng.integers(2**31)), n_rows)
     engine = problem.engine(run)
     values, window, _ = engine.excerpt()
@@ -231,10 +226,7 @@ def _make_starts(
     plan = plan_race(counts, options)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        startprob = options.fixed.get("startprob")
-        if startprob is None:
-            startprob = fit_startprob(starts[0].parameters, counts)
-        return [with_parts(starts[0], startprob=startprob)], (), notes
+        return [_settle_startprob(starts[0], counts, options)], (), notes
     if len(starts) == 1 or options.init == "random":
         return starts, (), notes
     windows = windows_for(counts, options, rng, plan.n_windows)
@@ -242,6 +234,16 @@ def _make_starts(
         starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
     return starts, plan.rounds, notes
+
+
+def _settle_startprob(
+    start: Start[HMMParameters], counts: NgramCounts, options: HMMOptions
+) -> Start[HMMParameters]:
+    """The start with the distribution of first states that is fixed, or else fitted to counts."""
+    startprob = options.fixed.get("startprob")
+    if startprob is None:
+        startprob = fit_startprob(start.parameters, counts)
+    return with_parts(start, startprob=startprob)
 
 
 def _refine(
@@ -316,10 +318,7 @@ def fit_counts(
     problem = _Problem(None, options, 0, counts.n_rows, counts.symbols)
     starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        startprob = options.fixed.get("startprob")
-        if startprob is None:
-            startprob = fit_startprob(starts[0].parameters, counts)
-        best = with_parts(starts[0], startprob=startprob)
+        best = _settle_startprob(starts[0], counts, options)
         return finish(EMResult(best.parameters, [], False), [best], notes)
     windows, model = windows_for(counts, options, rng, MAX_WINDOWS), problem.model
     starts = race_on_windows(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,7 @@ __all__ = ["filter_last", "find_paths", "log_likelihoods", "smooth"]
 
 
 def log_likelihoods(parameters: HMMParameters, data: Sequences) -> NDArray[np.float64]:
-    """Log-likelihood of every sequence.
-
-    Parameters
-    ----------
-    parameters : HMMParameters
-    data : Sequences
-        Codes or rows, without labels.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        Nats; -inf for impossible sequences.
-
-    Notes
-    -----
-    2 K^2 flops a position.
-    """
+    """Log-likelihoods (m,) of sequences, nats, -inf where impossible; 2 K^2 flops a position."""
     return filter_last(parameters, data)[1]
 
 
@@ -43,35 +27,33 @@ def filter_last(
     parameters: HMMParameters, data: Sequences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distribution (m, K) of the last state of every sequence given all of it; log-likelihoods."""
-    arguments, shift = _prepare(parameters, data)
-    last, found = recursions.filtered(*arguments)
-    return last, found + shift
+    return _infer(recursions.filtered, parameters, data)
 
 
 def smooth(
     parameters: HMMParameters, data: Sequences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distribution (n, K) of every state given its whole sequence; log-likelihoods (m,)."""
-    arguments, shift = _prepare(parameters, data)
-    posterior, found = recursions.posteriors(*arguments)
-    return posterior, found + shift
+    return _infer(recursions.posteriors, parameters, data)
 
 
 def find_paths(
     parameters: HMMParameters, data: Sequences
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Most likely states (n,) of every sequence (Viterbi), and ``log P(path, x)`` (m,), nats."""
-    arguments, shift = _prepare(parameters, data)
-    states, found = recursions.viterbi(*arguments)
-    return states, found + shift
+    return _infer(recursions.viterbi, parameters, data)
 
 
-def _prepare(parameters: HMMParameters, data: Sequences) -> tuple[tuple[Any, ...], Any]:
-    """Arguments of the recursions, and what to add to the logarithm of each sequence."""
-    table, log_scale, logarithms = look_up_rows(
-        parameters.emission, data.values if parameters.emission.rows else None
-    )
-    arguments = (
+def _infer(
+    recursion: Callable[..., tuple[NDArray, NDArray]], parameters: HMMParameters, data: Sequences
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """What a recursion finds, and logarithms (m,) to which the scale of each row is added again.
+
+    Data are codes or rows, without labels.
+    """
+    emission = parameters.emission
+    table, log_scale, logarithms = look_up_rows(emission, data.values if emission.rows else None)
+    found, logs = recursion(
         parameters.startprob,
         parameters.transmat,
         table,
@@ -79,5 +61,6 @@ def _prepare(parameters: HMMParameters, data: Sequences) -> tuple[tuple[Any, ...
         data.offsets,
         logarithms,
     )
-    shift = 0.0 if log_scale is None else np.add.reduceat(log_scale[:-1], data.offsets[:-1])
-    return arguments, shift
+    if log_scale is not None:
+        logs = logs + np.add.reduceat(log_scale[:-1], data.offsets[:-1])
+    return found, logs

@@ -70,10 +70,6 @@ def gather(
         As in `look_up_rows`.
     mass : ndarray of shape (D, K)
         Posteriors, summed over the positions that refer to each row of its table.
-
-    Returns
-    -------
-    additive
     """
     if not emission.rows:
         if labelled:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data import Sequences, Source, blocks
+from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.fit import fit_hmm
 from spectral_nn.models.chains.inference import log_likelihoods

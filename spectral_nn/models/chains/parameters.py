@@ -143,10 +143,6 @@ def n_parameters(parameters: HMMParameters) -> int:
     parameters : HMMParameters
         A model with K states.
 
-    Returns
-    -------
-    int
-
     Examples
     --------
     >>> import numpy as np

@@ -66,10 +66,6 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     ----------
     counts : of the data.
     options : what to fit.
-
-    Returns
-    -------
-    Plan
     """
     rows = min(counts.n_rows, RACE_ROWS)
     climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)

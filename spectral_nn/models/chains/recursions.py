@@ -27,36 +27,7 @@ from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains import exact
 from spectral_nn.models.chains.parameters import HMMParameters
 
-__all__ = ["expected_counts", "filtered", "log_likelihoods", "posteriors", "sample", "viterbi"]
-
-
-def log_likelihoods(
-    startprob: Any,
-    transmat: Any,
-    table: Any,
-    codes: Any,
-    offsets: Any,
-    log_table: Any = None,
-) -> np.ndarray:
-    """Log-likelihood of every sequence in nats, -inf for impossible ones.
-
-    Returns
-    -------
-    array, shape (m,)
-
-    Notes
-    -----
-    2 n K^2 flops, memory O(K).
-
-    Examples
-    --------
-    Two states that alternate for certain, and a sequence that they cannot emit:
-
-    >>> swap, table = np.array([[0., 1.], [1., 0.]]), np.array([[1., 0.], [0., 1.]])
-    >>> log_likelihoods([.5, .5], swap, table, [0, 1, 0, 0, 0], [0, 3, 5]).round(4).tolist()
-    [-0.6931, -inf]
-    """
-    return filtered(startprob, transmat, table, codes, offsets, log_table)[1]
+__all__ = ["expected_counts", "filtered", "posteriors", "sample", "viterbi"]
 
 
 def filtered(
@@ -74,6 +45,19 @@ def filtered(
     distribution : array, shape (m, K)
         ``P(h_T = k | x_1 .. x_T)``; uniform where the sequence is impossible.
     log_likelihood : array, shape (m,), nats
+        -inf where it is impossible.
+
+    Notes
+    -----
+    2 n K^2 flops, memory O(K).
+
+    Examples
+    --------
+    Two states that alternate for certain, and a sequence that they cannot emit:
+
+    >>> swap, table = np.array([[0., 1.], [1., 0.]]), np.array([[1., 0.], [0., 1.]])
+    >>> filtered([.5, .5], swap, table, [0, 1, 0, 0, 0], [0, 3, 5])[1].round(4).tolist()
+    [-0.6931, -inf]
     """
     startprob, transmat, table, codes, offsets = _arrays(startprob, transmat, table, codes, offsets)
     m, n_components = offsets.size - 1, startprob.size

@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.data import Place
 from spectral_nn.emissions import Likelihoods, RowEmission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.runners.base import Runner, SerialRunner, total
+from spectral_nn.runners.base import Runner, SerialRunner
 
 __all__ = ["Cells", "learn_cells", "to_rows"]
 
@@ -55,7 +54,7 @@ class Cells:
         """Number of cells, C."""
         return self.centres.shape[0]
 
-    def encode(self, values: NDArray[np.float64], place: Place | None = None) -> NDArray[np.int32]:
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
         """Cell of each row (n,); C where any entry is missing."""
         return self.find(values[:, :-1] if self.labelled else values)
 
@@ -111,10 +110,6 @@ def learn_cells(
         Whether rows have a last column of labels.
     rng : Generator
         Chooses rows and seeds k-means.
-
-    Returns
-    -------
-    Cells
 
     Notes
     -----
@@ -179,5 +174,5 @@ def _convert(
 ) -> HMMParameters:
     emission: Any = _CellEmission(cells, parameters.emission.probs)
     parameters = replace(parameters, emission=emission)
-    statistics = total(SerialRunner(), partial(model.statistic, parameters), chunks)
+    statistics = SerialRunner().total(partial(model.statistic, parameters), chunks)
     return model.maximise(statistics, parameters)

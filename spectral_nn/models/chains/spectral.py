@@ -60,10 +60,6 @@ def whitened_moments(
     n_components : K.
     rng : seeds the randomised SVD.
 
-    Returns
-    -------
-    WhitenedMoments
-
     Raises
     ------
     ValueError

@@ -93,7 +93,7 @@ def make_starts(
     if "tensor" in kinds:
         moments = _checked_moments(counts, options, len(kinds), rng)
         kinds = kinds if moments is not None else ["random"] * len(kinds)
-    if "spectral-clustering" in kinds and not _pairs(counts):
+    if "spectral-clustering" in kinds and not counts.bigrams()[2].any():
         warn_rank(
             "X holds no two observations in a row, so symbols cannot be told apart by their "
             "neighbours. Random starts are used in place of init='spectral-clustering'.",
@@ -102,19 +102,61 @@ def make_starts(
         kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
     if moments is not None:
         notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
-    n_updates = _FEW_UPDATES if options.n_iter else N_UPDATES
     starts: list[Start] = []
     for kind in kinds:
-        if kind == "tensor" and not starts and moments is not None:
-            parameters = decompose(moments, counts, rng, n_updates)
-        elif kind == "tensor":  # ALS ends in the same place from any rotation
-            parameters = _decompose_resampled(counts, options, rng, n_updates)
-        elif kind == "spectral-clustering":
-            parameters = cluster_start(options.n_components, counts, rng, n_updates)
-        else:
-            parameters = random_start(options.n_components, counts, rng)
+        first = moments if not starts else None
+        parameters = MAKERS[kind](counts, options, first, rng)
         starts.append(Start(kind, replace(parameters, **options.fixed)))
     return starts, notes
+
+
+def _decompose(
+    counts: NgramCounts,
+    options: HMMOptions,
+    moments: WhitenedMoments | None,
+    rng: np.random.Generator,
+) -> HMMParameters:
+    """Decompose the moments, or where they are taken those of a bootstrap sample.
+
+    (ALS ends in the same place from any rotation.) Little data may not carry another sample's: then
+    it is a random draw.
+    """
+    if moments is not None:
+        return decompose(moments, counts, rng, _n_updates(options))
+    again = counts.resampled(rng)
+    try:
+        moments = whitened_moments(again, options.n_components, rng)
+        return decompose(moments, again, rng, _n_updates(options))
+    except ValueError:
+        return random_start(options.n_components, counts, rng)
+
+
+def _cluster(
+    counts: NgramCounts,
+    options: HMMOptions,
+    moments: WhitenedMoments | None,
+    rng: np.random.Generator,
+) -> HMMParameters:
+    """Classes of symbols."""
+    return cluster_start(options.n_components, counts, rng, _n_updates(options))
+
+
+def _draw(
+    counts: NgramCounts,
+    options: HMMOptions,
+    moments: WhitenedMoments | None,
+    rng: np.random.Generator,
+) -> HMMParameters:
+    """A random draw."""
+    return random_start(options.n_components, counts, rng)
+
+
+MAKERS = {"tensor": _decompose, "random": _draw, "spectral-clustering": _cluster}
+"""What makes a start of each kind, from counts of symbols."""
+
+
+def _n_updates(options: HMMOptions) -> int:
+    return _FEW_UPDATES if options.n_iter else N_UPDATES
 
 
 def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
@@ -153,25 +195,6 @@ def _checked_moments(
             "components."
         )
     return moments
-
-
-def _pairs(counts: NgramCounts) -> int:
-    """How often an observation follows another."""
-    pairs = counts.shortened(2)
-    whole = (pairs.windows() < counts.n_symbols).all(axis=1)
-    return int(pairs.counts[whole].sum())
-
-
-def _decompose_resampled(
-    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator, n_updates: int
-) -> HMMParameters:
-    """Decomposition of a bootstrap sample; of little data, which may not carry one, a draw."""
-    again = counts.resampled(rng)
-    try:
-        moments = whitened_moments(again, options.n_components, rng)
-        return decompose(moments, again, rng, n_updates)
-    except ValueError:
-        return random_start(options.n_components, counts, rng)
 
 
 def label_start(

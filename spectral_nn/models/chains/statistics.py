@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.additive import Additive
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
 from spectral_nn.models.chains.parameters import HMMParameters
 
@@ -15,7 +16,7 @@ __all__ = ["HMMStatistics", "Priors", "maximise", "relax"]
 
 
 @dataclass(frozen=True, eq=False)
-class HMMStatistics:
+class HMMStatistics(Additive):
     """Expected counts of a chunk of data; ``a + b`` are those of both chunks.
 
     Attributes
@@ -45,17 +46,6 @@ class HMMStatistics:
     def lane_error(self) -> float:
         """Mean L1 distance of the two filters at a cut; 0 where nothing is cut."""
         return self.disagreement / max(self.n_cuts, 1)
-
-    def __add__(self, other: HMMStatistics) -> HMMStatistics:
-        """Statistics of both chunks."""
-        return HMMStatistics(
-            self.start + other.start,
-            self.trans + other.trans,
-            self.emission + other.emission,
-            self.log_likelihood + other.log_likelihood,
-            self.disagreement + other.disagreement,
-            self.n_cuts + other.n_cuts,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +88,6 @@ def maximise(
     update : str
         Which of "s"tart, "t"ransitions and "e"missions to re-estimate.
 
-    Returns
-    -------
-    HMMParameters
-
     Notes
     -----
     O(K^2), and what the emission takes.
@@ -127,10 +113,6 @@ def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters
         Where the M-step led.
     power : float
         At least 1.
-
-    Returns
-    -------
-    HMMParameters
     """
     emission = new.emission
     if emission is not old.emission:

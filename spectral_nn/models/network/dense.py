@@ -160,10 +160,6 @@ def random_network(
     like : array, optional
         Its library, device and precision are those of the network; NumPy's float64 by default.
 
-    Returns
-    -------
-    Network
-
     Examples
     --------
     >>> import numpy as np

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import Rows
+from spectral_nn.models.base import OnStep
 from spectral_nn.models.network.dense import Network, unflatten
 from spectral_nn.models.network.draws import ScikitDraws
 from spectral_nn.models.network.options import NetworkOptions

@@ -15,7 +15,7 @@ from spectral_nn.models.network.scaling import Scaling, explain_overflow, scale_
 from spectral_nn.models.network.starts import figures_of, find_directions, warn_of_doubt
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.frame import ColumnMoments, Frame, column_moments
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 
 __all__ = ["Directions", "Stream", "absorb", "directions", "directions_of_stream"]
@@ -59,10 +59,6 @@ def directions(
     rng : draws the starts of the decomposition.
     run : who computes.
     input_model : "auto", "gaussian", "mixture", "cubic" or a score.
-
-    Returns
-    -------
-    Directions
 
     Warns
     -----
@@ -139,7 +135,7 @@ def absorb(
             evidence.warn(rows.n_features)
             sums = stream_moments(rows, evidence.frame, run)
             return Stream(scaling, evidence, evidence.seen.columns, sums)
-        columns = seen.columns + total(run, column_moments, rows.chunks())
+        columns = seen.columns + run.total(column_moments, rows.chunks())
         sums = seen.sums + stream_moments(rows, seen.evidence.frame, run)
     if not all(np.isfinite(getattr(sums, field.name)).all() for field in fields(sums)):
         raise ValueError(

@@ -16,10 +16,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import get_namespace, to_numpy
-from spectral_nn.callbacks import OnStep, silent
+from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table, placed
+from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.early_stopping import Record, Validation, check_finite, hold_out
 from spectral_nn.models.network.objective import Objective, objective_of
@@ -43,7 +43,7 @@ from spectral_nn.trainers.base import (
 )
 from spectral_nn.trainers.lbfgs import LBFGS
 
-__all__ = ["NetworkFit", "NetworkOptions", "as_rows", "fit_table", "start_table"]
+__all__ = ["NetworkFit", "NetworkOptions", "fit_table", "start_table"]
 
 
 def fit_table(
@@ -307,10 +307,3 @@ def _split(
 def _on_host(network: Network) -> NDArray:
     """Parameters in one array on the host."""
     return to_numpy(flatten(network)).astype(np.float64)
-
-
-def as_rows(X: Any, Y: NDArray, sample_weight: NDArray | None) -> Rows:
-    """Put a table together, of weights 1 by default."""
-    if sample_weight is None:
-        sample_weight = get_namespace(Y).ones_like(Y[:, 0])
-    return Rows(X, Y, sample_weight)

@@ -50,13 +50,14 @@ from spectral_nn.models.network.lift_directions import (
 from spectral_nn.models.network.score_tensors import mean_scores
 from spectral_nn.models.network.units import hidden_moments
 from spectral_nn.moments.scores import Score
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = ["LiftResult", "lift"]
 
 Floats = NDArray[np.float64]
 
 MAX_SLICES = 64  # of the third moment that are computed
+_RIDGE = 1e-6  # on squares of a_2, in units of the mean variance of the hidden units
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +86,6 @@ def lift(
     run: Runner,
     whitening: str = "auto",
     find_biases: Callable[..., Floats] = match_biases,
-    n_starts: int = 32,
-    ridge: float = 1e-6,
 ) -> LiftResult:
     r"""Fit a network with one hidden layer by the textbook algorithm.
 
@@ -114,10 +113,6 @@ def lift(
         former if its k leading eigenvalues have one sign and stand out.
     find_biases : callable
         As `match_biases`.
-    n_starts : int
-        Random starts of the power iteration for a component.
-    ridge : float
-        Penalty on the squares of a_2, in units of the mean variance of the hidden units.
 
     Returns
     -------
@@ -161,7 +156,7 @@ def lift(
     >>> bool(np.abs(network.predict(X)[:, 0] - y).mean() < 0.05)
     True
     """
-    inputs = total(run, _table_sums, rows.chunks())
+    inputs = run.total(_table_sums, rows.chunks())
     if not np.any(inputs.output_scatter() > 0):
         raise ValueError("y is constant: there is nothing for hidden units to explain.")
     centred = partial(_centred, centre=inputs.outputs / inputs.weight)
@@ -179,12 +174,12 @@ def lift(
         whitener = whiten_slices(third.reshape(-1, *third.shape[2:]), n_components, rng=rng)
     W = whitener.whitener
     core = W.T @ means(W)[2] @ W
-    unit, residual = directions(core, whitener, n_starts=n_starts, rng=rng)
+    unit, residual = directions(core, whitener, rng=rng)
     unit, loadings = orient(unit, first, second, activation)
     mean = inputs.first / inputs.weight
     covariance = inputs.second / inputs.weight - np.outer(mean, mean)
     shift = find_biases(rows, unit, loadings, activation, mean=mean, covariance=covariance, run=run)
-    coefs, intercepts = _regress(run, rows, unit, shift, activation, ridge)
+    coefs, intercepts = _regress(run, rows, unit, shift, activation)
     network = Network(
         tuple(from_numpy(part, like=rows.like) for part in (unit, coefs)),
         tuple(from_numpy(part, like=rows.like) for part in (shift, intercepts)),
@@ -235,16 +230,16 @@ def _axes(d: int, rng: np.random.Generator) -> Floats:
 
 
 def _regress(
-    run: Runner, rows: Table, unit: Floats, shift: Floats, activation: str, ridge: float
+    run: Runner, rows: Table, unit: Floats, shift: Floats, activation: str
 ) -> tuple[Floats, Floats]:
     """Output weights (k, q) and intercepts (q,), which are not penalised."""
     statistic = partial(hidden_moments, coef=unit, intercept=shift, activation=activation)
-    sums = total(run, statistic, rows.chunks())
+    sums = run.total(statistic, rows.chunks())
     gram, cross = to_numpy(sums.gram), to_numpy(sums.cross)
     weight = gram[0, 0]
     mean, outputs = gram[0, 1:] / weight, cross[0] / weight
     covariance = gram[1:, 1:] / weight - np.outer(mean, mean)
     slopes = cross[1:] / weight - np.outer(mean, outputs)
-    penalty = ridge * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
+    penalty = _RIDGE * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
     coefs = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), slopes)
     return coefs, outputs - mean @ coefs

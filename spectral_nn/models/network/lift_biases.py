@@ -23,7 +23,7 @@ from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = ["match_biases"]
 
@@ -84,7 +84,7 @@ def match_biases(
     statistic = partial(
         _responses, scaled=W / spread, mean=mean, spread=spread, nodes=nodes, activation=activation
     )
-    sums = total(run, statistic, rows.chunks())
+    sums = run.total(statistic, rows.chunks())
     response, waves, units, outputs = (
         array / sums.weight for array in (sums.response, sums.waves, sums.units, sums.outputs)
     )

@@ -91,10 +91,6 @@ def whiten_slices(slices: Floats, n_components: int, *, rng: np.random.Generator
     rng : numpy.random.Generator
         Draws the combinations.
 
-    Returns
-    -------
-    Whitener
-
     Warns
     -----
     RankWarning
@@ -165,7 +161,7 @@ def _choose(matrices: Floats, n_components: int, rng: np.random.Generator) -> _C
 
 
 def directions(
-    core: Floats, whitener: Whitener, *, n_starts: int = 32, rng: np.random.Generator
+    core: Floats, whitener: Whitener, *, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """Find the columns of A_1, up to order and sign, from the whitened tensor of each output.
 
@@ -173,8 +169,6 @@ def directions(
     ----------
     core : ndarray (q, k, k, k)
     whitener : Whitener
-    n_starts : int
-        Random starts for a component.
     rng : numpy.random.Generator
 
     Returns
@@ -187,7 +181,7 @@ def directions(
     -----
     The power method decomposes one tensor. Of several outputs, ten random combinations are
     decomposed, and the directions along which all outputs' tensors are largest are kept.
-    Cost: O(n_starts k⁵) a combination.
+    Cost: O(32 k⁵) a combination.
     """
     q, k = core.shape[:2]
     turned = [np.transpose(core, (0, *p)) for p in ((1, 2, 3), (2, 3, 1), (3, 1, 2))]
@@ -196,7 +190,7 @@ def directions(
     mixtures = np.ones((1, 1)) if q == 1 else rng.standard_normal((_MIXTURES, q))
     best, captured, residual = np.empty((k, k)), -np.inf, np.inf
     for mixture in mixtures:
-        factors = tensor_power(np.tensordot(mixture, core, 1), k, n_starts=n_starts, rng=rng)
+        factors = tensor_power(np.tensordot(mixture, core, 1), k, rng=rng)
         V = factors.vectors[0]
         along = float(sum(np.sum(_cube(each, V) ** 2) for each in core))
         if along > captured:

@@ -26,7 +26,7 @@ from spectral_nn.moments.polynomial import (
     monomials,
 )
 from spectral_nn.moments.scores import fit_mixture
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = ["cubic_moments", "find_components", "mixture_moments"]
 
@@ -105,7 +105,7 @@ def mixture_moments(
     first, second, *higher = moments.tensors
     for component, share in enumerate(mixture.weights_):
         passes = partial(_component_moments, frame=frame, mixture=mixture, component=component)
-        coefficients = solve_moments(total(run, passes, rows.chunks()))
+        coefficients = solve_moments(run.total(passes, rows.chunks()))
         local = taylor(coefficients, K, moments.residual)
         # White noise again, as far as a component is about as wide as the whole.
         first = np.concatenate([first, np.sqrt(share) * local[0]], axis=-1)
@@ -144,7 +144,7 @@ def cubic_moments(rows: Table, moments: NetworkMoments, run: Runner) -> NetworkM
     n_features = n_low + K * (K + 1) * (K + 2) // 6
     if n_features > MAX_FEATURES or n_features * _ROWS_A_CUBIC > moments.noise**-2:
         return None
-    low = total(run, partial(_cubic_low_moments, frame=frame), rows.chunks())
+    low = run.total(partial(_cubic_low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)
     first, second = taylor(coefficients[:n_low], K, moments.residual)
     # A product's coefficient is shared by the places that its factors can stand in.

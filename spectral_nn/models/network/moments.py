@@ -29,7 +29,8 @@ from spectral_nn.moments.polynomial import (
     slice_moments,
     tube_moments,
 )
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
+from spectral_nn.tensors.matching import unit_columns
 
 __all__ = [
     "NetworkMoments",
@@ -43,7 +44,6 @@ __all__ = [
     "subspace",
     "summarise",
     "taylor",
-    "unit_columns",
 ]
 
 _HOOI_PASSES = 2
@@ -97,7 +97,7 @@ def summarise(rows: Table, run: Runner) -> Summary:
     """Two passes: the columns' moments, and their covariances; O(n d^2)."""
     columns = moments_of(rows, run)
     standard = Frame.standard(columns, rows.n_features)
-    inputs = total(run, partial(input_moments, columns=columns), rows.chunks())
+    inputs = run.total(partial(input_moments, columns=columns), rows.chunks())
     frame = standard.whitened(inputs)
     # Outputs have mean 0, so that the inputs' mean after clipping takes no part.
     cross = to_numpy(inputs.cross) / float(inputs.weight)
@@ -213,24 +213,18 @@ def _blocks(
     weight = rows.total_weight
     slopes = np.zeros_like(along) if beta is None else beta
     maps = {"slopes": frame.whitener @ slopes, "along": frame.whitener @ along}
-    matrices = total(run, partial(slice_moments, frame=frame, **maps), rows.chunks()).matrices
+    matrices = run.total(partial(slice_moments, frame=frame, **maps), rows.chunks())
     white = frame.whitener.T @ (to_numpy(matrices) / weight) @ frame.whitener
     if beta is None:
-        beta = to_numpy(total(run, partial(linear_moments, frame=frame), rows.chunks())) / weight
+        beta = to_numpy(run.total(partial(linear_moments, frame=frame), rows.chunks())) / weight
     return [beta, *(np.concatenate(list(half), axis=1) for half in np.split(white, 2))]
 
 
 def _tubes(rows: Table, frame: Frame, beta: NDArray, basis: NDArray, run: Runner) -> NDArray:
     """Third moments of linear residuals, two modes in a basis: (d', S P)."""
     maps = {"slopes": frame.whitener @ beta, "basis": frame.whitener @ basis}
-    tubes = total(run, partial(tube_moments, frame=frame, **maps), rows.chunks()).tubes
+    tubes = run.total(partial(tube_moments, frame=frame, **maps), rows.chunks())
     return frame.whitener.T @ to_numpy(tubes) / rows.total_weight
-
-
-def unit_columns(M: NDArray) -> NDArray:
-    """Divide columns by their lengths; zeros stay."""
-    lengths = np.linalg.norm(M, axis=0)
-    return M / np.where(lengths > 0, lengths, 1.0)
 
 
 def _spectrum(blocks: list[NDArray]) -> NDArray:
@@ -314,11 +308,11 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
     Two passes, O(n S K^4 / 4) each; O(S K^4) memory.
     """
     K = frame.n_dimensions
-    low = total(run, partial(low_moments, frame=frame), rows.chunks())
+    low = run.total(partial(low_moments, frame=frame), rows.chunks())
     coefficients = solve_moments(low)
     with_fourth = K**4 * frame.y_map.shape[1] <= MAX_FOURTH**4
     passes = partial(high_moments, frame=frame, coefficients=coefficients, with_fourth=with_fourth)
-    high = total(run, passes, rows.chunks())
+    high = run.total(passes, rows.chunks())
     weight = float(low.gram[0, 0])
     residual = deviation_of(to_numpy(high.squares) / weight)
     index = monomial_index(K, 2)

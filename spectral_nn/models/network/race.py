@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import drawn
 from spectral_nn.data.table import Table
+from spectral_nn.models.base import OnStep
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.objective import Objective, row_losses
 from spectral_nn.models.network.options import NetworkOptions

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
+from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.early_stopping import Record, check_finite
 from spectral_nn.models.network.hermite import read_units
@@ -33,7 +33,7 @@ from spectral_nn.models.network.units import (
     fit_second_layer,
     hidden_moments,
 )
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 from spectral_nn.tensors.shared_cp import shared_cp
 from spectral_nn.trainers.lbfgs import LBFGS, lbfgs
 
@@ -175,10 +175,6 @@ def repair(
     run : who computes.
     on_step : told ("repair", round, loss).
 
-    Returns
-    -------
-    Repaired
-
     Notes
     -----
     A round costs about 130 steps of L-BFGS and 24 passes of O(n d^2).
@@ -289,7 +285,7 @@ def _prune(
             activation=network.activation,
             frame=frame,
         )
-        kept, solved = find_weakest_units(total(run, passes, rows.chunks()), d, 1)
+        kept, solved = find_weakest_units(run.total(passes, rows.chunks()), d, 1)
         skip, above = solved[1 : d + 1], solved[d + 1 :]
         sign = find_flipped_units(back @ coef[frame.kept][:, kept], network.activation, skip, above)
         network = fit_second_layer(

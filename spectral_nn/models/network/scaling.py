@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
-from spectral_nn.callbacks import OnStep
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import ChunkedRows, Table
+from spectral_nn.models.base import OnStep
 from spectral_nn.models.network.dense import Network, Shape
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.moments.extent import Extent, exponents, powers
 from spectral_nn.moments.frame import ColumnMoments, column_moments, extent_of
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 if TYPE_CHECKING:
     from spectral_nn.models.network.options import NetworkOptions
@@ -281,7 +281,7 @@ def _standardise_targets(
     if max(high.max(), -low.min()) <= far and (half >= 1 / far or half == 0):
         return plain
     weighted = replace(plain, inputs=np.zeros_like(plain.inputs)).rows(rows)
-    columns: ColumnMoments = total(run, _target_moments, weighted.chunks())
+    columns: ColumnMoments = run.total(_target_moments, weighted.chunks())
     mean, deviation = columns.mean, columns.deviation
     rounding = _CONSTANT * np.finfo(mean.dtype).eps * np.abs(mean)
     deviation = np.where(deviation > rounding, deviation, 0).max(keepdims=True)
@@ -350,7 +350,7 @@ def check_outputs(network: Network, rows: Table, run: Runner) -> None:
     finite = all(
         np.isfinite(to_numpy(part)).all() for part in (*network.coefs, *network.intercepts)
     )
-    if not finite or not total(run, partial(_peak, network=network), rows.chunks()).size <= most:
+    if not finite or not run.total(partial(_peak, network=network), rows.chunks()).size <= most:
         raise ValueError(
             f"The fitted network, or what it gives for the rows of X, is not finite or above "
             f"{most:.2g}, too large for {dtype}. X or y may hold values that are very large or "

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.moments import NetworkMoments, Summary, unit_columns
+from spectral_nn.models.network.moments import NetworkMoments, Summary
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
+from spectral_nn.tensors.matching import unit_columns
 
 __all__ = ["mean_scores", "moments_from_score"]
 
@@ -99,7 +100,7 @@ def mean_scores(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Means of residuals (n, S) times scores: (S, d), (S, d, d), (S, m, d, d), theta (d, m)."""
     passes = partial(_sum_chunk, score=score, theta=theta, residuals=residuals)
-    sums: ScoreMoments = total(run, passes, rows.chunks())
+    sums: ScoreMoments = run.total(passes, rows.chunks())
     weight = rows.total_weight
     first, second, third = (
         to_numpy(part) / weight for part in (sums.first, sums.second, sums.third)

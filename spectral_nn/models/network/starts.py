@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.callbacks import OnStep, silent
 from spectral_nn.data.rows import Rows, dense
 from spectral_nn.data.table import Table
+from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, unflatten
 from spectral_nn.models.network.evidence import Evidence, NoMoments, gather

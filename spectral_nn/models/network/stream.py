@@ -20,7 +20,7 @@ from spectral_nn.models.network.moments import (
 )
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
 
@@ -85,7 +85,7 @@ def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
     memory O(K^6 / 48), whatever the number of rows.
     """
-    sums = total(run, partial(_sum_chunk, frame=frame), rows.chunks())
+    sums = run.total(partial(_sum_chunk, frame=frame), rows.chunks())
     return StreamMoments(*(to_numpy(getattr(sums, field.name)) for field in fields(sums)))
 
 

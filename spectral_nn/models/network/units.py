@@ -16,7 +16,7 @@ from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
 from spectral_nn.moments.frame import Frame
-from spectral_nn.runners.base import Runner, total
+from spectral_nn.runners.base import Runner
 
 __all__ = [
     "HiddenMoments",
@@ -97,7 +97,7 @@ def fit_second_layer(
     One pass, O(n k (d + k)).
     """
     passes = partial(hidden_moments, coef=coef, intercept=intercept, activation=activation)
-    moments = total(run, passes, rows.chunks())
+    moments = run.total(passes, rows.chunks())
     solved, _ = _solve(moments, np.arange(moments.gram.shape[0]))
     return Network((coef, solved[1:]), (intercept, solved[0]), activation, "identity")
 

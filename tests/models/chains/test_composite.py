@@ -11,7 +11,7 @@ from spectral_nn.models.chains.composite import window_batches
 from spectral_nn.models.chains.expectation import expect_lanes
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import Priors, maximise
-from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunks
+from spectral_nn.moments.ngrams import NgramCounts, count_ngrams, ngram_chunk, ngram_cut
 from tests.populations import population_counts, three_state_model, window_probabilities
 
 
@@ -20,7 +20,7 @@ def test_statistics_of_windows_are_the_composite_likelihood(rng, order):
     """``sum_w c_w log P(w)``, missing symbols summed out, from windows that were longer."""
     model = three_state_model()
     sequences = Sequences.from_list([rng.integers(0, 7, n).astype(np.int32) for n in (1, 2, 400)])
-    (chunk,) = ngram_chunks(sequences, 5)
+    (chunk,) = sequences.parts(ngram_cut(5), ngram_chunk)
     counts = count_ngrams(chunk, 5, 6)
     batches = window_batches(counts, order, rng)
     found = expect_lanes(model, batches, dtype=np.float64)

@@ -14,7 +14,6 @@ from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.lanes import lane_batches
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.runners.base import total
 from spectral_nn.runners.device import runner_like
 
 
@@ -113,4 +112,4 @@ def test_all_arrays_may_be_on_the_device(like, rng):
     batches = lane_batches(sequences, 60, 5, 5)
     statistic = partial(expect_on, parameters, dtype=np.float64)
     compiled = expect_lanes(parameters, batches, dtype=np.float64)
-    _assert_equal(total(runner_like(like), statistic, [batches]), compiled, 1e-12)
+    _assert_equal(runner_like(like).total(statistic, [batches]), compiled, 1e-12)

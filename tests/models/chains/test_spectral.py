@@ -10,12 +10,12 @@ from spectral_nn.metrics import parameter_errors
 from spectral_nn.models.chains.bigrams import fit_transitions
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.spectral import decompose, whitened_moments
-from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
+from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 from tests.populations import population_counts, three_state_model
 
 
 def counted(sequences, order, d):
-    chunks = ngram_chunks(sequences, order)
+    chunks = sequences.parts(ngram_cut(order), ngram_chunk)
     parts = [count_ngrams(chunk, order, d) for chunk in chunks]
     return sum(parts[1:], parts[0])
 

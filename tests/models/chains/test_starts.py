@@ -8,12 +8,14 @@ from spectral_nn.data import Sequences
 from spectral_nn.metrics import parameter_errors
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.symbol_starts import cluster_start, random_start
-from spectral_nn.moments.ngrams import count_ngrams, ngram_chunks
+from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 from tests.populations import population_counts, three_state_model
 
 
 def counted(values, order, d):
-    (chunk,) = ngram_chunks(Sequences.from_lengths(np.array(values, dtype=np.int32)), order)
+    (chunk,) = Sequences.from_lengths(np.array(values, dtype=np.int32)).parts(
+        ngram_cut(order), ngram_chunk
+    )
     return count_ngrams(chunk, order, d)
 
 

@@ -19,7 +19,7 @@ from spectral_nn.models.network import starts as network_starts
 from spectral_nn.models.network.dense import Network, flatten, random_network, unflatten
 from spectral_nn.models.network.early_stopping import hold_out
 from spectral_nn.models.network.evidence import gather, rows_needed
-from spectral_nn.models.network.fit import NetworkOptions, as_rows, fit_table, start_table
+from spectral_nn.models.network.fit import NetworkOptions, fit_table, start_table
 from spectral_nn.models.network.objective import Objective
 from spectral_nn.models.network.repair import repair, residual_signal
 from spectral_nn.models.network.starts import check_identifiable, in_doubt
@@ -50,7 +50,7 @@ def options_of(k, *, trainer="lbfgs", **options):
 
 def fit_network(X, Y, options, *, sample_weight=None, n_jobs=None, **how):
     with runner(n_jobs) as run:
-        return fit_table(as_rows(X, Y, sample_weight), options, run=run, **how)
+        return fit_table(Rows.of(X, Y, sample_weight), options, run=run, **how)
 
 
 def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **options):
@@ -66,7 +66,7 @@ def fit(X, Y, k, *, seed=0, on_step=None, sample_weight=None, n_jobs=None, **opt
 
 
 def directions(X, Y, k, *, sample_weight=None, **options):
-    return features.directions(as_rows(X, Y, sample_weight), k, run=RUN, **options)
+    return features.directions(Rows.of(X, Y, sample_weight), k, run=RUN, **options)
 
 
 def doubts(*args, **options):
@@ -381,7 +381,7 @@ class TestFlow:
     def test_starts_are_those_of_the_fit(self):
         X, Y, _ = planted(0, 8, 3, 3000)
         options = options_of(3, max_iter=0)
-        rows = as_rows(X, Y, None)
+        rows = Rows.of(X, Y)
         network, name, notes = start_table(rows, options, run=RUN, rng=np.random.default_rng(4))
         assert name == "tensor"
         found = fit_network(X, Y, options, rng=np.random.default_rng(4))
@@ -467,14 +467,14 @@ class TestEvidence:
     def test_noise_supports_nothing(self):
         for seed in range(4):
             rng = np.random.default_rng(seed)
-            rows = as_rows(rng.standard_normal((4000, 10)), rng.standard_normal((4000, 1)), None)
+            rows = Rows.of(rng.standard_normal((4000, 10)), rng.standard_normal((4000, 1)))
             assert gather(rows, 4, rng, RUN).n_supported <= 1
             assert gather(rows, None, rng, RUN).n_units == 2  # at the least
 
     def test_figures(self):
         X, Y, _ = planted(0, 12, 3, 5000)
         weight = np.random.default_rng(0).uniform(0, 2, 5000)
-        evidence = gather(as_rows(X, Y, weight), 3, np.random.default_rng(0), RUN)
+        evidence = gather(Rows.of(X, Y, weight), 3, np.random.default_rng(0), RUN)
         notes = evidence.notes()
         assert notes["n_effective"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
         assert notes["n_needed"] == rows_needed(12, 3) == 5 * 12 * 9
@@ -489,11 +489,11 @@ class TestEvidence:
         X[:, 1] = rng.uniform(-1, 1, 5000)
         X[:, 2] = rng.choice([-1.0, 1.0], 5000)
         X[:, 4] = rng.standard_t(2, 5000)
-        evidence = gather(as_rows(X, X[:, :1] ** 3, None), 2, rng, RUN)
+        evidence = gather(Rows.of(X, X[:, :1] ** 3), 2, rng, RUN)
         assert (evidence.heavy, evidence.discrete, evidence.shaped) == (1, 1, 3)
 
     def test_nothing_varies(self):
-        rows = as_rows(np.ones((50, 3)), np.arange(50.0)[:, None], None)
+        rows = Rows.of(np.ones((50, 3)), np.arange(50.0)[:, None])
         with pytest.raises(ValueError, match="X has no column that varies"):
             gather(rows, 2, np.random.default_rng(0), RUN)
 
@@ -634,7 +634,7 @@ class TestRepair:
                 found = lbfgs.lbfgs(objective, flatten(half), max_iter=steps, tol=1e-7)
                 network = unflatten(found.x, half)
                 if name == "repaired":
-                    network = mended(network, as_rows(X, Y, None), 1e-4, 400, rng, []).network
+                    network = mended(network, Rows.of(X, Y), 1e-4, 400, rng, []).network
                 scores[name].append(r2(network, teacher) > 0.998)
         assert sum(scores["repaired"]) >= 5
         assert sum(scores["alone"]) <= 3
@@ -659,7 +659,7 @@ class TestRepair:
     def test_the_loss_never_rises(self, activation, q):
         for seed in range(3):
             X, Y, teacher = planted(seed, 6, 3, 300, activation=activation, n_outputs=q)
-            rows, rng = as_rows(X, Y, None), np.random.default_rng(seed)
+            rows, rng = Rows.of(X, Y), np.random.default_rng(seed)
             for network in (
                 teacher,
                 random_network((6, 3, q), activation, "identity", rng),
@@ -683,7 +683,7 @@ class TestRepair:
         worse = Objective(X, Y, bad, 0.0).value(flatten(bad))
         monkeypatch.setattr(network_repair, "_prune", lambda *_: (bad, worse, 10))
         monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 2.0)
-        done = mended(teacher, as_rows(X, Y, None), 0.0, 1000, np.random.default_rng(0), [])
+        done = mended(teacher, Rows.of(X, Y), 0.0, 1000, np.random.default_rng(0), [])
         assert done.network is teacher
         # Rounds of moments, then of random units, and no more after these.
         sources = [one["units"] for one in done.rounds]
@@ -693,7 +693,7 @@ class TestRepair:
 
     def test_a_budget_of_nothing_does_nothing(self):
         X, Y, teacher = planted(0, 6, 3, 300)
-        done = mended(teacher, as_rows(X, Y, None), 0.0, 0, np.random.default_rng(0), [])
+        done = mended(teacher, Rows.of(X, Y), 0.0, 0, np.random.default_rng(0), [])
         assert done.network is teacher
         assert (done.n_iter, done.rounds) == (0, [])
 
@@ -704,13 +704,13 @@ class TestRepair:
         W[:, 3], b[3] = W[:, 2], b[2]
         a[2:] = a[2] / 2
         start = Network((W, a), (b, np.zeros(1)), "relu", "identity")
-        done = mended(start, as_rows(X, Y, None), 0.0, 400, np.random.default_rng(0), [])
+        done = mended(start, Rows.of(X, Y), 0.0, 400, np.random.default_rng(0), [])
         assert worst_angle(done.network, teacher) < 4
         assert r2(done.network, teacher) > 0.998
 
     def test_residuals_of_the_truth_carry_no_signal(self):
         X, Y, teacher = planted(0, 15, 4, 4000)
-        rows = as_rows(X, Y, None)
+        rows = Rows.of(X, Y)
         less = Network(
             (teacher.coefs[0][:, 1:], teacher.coefs[1][1:]),
             (teacher.intercepts[0][1:], teacher.intercepts[1]),
@@ -842,7 +842,7 @@ def test_repair_keeps_to_its_budget_on_sparse_rows():
     X, Y, teacher = planted(0, 40, 8, 1200)
     rng = np.random.default_rng(1)
     start = random_network((40, 8, 1), "relu", "identity", rng)
-    rows = as_rows(sparse.csr_array(X), Y, None)
+    rows = Rows.of(sparse.csr_array(X), Y)
     for budget in (100, 130, 285, 600):
         done = mended(start, rows, 1e-4, budget, np.random.default_rng(0), [])
         assert done.n_iter <= budget

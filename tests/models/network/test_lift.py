@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
+from spectral_nn.data.rows import Rows
 from spectral_nn.metrics import direction_angles
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.fit import as_rows
 from spectral_nn.models.network.lift import lift as lift_rows
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning
@@ -24,7 +24,7 @@ MIXTURE = GaussianMixtureScore(
 
 def lift(X, y, *args, sample_weight=None, run=None, **options):
     Y = y[:, None] if y.ndim == 1 else y
-    return lift_rows(as_rows(X, Y, sample_weight), *args, run=run or SerialRunner(), **options)
+    return lift_rows(Rows.of(X, Y, sample_weight), *args, run=run or SerialRunner(), **options)
 
 
 def unit_columns(W):
@@ -86,7 +86,6 @@ def test_exact_moments_give_the_network(rng, activation, a, b, whitening):
         rng=rng,
         sample_weight=weight,
         whitening=whitening,
-        ridge=0.0,
     )
     assert result.whitener.definite
     assert result.residual < 1e-5
@@ -110,7 +109,7 @@ def test_an_indefinite_whitening_leaves_an_error(rng):
 def test_inputs_need_their_own_score(rng):
     true = network("tanh", np.array([[1.0, 0.6], [-0.3, 1.0]]), [1.0, 0.8], [0.6, 0.4])
     X, weight = population(MIXTURE, 2, step=0.1)
-    options = {"rng": rng, "sample_weight": weight, "ridge": 0.0}
+    options = {"rng": rng, "sample_weight": weight}
     y = true.decision(X)[:, 0]
     right = lift(X, y, 2, "tanh", score=MIXTURE, **options)
     assert_same_network(right.network, true, atol=2e-3)
