@@ -108,10 +108,14 @@ def maximise_likelihood(
     n_iter, tol, on_step
         As in `fit`.
     """
+
+    def objective(statistics: Any, parameters: P) -> float:
+        return statistics.log_likelihood + model.log_prior(parameters)
+
     return em(
         start,
         expect=expect,
-        objective=partial(_objective, model),
+        objective=objective,
         maximise=model.maximise,
         relax=model.relax,
         n_iter=n_iter,
@@ -204,8 +208,3 @@ def _climb(
         n_iter=n_iter,
         tol=tol,
     )
-
-
-def _objective(model: LatentModel[P, S], statistics: Any, parameters: P) -> float:
-    """Log-likelihood plus log prior, nats."""
-    return statistics.log_likelihood + model.log_prior(parameters)

@@ -211,12 +211,7 @@ class DaskRunner:
 
 
 class _Sent:
-    """A part of this process, and its copy in the cluster's memory.
-
-    Attributes
-    ----------
-    copy : future.
-    """
+    """A part of this process, and its `copy` in the cluster's memory, a future."""
 
     def __init__(self, client: Any, part: Any) -> None:
         self._part = part

@@ -21,7 +21,7 @@ from spectral_nn.moments.frame import (
     with_fixed_signs,
 )
 from spectral_nn.moments.polynomial import (
-    LowMoments,
+    NormalEquations,
     high_moments,
     linear_moments,
     low_moments,
@@ -253,7 +253,7 @@ def _leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
     return with_fixed_signs(np.linalg.eigh(weighted)[1][:, ::-1][:, :K])
 
 
-def solve_moments(low: LowMoments) -> NDArray:
+def solve_moments(low: NormalEquations) -> NDArray:
     """Coefficients (F, S) of the regression on products of inputs; O(F^3).
 
     Directions of the features that do not vary (a binary column's square) get none.

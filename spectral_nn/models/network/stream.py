@@ -19,7 +19,7 @@ from spectral_nn.models.network.moments import (
     taylor,
 )
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
+from spectral_nn.moments.polynomial import NormalEquations, low_features, monomial_index, monomials
 from spectral_nn.runners.base import Runner
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
@@ -112,7 +112,7 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     """
     K, weight = frame.n_dimensions, float(sums.weight)
     gram, low = to_numpy(sums.gram) / weight, to_numpy(sums.low) / weight
-    coefficients = solve_moments(LowMoments(gram, low))
+    coefficients = solve_moments(NormalEquations(gram, low))
     high = (to_numpy(sums.high) - to_numpy(sums.mixed).T @ coefficients) / weight
     explained = np.sum(coefficients * (2 * low - gram @ coefficients), axis=0)
     residual = deviation_of(to_numpy(sums.squares) / weight - explained)
