@@ -96,19 +96,7 @@ def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
 
 
 def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int) -> NgramCounts:
-    """N-gram counts of an excerpt, beside the counts of all symbols.
-
-    Parameters
-    ----------
-    some : of codes.
-    seen : of all data.
-    n_symbols : d.
-    order : symbols in a window.
-
-    Returns
-    -------
-    NgramCounts, whose `share` is that of the excerpt.
-    """
+    """N-gram counts of an excerpt, which is their `share`, beside the counts of all symbols."""
     chunk = ngram_chunk(some.values, some.window)
     few = count_ngrams(chunk, order, n_symbols)
     everywhere = {name: getattr(seen, name) for name in vars(seen)}

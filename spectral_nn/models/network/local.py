@@ -41,12 +41,6 @@ _ROWS_A_CUBIC = 3
 def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     """Fit a Gaussian mixture to the inputs, its number of components (2 to 4) by BIC.
 
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions.
-    seed : of the mixture's starts.
-
     Returns
     -------
     The fitted `sklearn.mixture.GaussianMixture`, or None if one component is as good, or if the
@@ -89,13 +83,6 @@ def mixture_moments(
     rows: Table, moments: NetworkMoments, mixture: Any, run: Runner
 ) -> NetworkMoments:
     """Add slices of orders 1 and 2 from regressions inside the components of a mixture.
-
-    Parameters
-    ----------
-    rows : table.
-    moments : of the table as a whole.
-    mixture : of `find_components`.
-    run : who computes.
 
     Notes
     -----

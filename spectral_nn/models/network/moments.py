@@ -292,13 +292,6 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
     :math:`\sqrt{m!}` and by the residuals' deviation, which makes the noise of all of them white,
     with variance 1 / n.
 
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions.
-    n_effective : rows of equal weight.
-    run : who computes.
-
     Returns
     -------
     NetworkMoments, without order 4 if there are more than 30 dimensions, or too many outputs.

@@ -74,12 +74,6 @@ def _sum_chunk(rows: Rows, frame: Frame) -> StreamMoments:
 def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     """Sums over a batch of rows, on the host: batches may come from several libraries.
 
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions, fixed by the first batch.
-    run : who computes.
-
     Notes
     -----
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
@@ -96,11 +90,6 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     features f, so the regression need not be known beforehand.  Nor is the frame: where all rows
     have mean m and covariance C in it, those of their own white coordinates
     :math:`C^{-1/2} (z - m)` follow, as r is orthogonal to all quadratics.
-
-    Parameters
-    ----------
-    sums : of all rows.
-    frame : that they were seen in.
 
     Returns
     -------
