@@ -241,12 +241,7 @@ def same_precision(*arrays: Array) -> list[Array]:
 
 
 def where_it_lives(x: Array) -> str:
-    """Return library and device of an array in words, such as "cupy on cuda:0".
-
-    Parameters
-    ----------
-    x : array (...)
-    """
+    """Return library and device of an array in words, such as "cupy on cuda:0"."""
     device = array_api_compat.device(x)
     if array_api_compat.is_cupy_array(x):
         device = f"cuda:{device.id}"

@@ -33,11 +33,7 @@ _SHARE = 0.6  # of the free memory that data may fill; the rest is for what stat
 
 
 class Device:
-    """Where an array is.
-
-    Parameters
-    ----------
-    like : array of any library
+    """Where an array of any library is.
 
     Attributes
     ----------
@@ -102,10 +98,6 @@ class _Cuda(Device):
 
 class DeviceRunner(SerialRunner):
     """One device, driven by this process: a chunk goes there, its statistic is added up there.
-
-    Parameters
-    ----------
-    device : Device
 
     Notes
     -----
@@ -237,16 +229,9 @@ _opened = cache(open_device)
 
 
 def runner_like(x: Array) -> Runner:
-    """Return the runner that computes where an array is.
+    """Return the runner that computes where an array of any library is.
 
-    Parameters
-    ----------
-    x : array of any library
-
-    Returns
-    -------
-    Runner
-        A `SerialRunner` for NumPy, else a `DeviceRunner` for the library and device of `x`.
+    That is a `SerialRunner` for NumPy, else a `DeviceRunner` for the library and device of `x`.
     """
     if array_api_compat.is_numpy_array(x):
         return SerialRunner()

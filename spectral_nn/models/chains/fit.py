@@ -69,17 +69,7 @@ _STICKY = 0.8  # share that stays, in a start of which only the emissions are kn
 
 
 def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
-    """N-gram counts of coded data.
-
-    Parameters
-    ----------
-    source : int32 codes.
-    n_symbols : d.
-    run : who computes.
-
-    Returns
-    -------
-    NgramCounts, of order `window_order(n_symbols)`.
+    """N-gram counts of int32 codes, of order `window_order(n_symbols)`.
 
     Raises
     ------

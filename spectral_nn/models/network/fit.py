@@ -278,13 +278,7 @@ def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) 
 
 
 def _check_needs(rows: Table, options: NetworkOptions) -> None:
-    """Check that a table offers what trainer and early stopping need.
-
-    Raises
-    ------
-    ValueError
-        Naming what needs rows that are not in memory.
-    """
+    """Check that a table offers what trainer and early stopping need: rows that are in memory."""
     if isinstance(rows, Rows):
         return
     check_needs(options.trainer, offered=frozenset())
