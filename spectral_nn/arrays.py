@@ -208,12 +208,7 @@ def clip(x: Array, low: float | None = None, high: float | None = None) -> Array
 
 
 def is_foreign(x: Any) -> bool:
-    """Tell arrays of PyTorch, CuPy and the like from NumPy's, from dask's, and from what is none.
-
-    Parameters
-    ----------
-    x : anything
-    """
+    """Tell arrays of PyTorch, CuPy and the like from NumPy's, dask's, and what is none."""
     if isinstance(x, np.ndarray) or hasattr(x, "__dask_graph__"):
         return False
     return array_api_compat.is_array_api_obj(x)
@@ -246,12 +241,7 @@ def same_precision(*arrays: Array) -> list[Array]:
 
 
 def where_it_lives(x: Array) -> str:
-    """Return library and device of an array in words, such as "cupy on cuda:0".
-
-    Parameters
-    ----------
-    x : array (...)
-    """
+    """Return library and device of an array in words, such as "cupy on cuda:0"."""
     device = array_api_compat.device(x)
     if array_api_compat.is_cupy_array(x):
         device = f"cuda:{device.id}"

@@ -19,15 +19,8 @@ def is_dask(X: Any) -> bool:
 def is_stored(X: Any) -> bool:
     """Tell arrays whose values are read as they are asked for.
 
-    Parameters
-    ----------
-    X : anything
-
-    Returns
-    -------
-    bool
-        True for `numpy.memmap`, zarr arrays, HDF5 datasets, dask arrays, and whatever else has a
-        shape, a dtype and items, but is no array in memory, data frame or sparse matrix.
+    These are `numpy.memmap`, zarr arrays, HDF5 datasets, dask arrays, and whatever else has a
+    shape, a dtype and items, but is no array in memory, data frame or sparse matrix.
     """
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap)
@@ -37,12 +30,7 @@ def is_stored(X: Any) -> bool:
 
 
 def portable(array: Any) -> Any:
-    """An array that can be sent to other processes: HDF5's are opened there again.
-
-    Parameters
-    ----------
-    array : anything; what is no HDF5 dataset is handed back as it is.
-    """
+    """An array that can be sent to other processes: HDF5 datasets are opened there again."""
     return _Dataset(array) if type(array).__module__.startswith("h5py.") else array
 
 

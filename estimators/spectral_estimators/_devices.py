@@ -57,13 +57,7 @@ class MovableMixin:
 
 
 def check_device(estimator: Any) -> None:
-    """Check that ``device`` is the name of a device.
-
-    Raises
-    ------
-    ValueError
-        Naming ``device``.
-    """
+    """Check that ``device`` is the name of a device; ValueError naming it."""
     device = estimator.device
     if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise ValueError(

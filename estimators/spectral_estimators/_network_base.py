@@ -56,6 +56,8 @@ _SHARE = [Interval(Real, 0, 1, closed="left")]
 class BaseNetwork(MovableMixin, BaseEstimator):
     """The common part of the network estimators."""
 
+    _numeric: ClassVar[bool] = True  # whether targets are numbers
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": [
             "array-like",
@@ -285,11 +287,6 @@ class BaseNetwork(MovableMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return ComponentsReport.of(to_numpy(self.coefs_[0]), self.init_, self.diagnostics_)
-
-    @property
-    def _numeric(self) -> bool:
-        """Whether targets are numbers."""
-        return True
 
     @abstractmethod
     def _targets(

@@ -79,13 +79,7 @@ def read_xy(estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool) -> t
 
 
 def read_table(estimator: Any, X: Any) -> Any:
-    """Rows for a fitted estimator: array or CSR (n, d), float64 or float32.
-
-    Raises
-    ------
-    ValueError
-        Naming X.
-    """
+    """Rows for a fitted estimator: array or CSR (n, d), float64 or float32; errors name X."""
     return validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=DTYPES)
 
 
@@ -129,13 +123,7 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
 
 
 def fit_classes(y: Any) -> LabelBinarizer:
-    """How the labels of y, or a list of all classes, become columns of 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        If y is no target of classification.
-    """
+    """How labels, or a list of all classes, become columns of 0 and 1; refuses other targets."""
     check_classification_targets(y)
     return LabelBinarizer().fit(y)
 
@@ -147,13 +135,7 @@ def columns(y: Any, dtype: Any) -> NDArray:
 
 
 def counts(y: Any, dtype: Any) -> NDArray:
-    """Numbers that are not negative as columns (n, q).
-
-    Raises
-    ------
-    ValueError
-        If there is a negative one.
-    """
+    """Numbers that are not negative, else ValueError, as columns (n, q)."""
     Y = columns(y, dtype)
     if (Y < 0).any():
         raise ValueError(

@@ -182,13 +182,7 @@ def _read_foreign(
 
 
 def check_foreign(X: Any) -> Any:
-    """X as a finite matrix of floats, of its own library.
-
-    Raises
-    ------
-    ValueError
-        Naming X.
-    """
+    """X as a finite matrix of floats, of its own library; else ValueError naming X."""
     xp = get_namespace(X)
     if X.ndim != 2:
         raise ValueError(
@@ -240,13 +234,7 @@ def read_inputs(estimator: Any, X: Any, **fitted: Any) -> Any:
 
 
 def check_columns(estimator: Any, n_features: int) -> None:
-    """Check that X has the columns of an earlier fit.
-
-    Raises
-    ------
-    ValueError
-        Naming X.
-    """
+    """Check that X has the columns of an earlier fit; ValueError naming X."""
     if n_features != estimator.n_features_in_:
         raise ValueError(
             f"X has {n_features} features, but {type(estimator).__name__} is expecting "

@@ -9,13 +9,7 @@ __all__ = ["HasMethods", "Interval", "StrOptions", "check_constraints", "with_in
 
 
 def check_constraints(estimator: BaseEstimator) -> None:
-    """Check the constructor's arguments against ``estimator._parameter_constraints``.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, what it may be and what it is.
-    """
+    """Check the constructor's arguments against ``estimator._parameter_constraints``."""
     estimator._validate_params()
 
 

@@ -78,13 +78,7 @@ def raw_parts(
 
 
 def _as_tuple(chunk: Any, *, alone: bool = False) -> tuple[Any, Any, Any]:
-    """``(X, y, weight)`` of what a user's chunk holds.
-
-    Raises
-    ------
-    ValueError
-        If it is no tuple of two or three.
-    """
+    """``(X, y, weight)`` of what a user's chunk holds; ValueError if it is no such tuple."""
     if alone and not isinstance(chunk, tuple):
         chunk = chunk, None
     if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
@@ -285,13 +279,7 @@ def _zipped(X: list[Any], y: list[Any], sample_weight: Any) -> list[Any]:
 
 
 def _check_same_rows(n: int, n_others: int, name: str) -> None:
-    """Check that there is a target, or a weight, for every row of X.
-
-    Raises
-    ------
-    ValueError
-        Naming the one that is longer or shorter.
-    """
+    """Check that there is a target, or a weight, for every row of X; ValueError naming which."""
     if n_others != n:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n} rows, {name} "

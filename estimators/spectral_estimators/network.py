@@ -393,6 +393,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     ['inside', 'outside']
     """
 
+    _numeric: ClassVar[bool] = False  # labels may be strings
+
     def predict(self, X: Any) -> NDArray:
         """Likeliest class of each row, or for several labels which of them apply.
 
@@ -490,11 +492,6 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         elif classes is not None and type_of_target(y, input_name="y").startswith("multilabel"):
             classes = None  # the columns of y say it
         return self._partial_fit(X, y, sample_weight, classes)
-
-    @property
-    def _numeric(self) -> bool:
-        """Labels may be strings."""
-        return False
 
     def _targets(
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None

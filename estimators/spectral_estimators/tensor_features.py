@@ -328,13 +328,7 @@ class TensorFeatures(
 
 
 def _numbers(y: Any, dtype: Any) -> NDArray:
-    """Columns of numbers.
-
-    Raises
-    ------
-    ValueError
-        If y holds none.
-    """
+    """Columns of numbers; ValueError if y holds none."""
     try:
         return columns(y, dtype)
     except (TypeError, ValueError) as error:

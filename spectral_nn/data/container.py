@@ -240,17 +240,7 @@ class Sequences:
 
 
 def whole_sequences(values: Any, window: Window) -> Sequences:
-    """What a window holds, where its blocks are sequences.
-
-    Parameters
-    ----------
-    values : rows of the window.
-    window : of blocks that follow each other and were cut nowhere.
-
-    Returns
-    -------
-    Sequences
-    """
+    """What a window holds, where its blocks follow each other and are whole sequences."""
     return Sequences(values, np.append(window.blocks.start, window.high - window.low))
 
 

@@ -31,8 +31,6 @@ class LazySequences:
         A dask array is cut into tasks, which its cluster computes.
     lengths : array of int, shape (m,), optional
         Rows of each sequence, as in `Sequences.from_lengths`.
-    encode : callable, (values, place) -> values, optional
-        Applied to the values of every window as it is read.
 
     Attributes
     ----------
@@ -44,9 +42,7 @@ class LazySequences:
         If the array has no rows, or `lengths` does not fit it.
     """
 
-    def __init__(
-        self, array: Any, lengths: Any = None, encode: Callable[[Any, Place], Any] | None = None
-    ) -> None:
+    def __init__(self, array: Any, lengths: Any = None) -> None:
         shape = tuple(array.shape)
         if len(shape) not in (1, 2, 3):
             raise ValueError(f"X must have 1 to 3 dimensions, got shape {shape}.")
@@ -56,17 +52,9 @@ class LazySequences:
             )
         self.array = portable(array)
         self.offsets = offsets_of(shape, lengths)
-        self.encode = encode
+        self.encode: Callable[[Any, Place], Any] | None = None
         self.remote = is_dask(array)
         self._stride = shape[1] if len(shape) == 3 else 1  # rows of one entry of the array
-
-    def __len__(self) -> int:
-        return self.offsets.size - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Rows of each sequence, int64, shape (m,)."""
-        return np.diff(self.offsets)
 
     def pieces(self) -> Iterator[Sequences]:
         """Yield whole sequences of about a million rows at a time, or the longest; read here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from operator import methodcaller
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -77,7 +77,7 @@ class ChunkedRows:
         local = np.split(index[order] - (ends - self.sizes)[chunk], np.cumsum(counts)[:-1])
         places = dict(zip(wanted.tolist(), local, strict=True))
         chosen = (
-            as_part(part).map(partial(_taken, index=places[position]))
+            as_part(part).map(methodcaller("take", places[position]))
             for position, part in enumerate(self.parts if self.source is None else self.source)
             if position in places
         )
@@ -111,8 +111,3 @@ def placed(rows: Rows, run: Runner) -> Table:
     return ChunkedRows(
         run, parts, sizes, rows.n_features, rows.n_outputs, rows.total_weight, rows.like, chunks
     )
-
-
-def _taken(rows: Rows, index: NDArray) -> Rows:
-    """Some rows of a chunk, on their own: nothing of the chunk is kept alive by them."""
-    return rows.take(index)

@@ -97,21 +97,15 @@ def maximise_likelihood(
     tol: float,
     on_step: OnStep = silent,
 ) -> EMResult[P]:
-    """EM of a model from a start, see `spectral_nn.trainers.em.em`.
+    """EM of a model from a start, with an E-step on all data; see `spectral_nn.trainers.em.em`."""
 
-    Parameters
-    ----------
-    model : LatentModel
-    start : P
-    expect : callable
-        E-step, parameters -> statistics of all data.
-    n_iter, tol, on_step
-        As in `fit`.
-    """
+    def objective(statistics: Any, parameters: P) -> float:
+        return statistics.log_likelihood + model.log_prior(parameters)
+
     return em(
         start,
         expect=expect,
-        objective=partial(_objective, model),
+        objective=objective,
         maximise=model.maximise,
         relax=model.relax,
         n_iter=n_iter,
@@ -137,12 +131,10 @@ def advance(
 
     Parameters
     ----------
-    model : LatentModel
-    starts : list of Start
+    model, starts, n_iter, tol, run, on_step
+        As in `fit`.
     chunks : list
         In memory here.
-    n_iter, tol, run, on_step
-        As in `fit`.
     figure : {"composite", "likelihood"}
         What the objective is called in the start.
 
@@ -204,8 +196,3 @@ def _climb(
         n_iter=n_iter,
         tol=tol,
     )
-
-
-def _objective(model: LatentModel[P, S], statistics: Any, parameters: P) -> float:
-    """Log-likelihood plus log prior, nats."""
-    return statistics.log_likelihood + model.log_prior(parameters)

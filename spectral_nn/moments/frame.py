@@ -315,13 +315,7 @@ class Frame:
         return (Y - from_numpy(self.y_mean, like=Y)) @ from_numpy(self.y_map, like=Y)
 
     def lines(self, directions: np.ndarray, n_features: int) -> np.ndarray:
-        """Unit columns (d, k) along the weights of `pull_back`, however large these are.
-
-        Parameters
-        ----------
-        directions : (d', k)
-        n_features : d.
-        """
+        """Unit columns (d, k) along the weights of `pull_back`, however large these are."""
         least = np.exp2(np.frexp(self.deviation.min())[1])  # a power of two rounds nothing
         W = np.zeros((n_features, directions.shape[1]))
         W[self.kept] = self.whitener @ directions / (self.deviation / least)[:, None]

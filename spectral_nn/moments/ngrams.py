@@ -161,15 +161,7 @@ def symbols_at(
 
 
 def window_order(n_symbols: int) -> int:
-    """Longest odd window, at most 5, whose codes fit an int64.
-
-    Parameters
-    ----------
-    n_symbols : d.
-
-    Returns
-    -------
-    int, 5 where (d + 1)^5 is below 2^63, else 3.
+    """Longest odd window whose codes fit an int64: 5 where (d + 1)^5 is below 2^63, else 3.
 
     Raises
     ------
@@ -202,17 +194,7 @@ def ngram_cut(order: int, length: int = _CHUNK) -> Cut:
 
 
 def ngram_chunk(values: NDArray[np.int32], window: Window) -> NgramChunk:
-    """The chunk of one window.
-
-    Parameters
-    ----------
-    values : int32 codes of the window.
-    window : its blocks, cut by `ngram_cut`.
-
-    Returns
-    -------
-    NgramChunk, whose values are the argument.
-    """
+    """The chunk of one window of int32 codes, whose blocks `ngram_cut` has cut."""
     blocks = window.blocks
     return NgramChunk(values, blocks.start, blocks.stop, blocks.last, window.begins)
 

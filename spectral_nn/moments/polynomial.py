@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from spectral_nn.moments.frame import Frame
 
 __all__ = [
     "HighMoments",
-    "LowMoments",
+    "NormalEquations",
     "high_moments",
     "linear_moments",
     "low_features",
@@ -107,11 +107,17 @@ def tube_moments(rows: Rows, frame: Frame, slopes: np.ndarray, basis: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class LowMoments(Additive):
-    """``gram`` (F, F) and ``cross`` (F, S) of the features 1, z and the pairs of z."""
+class NormalEquations(Additive):
+    """``gram`` (F, F) of features and ``cross`` (F, S) with outputs, of a regression on them."""
 
     gram: Array
     cross: Array
+
+    @classmethod
+    def of(cls, features: Array, Y: Array, weight: Array) -> Self:
+        """Sum over rows: features (n, F), outputs (n, S), weights (n,)."""
+        weighted = features * weight[:, None]
+        return cls(weighted.T @ features, weighted.T @ Y)
 
 
 def low_features(Z: Array) -> Array:
@@ -121,12 +127,10 @@ def low_features(Z: Array) -> Array:
 
 
 @by_blocks
-def low_moments(rows: Rows, frame: Frame) -> LowMoments:
+def low_moments(rows: Rows, frame: Frame) -> NormalEquations:
     """Normal equations of a chunk for the regression on all quadratics; O(n K^4 / 4)."""
     Z, Y, w, _ = _seen(rows, frame)
-    features = low_features(Z)
-    weighted = features * w[:, None]
-    return LowMoments(weighted.T @ features, weighted.T @ Y)
+    return NormalEquations.of(low_features(Z), Y, w)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,15 +29,7 @@ class ClusterError(RuntimeError):
 
 
 def open_dask(client: Any = None, device: str | None = None) -> DaskRunner:
-    """Open a runner on a client's cluster, or on dask's threads here.
-
-    Parameters
-    ----------
-    client : distributed.Client, optional
-        None for the current one, if there is one.
-    device : str, optional
-        Where each worker computes statistics, such as "cuda".
-    """
+    """Open a `DaskRunner` on a client's cluster, the current one's, or else dask's threads."""
     return DaskRunner(_current_client() if client is None else client, device)
 
 
@@ -138,11 +130,7 @@ class DaskRunner:
     ) -> list[Any]:
         """Results of a graph; data that were sent from here and are lost are sent again.
 
-        Parameters
-        ----------
-        call : picklable, called with each part where it is.
-        parts : a wave.
-        gather : from the tasks of all parts to those whose results come back.
+        `gather` leads from the tasks of all parts of a wave to those whose results come back.
         """
         if self._client is None:
             import dask
@@ -211,12 +199,7 @@ class DaskRunner:
 
 
 class _Sent:
-    """A part of this process, and its copy in the cluster's memory.
-
-    Attributes
-    ----------
-    copy : future.
-    """
+    """A part of this process, and its `copy` in the cluster's memory, a future."""
 
     def __init__(self, client: Any, part: Any) -> None:
         self._part = part

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial, reduce
+from functools import cache, reduce
 from typing import Any, TypeVar
 
 import array_api_compat
@@ -21,7 +21,7 @@ from spectral_nn.arrays import (
     where_it_lives,
 )
 from spectral_nn.runners.base import CHUNK_ROWS, Runner, SerialRunner
-from spectral_nn.runners.parts import evaluate, load
+from spectral_nn.runners.parts import load
 from spectral_nn.runners.transfer import map_arrays, move, size, to_host, widened
 
 __all__ = ["Device", "DeviceRunner", "evaluate_on", "open_device", "runner_like"]
@@ -33,11 +33,7 @@ _SHARE = 0.6  # of the free memory that data may fill; the rest is for what stat
 
 
 class Device:
-    """Where an array is.
-
-    Parameters
-    ----------
-    like : array of any library
+    """Where an array of any library is.
 
     Attributes
     ----------
@@ -100,12 +96,8 @@ class _Cuda(Device):
             return min(room, limit - pool.used_bytes()) if limit else room
 
 
-class DeviceRunner:
+class DeviceRunner(SerialRunner):
     """One device, driven by this process: a chunk goes there, its statistic is added up there.
-
-    Parameters
-    ----------
-    device : Device
 
     Notes
     -----
@@ -117,15 +109,10 @@ class DeviceRunner:
     # Kernels take longer than their launches; a time step of lanes is one product.
     chunk_rows = 32 * CHUNK_ROWS
     chunk_tokens = 1 << 26
-    n_workers = 1
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._too_large = np.inf  # bytes of the smallest chunk that did not fit
-
-    def map(self, function: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Apply the function to one item after another, wherever these are."""
-        return map(partial(evaluate, function), items)
 
     def total(self, statistic: Callable[..., T], chunks: Iterable[Any]) -> T:
         """Add up in order.
@@ -242,16 +229,9 @@ _opened = cache(open_device)
 
 
 def runner_like(x: Array) -> Runner:
-    """Return the runner that computes where an array is.
+    """Return the runner that computes where an array of any library is.
 
-    Parameters
-    ----------
-    x : array of any library
-
-    Returns
-    -------
-    Runner
-        A `SerialRunner` for NumPy, else a `DeviceRunner` for the library and device of `x`.
+    That is a `SerialRunner` for NumPy, else a `DeviceRunner` for the library and device of `x`.
     """
     if array_api_compat.is_numpy_array(x):
         return SerialRunner()

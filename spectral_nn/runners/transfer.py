@@ -60,13 +60,7 @@ def size(part: Any) -> int:
 
 
 def move(part: Any, put: Callable[[np.ndarray], Array]) -> Any:
-    """A chunk with its NumPy arrays put elsewhere, sparse ones made dense.
-
-    Parameters
-    ----------
-    part : see `map_arrays`.
-    put : copies an array of numbers, and keeps its precision.
-    """
+    """A chunk with its NumPy arrays of numbers put elsewhere, sparse ones made dense."""
 
     def moved(x: Any) -> Any:
         x = x.toarray() if _is_sparse(x) else x

@@ -143,12 +143,6 @@ class Trainer(Protocol):
 
 
 def check_needs(trainer: Trainer, offered: frozenset[str]) -> None:
-    """Check that a problem offers what a trainer needs.
-
-    Raises
-    ------
-    ValueError
-        Saying what is missing.
-    """
+    """Check that a problem offers what a trainer needs; ValueError saying what is missing."""
     for need in sorted(trainer.needs - offered):
         raise ValueError(f"solver={trainer.name!r} {MISSING[need]}")

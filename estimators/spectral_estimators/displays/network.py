@@ -125,7 +125,7 @@ class RecoveryDisplay:
                 clip_on=False,
             )
             ax.annotate(
-                f"{_degrees(values.max())}",
+                _degrees(values.max()),
                 (values.max(), row),
                 xytext=(0, 7),
                 textcoords="offset points",

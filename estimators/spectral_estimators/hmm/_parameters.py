@@ -169,17 +169,7 @@ def check_concentration(prior: Any, name: str, shape: tuple[Any, ...], k: Any) -
 
 
 def check_letters(estimator: Any) -> None:
-    """Check that ``params`` and ``init_params`` are made of the first letters of the parts.
-
-    Parameters
-    ----------
-    estimator : with both attributes, strings, and ``_parts``.
-
-    Raises
-    ------
-    ValueError
-        Naming the one that holds another letter.
-    """
+    """Check that ``params`` and ``init_params`` are made of the first letters of the parts."""
     for name in ("params", "init_params"):
         value = getattr(estimator, name)
         if set(value) - set(estimator._letters):

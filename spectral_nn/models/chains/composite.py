@@ -45,23 +45,7 @@ def race_on_windows(
     run: Runner,
     on_step: OnStep,
 ) -> list[Start[HMMParameters]]:
-    """Composite EM from every start; all of them, best first.
-
-    Parameters
-    ----------
-    starts : list of Start
-        At least one.
-    windows : LaneBatches
-        Of `windows_for`.
-    model : ChainModel
-        Of whole sequences.
-    options : HMMOptions
-        With the parts that are fixed.
-    n_iter : int
-        Most EM steps.
-    run, on_step
-        Who computes, and who is told.
-    """
+    """Composite EM of the model of whole sequences, from every start; all of them, best first."""
     moved = advance(
         model.for_windows(),
         [from_anywhere(start) for start in starts],

@@ -87,10 +87,6 @@ class LaneEngine:
         single precision underflows.  Lanes are compared within chunks, so that in large data
         `lane_error` speaks of a sample of the cuts.
 
-        Parameters
-        ----------
-        parameters : K states.
-
         Returns
         -------
         HMMStatistics; log_likelihood is -inf where a sequence is impossible.
@@ -123,10 +119,6 @@ class LaneEngine:
 
     def settle(self, parameters: HMMParameters) -> None:
         """Find out on the excerpt how long the burn-in has to be, or that lanes will not do.
-
-        Parameters
-        ----------
-        parameters : K states.
 
         Notes
         -----

@@ -81,12 +81,6 @@ class Beginning:
 def excerpt(run: Runner, source: Source, cut: Cut) -> Excerpt:
     """Gather the chosen blocks of data.
 
-    Parameters
-    ----------
-    run : who reads.
-    source : coded data.
-    cut : into blocks, and which of them.
-
     Notes
     -----
     Reads windows that hold chosen blocks, from the first to the last of them; of `Beginning`, no
@@ -147,18 +141,7 @@ def _hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
 
 
 def beginning(run: Runner, source: Source, n_rows: int) -> Sequences:
-    """The first sequences of some data, up to a number of rows.
-
-    Parameters
-    ----------
-    run : who reads.
-    source : coded data.
-    n_rows : rows wanted; a sequence that is longer is cut off there.
-
-    Returns
-    -------
-    Sequences, in memory here.
-    """
+    """The first sequences of some data, in memory here; the last is cut off at `n_rows` rows."""
     values, window, _ = excerpt(run, source, Cut(n_rows, chosen=Beginning(n_rows)))
     begins = window.blocks.start[window.begins]
     n = min(values.shape[0], n_rows)

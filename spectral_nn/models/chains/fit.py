@@ -69,17 +69,7 @@ _STICKY = 0.8  # share that stays, in a start of which only the emissions are kn
 
 
 def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
-    """N-gram counts of coded data.
-
-    Parameters
-    ----------
-    source : int32 codes.
-    n_symbols : d.
-    run : who computes.
-
-    Returns
-    -------
-    NgramCounts, of order `window_order(n_symbols)`.
+    """N-gram counts of int32 codes, of order `window_order(n_symbols)`.
 
     Raises
     ------
@@ -96,19 +86,7 @@ def count(source: Source, n_symbols: int, run: Runner) -> NgramCounts:
 
 
 def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int) -> NgramCounts:
-    """N-gram counts of an excerpt, beside the counts of all symbols.
-
-    Parameters
-    ----------
-    some : of codes.
-    seen : of all data.
-    n_symbols : d.
-    order : symbols in a window.
-
-    Returns
-    -------
-    NgramCounts, whose `share` is that of the excerpt.
-    """
+    """N-gram counts of an excerpt, which is their `share`, beside the counts of all symbols."""
     chunk = ngram_chunk(some.values, some.window)
     few = count_ngrams(chunk, order, n_symbols)
     everywhere = {name: getattr(seen, name) for name in vars(seen)}

@@ -61,11 +61,6 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     More starts, or more states, get fewer rows a round rather than more time.  Where little
     can be spent (few EM steps are wanted, or states are many) fewer starts take part, and spectral
     ones are left out that would cost more than a third of the race.
-
-    Parameters
-    ----------
-    counts : of the data.
-    options : what to fit.
     """
     rows = min(counts.n_rows, RACE_ROWS)
     climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)

@@ -143,24 +143,9 @@ def to_rows(
     chunks: list[Any],
     run: Runner,
 ) -> Iterator[Start[HMMParameters]]:
-    """Turn starts of cells into starts of rows, by an EM step on a sample.
+    """Turn starts of cells into starts of rows, by an EM step of their model on a sample.
 
-    Parameters
-    ----------
-    starts : list of Start
-        Whose emissions are probabilities of cells.
-    cells : Cells
-    model : ChainModel
-        Of the rows.
-    chunks : list
-        The sample.
-    run : Runner
-        Each start goes to a worker.
-
-    Yields
-    ------
-    Start
-        In the same order; `startprob` stays as it was.
+    Each start goes to a worker; `startprob` stays as it was.
     """
     convert = partial(_convert, cells, replace(model, update="te"), chunks)
     for start, parameters in zip(

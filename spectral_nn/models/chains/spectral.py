@@ -169,13 +169,7 @@ def fit_startprob(parameters: HMMParameters, counts: NgramCounts, n_iter: int = 
 def smoothing(counts: NgramCounts) -> float:
     """Share of a broad distribution mixed into decomposed ones: as large as their own error.
 
-    Parameters
-    ----------
-    counts : of n tokens that are not missing.
-
-    Returns
-    -------
-    float, ``min(0.01, n^-1/2)``.
+    ``min(0.01, n^-1/2)`` for n tokens that are not missing.
     """
     return min(_MOST_SMOOTHING, max(counts.n_tokens, 1) ** -0.5)
 
@@ -183,14 +177,7 @@ def smoothing(counts: NgramCounts) -> float:
 def without_zeros(parameters: HMMParameters, share: float) -> HMMParameters:
     """Mix a uniform share into starts and transitions: EM cannot leave a zero.
 
-    Parameters
-    ----------
-    parameters : of K states.
-    share : from 0 to 1.
-
-    Returns
-    -------
-    HMMParameters, every p of the two replaced by ``(1 - share) p + share / K``.
+    Every p of the two is replaced by ``(1 - share) p + share / K``.
     """
     uniform = 1 / parameters.n_components
     return replace(

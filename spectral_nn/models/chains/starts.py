@@ -237,11 +237,5 @@ def nearly_even(n_components: int, counts: NgramCounts, rng: np.random.Generator
 
 
 def warn_rank(message: str, stacklevel: int = 7) -> None:
-    """Warn that data carry too little.
-
-    Parameters
-    ----------
-    message : with the figures, and the fallback.
-    stacklevel : calls from here to whoever called the estimator.
-    """
+    """Warn that data carry too little; `stacklevel` calls lead to whoever called the estimator."""
     warnings.warn(message, RankWarning, stacklevel=stacklevel)

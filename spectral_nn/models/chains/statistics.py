@@ -103,17 +103,7 @@ def maximise(
 
 
 def relax(old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters:
-    """Reach beyond an M-step, see `spectral_nn.emissions.simplex.relax_rows`.
-
-    Parameters
-    ----------
-    old : HMMParameters
-        Where the step began.
-    new : HMMParameters
-        Where the M-step led.
-    power : float
-        At least 1.
-    """
+    """Reach beyond an M-step, see `spectral_nn.emissions.simplex.relax_rows`."""
     emission = new.emission
     if emission is not old.emission:
         emission = old.emission.relax(emission, power)

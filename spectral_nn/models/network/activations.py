@@ -51,16 +51,7 @@ class Activation:
 
 
 def logistic(Z: Array) -> Array:
-    """Return 1 / (1 + exp(-Z)) without overflow.
-
-    Parameters
-    ----------
-    Z : array (...), real
-
-    Returns
-    -------
-    P : array (...)
-    """
+    """Return 1 / (1 + exp(-Z)) of real Z (...) without overflow."""
     xp = get_namespace(Z)
     small = xp.exp(-xp.abs(Z))
     return xp.where(Z >= 0, xp.ones_like(Z), small) / (1.0 + small)

@@ -15,10 +15,6 @@ class ScikitDraws:
 
     It takes the place of a Generator in a fit from ``init="random"``, whose draws then are those of
     scikit-learn: weights and intercepts layer by layer, the split, the order of each epoch.
-
-    Parameters
-    ----------
-    random_state : RandomState
     """
 
     def __init__(self, random_state: np.random.RandomState) -> None:

@@ -147,13 +147,7 @@ def hold_out(
 
 
 def check_finite(loss: float, trainer: Trainer, step: int) -> None:
-    """Check that a loss is a number.
-
-    Raises
-    ------
-    ValueError
-        Naming the step.
-    """
+    """Check that a loss is a number; ValueError naming the step."""
     if np.isfinite(loss):
         return
     where = f"at step {step} of solver={trainer.name!r}" if step else "at the start"

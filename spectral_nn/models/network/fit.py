@@ -158,7 +158,12 @@ def _fit_in_units(
     if trainer.max_iter > 0:
         if isinstance(trainer, LBFGS):  # the race took steps of L-BFGS, and so does repair
             left = replace(trainer, max_iter=trainer.max_iter - notes.get("race_steps", 0))
-            network, trainer = _repair(network, train, options, left, notes, rng, run, record)
+            if options.init == "tensor" and options.output == "identity" and notes:
+                from spectral_nn.models.network.repair import repair_start  # late, as in `_start`
+
+                how: dict[str, Any] = {"rng": rng, "run": run, "record": record}
+                network, left = repair_start(network, train, options, left, notes, **how)
+            trainer = left
         found = _refine(network, problem, trainer, rng, state, record)
     return NetworkFit(
         network=unflatten(found.x, network),
@@ -174,24 +179,6 @@ def _fit_in_units(
         diagnostics=notes,
         solver_state=None if found.state is None else SolverState(scaling, found.state),
     )
-
-
-def _repair(
-    network: Network,
-    rows: Table,
-    options: NetworkOptions,
-    trainer: LBFGS,
-    notes: dict[str, Any],
-    rng: np.random.Generator,
-    run: Runner,
-    record: Record,
-) -> tuple[Network, LBFGS]:
-    """Repair the start of a regression from moments, if it needs that; and the steps left then."""
-    if options.init != "tensor" or options.output != "identity" or not notes:
-        return network, trainer
-    from spectral_nn.models.network.repair import repair_start  # late, as in `_start`
-
-    return repair_start(network, rows, options, trainer, notes, rng=rng, run=run, record=record)
 
 
 def _refine(
@@ -278,13 +265,7 @@ def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) 
 
 
 def _check_needs(rows: Table, options: NetworkOptions) -> None:
-    """Check that a table offers what trainer and early stopping need.
-
-    Raises
-    ------
-    ValueError
-        Naming what needs rows that are not in memory.
-    """
+    """Check that a table offers what trainer and early stopping need: rows that are in memory."""
     if isinstance(rows, Rows):
         return
     check_needs(options.trainer, offered=frozenset())

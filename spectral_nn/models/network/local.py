@@ -19,7 +19,7 @@ from spectral_nn.data.table import Table
 from spectral_nn.models.network.moments import NetworkMoments, solve_moments, taylor
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import (
-    LowMoments,
+    NormalEquations,
     low_features,
     low_moments,
     monomial_index,
@@ -40,12 +40,6 @@ _ROWS_A_CUBIC = 3
 
 def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
     """Fit a Gaussian mixture to the inputs, its number of components (2 to 4) by BIC.
-
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions.
-    seed : of the mixture's starts.
 
     Returns
     -------
@@ -78,7 +72,7 @@ def find_components(rows: Table, frame: Frame, seed: int) -> Any | None:
 
 
 @by_blocks
-def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> LowMoments:
+def _component_moments(rows: Rows, frame: Frame, mixture: Any, component: int) -> NormalEquations:
     """Normal equations of a chunk, each row weighted by how far it belongs to a component."""
     Z = to_numpy(frame.inputs(dense(rows)[0]))
     share = from_numpy(mixture.predict_proba(Z)[:, component], like=rows.weight)
@@ -89,13 +83,6 @@ def mixture_moments(
     rows: Table, moments: NetworkMoments, mixture: Any, run: Runner
 ) -> NetworkMoments:
     """Add slices of orders 1 and 2 from regressions inside the components of a mixture.
-
-    Parameters
-    ----------
-    rows : table.
-    moments : of the table as a whole.
-    mixture : of `find_components`.
-    run : who computes.
 
     Notes
     -----
@@ -114,13 +101,12 @@ def mixture_moments(
 
 
 @by_blocks
-def _cubic_low_moments(rows: Rows, frame: Frame) -> LowMoments:
+def _cubic_low_moments(rows: Rows, frame: Frame) -> NormalEquations:
     """Normal equations of a chunk for the regression on all cubics."""
     X, xp = dense(rows)
     Z, Y = frame.inputs(X), frame.outputs(rows.Y)
     features = xp.concat([low_features(Z), monomials(Z, 3)], axis=1)
-    weighted = features * rows.weight[:, None]
-    return LowMoments(weighted.T @ features, weighted.T @ Y)
+    return NormalEquations.of(features, Y, rows.weight)
 
 
 def cubic_moments(rows: Table, moments: NetworkMoments, run: Runner) -> NetworkMoments | None:

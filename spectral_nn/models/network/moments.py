@@ -21,7 +21,7 @@ from spectral_nn.moments.frame import (
     with_fixed_signs,
 )
 from spectral_nn.moments.polynomial import (
-    LowMoments,
+    NormalEquations,
     high_moments,
     linear_moments,
     low_moments,
@@ -253,7 +253,7 @@ def _leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
     return with_fixed_signs(np.linalg.eigh(weighted)[1][:, ::-1][:, :K])
 
 
-def solve_moments(low: LowMoments) -> NDArray:
+def solve_moments(low: NormalEquations) -> NDArray:
     """Coefficients (F, S) of the regression on products of inputs; O(F^3).
 
     Directions of the features that do not vary (a binary column's square) get none.
@@ -291,13 +291,6 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
     and free of the variance of what the quadratics explain.  Each is divided by
     :math:`\sqrt{m!}` and by the residuals' deviation, which makes the noise of all of them white,
     with variance 1 / n.
-
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions.
-    n_effective : rows of equal weight.
-    run : who computes.
 
     Returns
     -------

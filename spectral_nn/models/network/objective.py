@@ -265,12 +265,7 @@ class WalkedObjective:
 def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Penalty) -> Problem:
     """Objective of a table, walked by the runner unless this thread may as well look at its rows.
 
-    Parameters
-    ----------
-    rows : table.
-    run : who computes.
-    template : gives the shape; the precision is that of the table.
-    alpha : penalty.
+    The shape is that of the template, the precision that of the table.
     """
     alone = type(run) is SerialRunner or rows.n_rows <= CHUNK_ROWS
     if isinstance(rows, Rows) and alone:
@@ -279,19 +274,7 @@ def objective_of(rows: Table, run: Runner, template: Network, alpha: float | Pen
 
 
 def loss_sums(rows: Rows, vector: Array, shape: Shape, with_gradient: bool) -> LossSums:
-    """Loss and gradient of a chunk, as sums.
-
-    Parameters
-    ----------
-    rows : table.
-    vector : (p,) parameters.
-    shape : of the network.
-    with_gradient : whether the gradient is wanted.
-
-    Notes
-    -----
-    3 n multiply-adds a weight, as `Objective`.
-    """
+    """Loss and gradient of a chunk, as sums, at parameters (p,); costs as `Objective`."""
     objective = Objective(rows.X, rows.Y, shape, sample_weight=rows.weight)
     return objective.sums(vector, with_gradient=with_gradient)
 

@@ -210,12 +210,6 @@ def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling
     whose deviation or mean is beyond 2^20 are standardised, and so are those whose deviation is
     below 2^-20 if the penalty is small beside their variance.
 
-    Parameters
-    ----------
-    rows : table.
-    options : what to fit, its penalty in the user's units.
-    run : who computes.
-
     Warns
     -----
     ConvergenceWarning

@@ -19,7 +19,7 @@ from spectral_nn.models.network.moments import (
     taylor,
 )
 from spectral_nn.moments.frame import Frame
-from spectral_nn.moments.polynomial import LowMoments, low_features, monomial_index, monomials
+from spectral_nn.moments.polynomial import NormalEquations, low_features, monomial_index, monomials
 from spectral_nn.runners.base import Runner
 
 __all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
@@ -74,12 +74,6 @@ def _sum_chunk(rows: Rows, frame: Frame) -> StreamMoments:
 def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     """Sums over a batch of rows, on the host: batches may come from several libraries.
 
-    Parameters
-    ----------
-    rows : table.
-    frame : K dimensions, fixed by the first batch.
-    run : who computes.
-
     Notes
     -----
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
@@ -97,11 +91,6 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     have mean m and covariance C in it, those of their own white coordinates
     :math:`C^{-1/2} (z - m)` follow, as r is orthogonal to all quadratics.
 
-    Parameters
-    ----------
-    sums : of all rows.
-    frame : that they were seen in.
-
     Returns
     -------
     NetworkMoments, in the frame that is white for all rows.
@@ -112,7 +101,7 @@ def tensors_of_stream(sums: StreamMoments, frame: Frame) -> NetworkMoments:
     """
     K, weight = frame.n_dimensions, float(sums.weight)
     gram, low = to_numpy(sums.gram) / weight, to_numpy(sums.low) / weight
-    coefficients = solve_moments(LowMoments(gram, low))
+    coefficients = solve_moments(NormalEquations(gram, low))
     high = (to_numpy(sums.high) - to_numpy(sums.mixed).T @ coefficients) / weight
     explained = np.sum(coefficients * (2 * low - gram @ coefficients), axis=0)
     residual = deviation_of(to_numpy(sums.squares) / weight - explained)

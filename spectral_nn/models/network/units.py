@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.additive import Additive
-from spectral_nn.arrays import Array, from_numpy, to_numpy
+from spectral_nn.arrays import from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.hermite import unit_grid
 from spectral_nn.moments.frame import Frame
+from spectral_nn.moments.polynomial import NormalEquations
 from spectral_nn.runners.base import Runner
 
 __all__ = [
-    "HiddenMoments",
     "find_flipped_units",
     "find_weakest_units",
     "fit_second_layer",
@@ -32,14 +30,6 @@ _KNOTS = 8
 _REFLECTS = {"relu", "softplus"}  # sigma(t) - sigma(-t) = t
 
 
-@dataclass(frozen=True, eq=False)
-class HiddenMoments(Additive):
-    """``gram`` (F, F) and ``cross`` (F, q) of 1, inputs (if asked for) and hidden values."""
-
-    gram: Array
-    cross: Array
-
-
 @by_blocks
 def hidden_moments(
     rows: Rows,
@@ -47,8 +37,8 @@ def hidden_moments(
     intercept: NDArray,
     activation: str,
     frame: Frame | None = None,
-) -> HiddenMoments:
-    """Normal equations of a chunk for the layer above hidden units.
+) -> NormalEquations:
+    """Normal equations of a chunk for the layer above hidden units: on 1, inputs, hidden values.
 
     Parameters
     ----------
@@ -69,12 +59,10 @@ def hidden_moments(
     parts = [xp.ones_like(hidden[:, :1]), hidden]
     if frame is not None:
         parts.insert(1, frame.inputs(X))
-    features = xp.concat(parts, axis=1)
-    weighted = features * weight[:, None]
-    return HiddenMoments(weighted.T @ features, weighted.T @ Y)
+    return NormalEquations.of(xp.concat(parts, axis=1), Y, weight)
 
 
-def _solve(moments: HiddenMoments, kept: NDArray) -> tuple[NDArray, NDArray]:
+def _solve(moments: NormalEquations, kept: NDArray) -> tuple[NDArray, NDArray]:
     """Ridge coefficients (f, q) on some features, and the diagonal of the inverse Gram matrix."""
     gram = to_numpy(moments.gram)[np.ix_(kept, kept)]
     ridge = _RIDGE * np.maximum(np.diag(gram), 1e-12 * gram[0, 0])
@@ -103,7 +91,7 @@ def fit_second_layer(
 
 
 def find_weakest_units(
-    moments: HiddenMoments, n_inputs: int, n_drop: int
+    moments: NormalEquations, n_inputs: int, n_drop: int
 ) -> tuple[NDArray, NDArray]:
     r"""Find units to keep so that the regression on the others loses least.
 

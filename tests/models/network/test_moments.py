@@ -22,7 +22,7 @@ from spectral_nn.models.network.moments import (
     summarise,
 )
 from spectral_nn.moments import frame as frame_module
-from spectral_nn.moments.polynomial import LowMoments
+from spectral_nn.moments.polynomial import NormalEquations
 from spectral_nn.runners.base import SerialRunner, runner
 
 RUN = SerialRunner()
@@ -375,5 +375,5 @@ def test_products_that_do_not_vary_get_no_coefficient(rng):
     features = rng.standard_normal((50, 3))
     features = np.column_stack([features, features[:, 0]])
     y = features @ [[1.0], [2.0], [3.0], [1.0]]
-    found = solve_moments(LowMoments(features.T @ features, features.T @ y))
+    found = solve_moments(NormalEquations(features.T @ features, features.T @ y))
     assert_allclose(found[:, 0], [1, 2, 3, 1], atol=1e-8)
