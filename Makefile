@@ -12,7 +12,7 @@ help:
 	@echo "make demo       a text and planted networks, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, with coverage"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
-	@echo "make lint       ruff, mypy and the import contracts"
+	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
 	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
@@ -58,6 +58,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m numpydoc lint $$(git ls-files 'spectral_nn/*.py' 'estimators/*.py')
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

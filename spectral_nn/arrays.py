@@ -152,7 +152,7 @@ def add_at(table: Array, index: Array, rows: Array) -> Array:
     Parameters
     ----------
     table : array (D, K), real floating; it is written to where its library allows for it
-    index : integer array (n,), entries below D
+    index : array (n,) of int, entries below D
     rows : array (n, K) of the library and device of `table`
 
     Returns

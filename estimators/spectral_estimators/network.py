@@ -274,7 +274,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         Returns
         -------
         y : array (n,), or (n, q) for several outputs
-            float32 if X and the data of ``fit`` are.
+            In float32 if X and the data of ``fit`` are.
         """
         return by_chunks(self._predict, X)
 

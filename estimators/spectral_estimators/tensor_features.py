@@ -265,7 +265,7 @@ class TensorFeatures(
         Returns
         -------
         projections : array (n, k)
-            float32 if X and the data of ``fit`` are.
+            In float32 if X and the data of ``fit`` are.
         """
         check_is_fitted(self)
         return by_chunks(self._project, X)

@@ -52,10 +52,12 @@ def encode(
         State of every position, -1 (or masked) where it is unknown.
     n_components : int, optional
         Number of states; needed with ``labels``.
-    place, place_of_labels : Place, optional
-        Where the values, and the labels, come from, for errors.
+    place : Place, optional
+        Where the values come from, for errors.
     symbols : array of str, shape (n_symbols,), optional
         The strings that values are made of, sorted; None where symbols are numbers.
+    place_of_labels : Place, optional
+        Where the labels come from, for errors.
 
     Returns
     -------

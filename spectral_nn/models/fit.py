@@ -131,12 +131,20 @@ def advance(
 
     Parameters
     ----------
-    model, starts, n_iter, tol, run, on_step
-        As in `fit`.
+    model : LatentModel
+    starts : list of Start
     chunks : list
         In memory here.
+    n_iter : int
+        Most steps.
+    tol : float
+        Stop when a step gains less, nats.
+    run : Runner
+        Who computes.
     figure : {"composite", "likelihood"}
         What the objective is called in the start.
+    on_step : callable
+        Told (stage, number of the start, objective).
 
     Returns
     -------

@@ -273,7 +273,7 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
         Returns
         -------
         float
-            n counts the observations that are not missing.
+            The number n counts the observations that are not missing.
         """
         parts = list(self._likelihoods(X, lengths))
         total, n = sum(part.sum() for part, _ in parts), sum(seen for _, seen in parts)

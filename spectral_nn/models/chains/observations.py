@@ -66,10 +66,13 @@ def gather(
 
     Parameters
     ----------
-    emission, values, labelled
+    emission : Emission
+    values : ndarray or None
         As in `look_up_rows`.
     mass : ndarray of shape (D, K)
         Posteriors, summed over the positions that refer to each row of its table.
+    labelled : bool
+        Whether values, or codes, carry labels.
     """
     if not emission.rows:
         if labelled:

@@ -70,16 +70,16 @@ def choose_n_components(
     n_components : int
     evidence : what was found for each K tried, in order.
 
-    Warns
-    -----
-    UserWarning
-        If 64 states, the most that are tried, are chosen.
-
     Raises
     ------
     ValueError
         If there are fewer than six blocks (of ten symbols, where data are short), too few to hold
         any out.
+
+    Warns
+    -----
+    UserWarning
+        If 64 states, the most that are tried, are chosen.
 
     Notes
     -----

@@ -109,10 +109,17 @@ def absorb(
 
     Parameters
     ----------
-    rows, n_components, run : as in `directions`.
-    seen : what earlier calls returned; None for the first batch, which settles the centre, the
+    rows : Table
+        The batch.
+    seen : Stream or None
+        What earlier calls returned; None for the first batch, which settles the centre, the
         whitening and the K dimensions, so it should be a fair sample of ``5 d k^2`` rows or more.
-    rng : draws the noise that the spectrum of the first batch is compared with.
+    n_components : int
+        Directions wanted, as in `directions`.
+    rng : Generator
+        Draws the noise that the spectrum of the first batch is compared with.
+    run : Runner
+        Who computes.
 
     Warns
     -----

@@ -165,7 +165,7 @@ class Objective:
         Parameters
         ----------
         vector : array (p,)
-        rows : slice or integer array (m,)
+        rows : slice or array (m,) of int
             Should be few, such as a batch: they pass as one block, and work space is kept for each
             number of rows met.
         feedback : array (p,), optional
