@@ -6,11 +6,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test test-kernels lint bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       a text and planted networks, beside rivals: tables, and pictures in build/demo"
-	@echo "make test       the whole test suite, with coverage"
+	@echo "make test       the whole test suite, in two processes"
+	@echo "make coverage   the same, and which lines it runs; a third slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
@@ -36,6 +37,9 @@ pictures: $(STAMP)
 # SCIPY_ARRAY_API must be set before scipy is imported: without it scikit-learn skips its
 # array-API checks without a word.
 test: $(STAMP)
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(STAMP)
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 # Products are cut differently by each kernel, and for each number of threads.
