@@ -11,7 +11,7 @@ STAMP := .venv/.installed
 help:
 	@echo "make demo       a text and planted networks, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, in two processes"
-	@echo "make coverage   the same, and which lines it runs; a third slower"
+	@echo "make coverage   the same, and which lines it runs; slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
