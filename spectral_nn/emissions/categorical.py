@@ -72,7 +72,8 @@ class CategoricalEmission:
 
     def gather(self, x: None, mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected number of times (K, d) that each state emits each symbol."""
-        return mass.T
+        # In one layout, wherever it was made: sums along an axis depend on it in their last bits.
+        return np.ascontiguousarray(mass.T)
 
     def maximise(
         self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float = 0.0

@@ -1,5 +1,6 @@
 """E-steps: all paths by brute force, hmmlearn, lanes against the exact recursion, merging."""
 
+import pickle
 from dataclasses import replace
 from itertools import pairwise
 
@@ -150,6 +151,20 @@ def test_any_number_of_states(rng, n_components, dtype, rtol):
     found = expect_lanes(parameters, lane_batches(sequences, 60, 0, 6), dtype=dtype)
     assert_close(found, expect_exact(parameters, sequences), rtol)
     assert found.start.dtype == found.trans.dtype == found.emission.dtype == np.float64
+
+
+def test_statistics_that_have_travelled_have_the_same_bits(rng):
+    """From a worker they come back in the layout of a pickle, in which rows are summed again."""
+    parameters = planted_hmm(6, 20, rng=rng)
+    sequences = Sequences.from_lengths(sample_hmm(parameters, 3000, rng)[0][0])
+    lanes = expect_lanes(parameters, lane_batches(sequences, 100, 20, 20), dtype=np.float64)
+    for found in (lanes, expect_exact(parameters, sequences)):
+        assert found.emission.flags.c_contiguous
+        here, there = (
+            maximise(x, parameters, Priors()) for x in (found, pickle.loads(pickle.dumps(found)))
+        )
+        assert np.array_equal(here.emission.probs, there.emission.probs)
+        assert np.array_equal(here.transmat, there.transmat)
 
 
 def test_single_precision_is_single(rng):
