@@ -31,6 +31,7 @@ __all__ = [
     "is_table",
     "labelled_source",
     "labels_of",
+    "look_through",
     "read",
     "spawn_rng",
     "surveyed",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _SPARSE_ALPHABET = 1 << 20  # inferred alphabets beyond this must be filled by the data
 
@@ -173,6 +175,28 @@ def encoded(
     return source.coded(partial(_encode, **how))
 
 
+def look_through(
+    source: Source, look: Callable[[Any, Place], tuple[T, int]], run: Runner
+) -> tuple[Source, list[tuple[T, int]]]:
+    """Look at all data once, where they are.
+
+    Parameters
+    ----------
+    source : values, not checked yet.
+    look : (values, place) -> what is found there, and the number of rows.
+    run : who looks.
+
+    Returns
+    -------
+    source : with the lengths of its partitions known.
+    looked : what `look` returned for each stretch; nothing for empty partitions.
+    """
+    looked = list(run.map(load, source.look(look)))
+    if isinstance(source, Partitions):
+        source = source.measured([0 if one is None else one[1] for one in looked])
+    return source, [one for one in looked if one is not None]
+
+
 def surveyed(
     source: Source, missing: float | str | None, run: Runner
 ) -> tuple[Source, int, np.ndarray | None]:
@@ -196,11 +220,8 @@ def surveyed(
         If nothing was observed, the largest symbol is out of all proportion to the data, or some
         are numbers and some strings.
     """
-    looked = list(run.map(load, source.look(partial(_look, missing=missing))))
-    rows = [0 if one is None else one[1] for one in looked]
-    if isinstance(source, Partitions):
-        source = source.measured(rows)
-    found, n = [one[0] for one in looked if one is not None], sum(rows)
+    source, looked = look_through(source, partial(_look, missing=missing), run)
+    found, n = [one for one, _ in looked], sum(rows for _, rows in looked)
     strings = [one for one in found if isinstance(one, np.ndarray)]
     if 0 < len(strings) < len(found):
         raise ValueError("Some chunks of X hold strings, and some numbers. Give one or the other.")

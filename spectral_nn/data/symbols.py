@@ -20,7 +20,7 @@ import numpy as np
 
 from spectral_nn.data.cuts import Place
 
-__all__ = ["CHUNK", "alphabet", "encode"]
+__all__ = ["CHUNK", "alphabet", "encode", "find_missing"]
 
 CHUNK = 1 << 20  # rows looked at together: temporaries stay in megabytes for any n
 _STRINGS = "SUT"  # kinds of NumPy's arrays of strings
@@ -147,6 +147,23 @@ def alphabet(
     return largest
 
 
+def find_missing(values: np.ndarray, masked: np.ndarray, missing: float | str | None) -> np.ndarray:
+    """Which values are missing.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of numbers or strings.
+    masked : ndarray of bool
+        Which are missing in any case.
+    missing : number, str or None
+        What else stands for "not observed"; NaN is allowed.
+    """
+    if missing is None:
+        return masked
+    return masked | (np.isnan(values) if missing != missing else values == missing)
+
+
 def _column(values: Any, name: str) -> Any:
     """``values`` as one column, shape (n,)."""
     values = np.asanyarray(values)
@@ -218,9 +235,8 @@ def _looked_up(
     """As `_checked`, of strings: chunks of their places among the symbols."""
     for start in range(0, column.shape[0], CHUNK):
         part = column[start : start + CHUNK]
-        chunk, gone = np.ma.getdata(part), np.ma.getmaskarray(part)
-        if missing is not None:
-            gone = gone | (chunk == missing)
+        chunk = np.ma.getdata(part)
+        gone = find_missing(chunk, np.ma.getmaskarray(part), missing)
         places = np.minimum(np.searchsorted(symbols, chunk), symbols.size - 1)
         unknown = (symbols[places] != chunk) & ~gone
         if unknown.any():
@@ -240,10 +256,8 @@ def _checked(
     """Chunks of a column with their start and the mask of what is missing; rejects non-symbols."""
     for start in range(0, column.shape[0], CHUNK):
         part = column[start : start + CHUNK]
-        gone = np.ma.getmaskarray(part)
         chunk = np.ma.getdata(part)
-        if missing is not None:
-            gone = gone | (np.isnan(chunk) if missing != missing else chunk == missing)
+        gone = find_missing(chunk, np.ma.getmaskarray(part), missing)
         bad = (chunk < 0) & ~gone
         if chunk.dtype.kind == "f":
             with np.errstate(invalid="ignore"):

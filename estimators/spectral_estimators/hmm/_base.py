@@ -92,10 +92,14 @@ class BaseHMM(HMMInference):
 
         Parameters
         ----------
-        X : list of arrays, Sequences, 3-D array (m, t, p), table (n, p), or iterable
-            Observations, time along the first axis of each sequence; arrays of any library, on
-            disk, or of dask. An iterable of arrays that can be walked again is read piece by piece
-            in every pass and need not fit in memory.
+        X : list of arrays, Sequences, 3-D array (m, t, p), table (n, p), 1-D array, or iterable
+            Observations (of symbols p = 1), time along the first axis of each sequence; arrays of
+            any library, on disk, or of dask (see Notes of the class).  An iterable of arrays that
+            can be walked again (any object with ``__iter__``; or a `SequenceStream`) is read piece
+            by piece in every pass and need not fit in memory.  A generator can be walked once:
+            rows of numbers are refused then, and more than 2**20 symbols are reduced to n-gram
+            counts, of which the fit is that of `CategoricalHMM.partial_fit`.  Empty chunks of an
+            iterable, and empty partitions, add nothing.
         y : labels of the states, optional
             Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
             state is unknown.  Not with iterables or dask.  ``fit(X, lengths)``, hmmlearn's order,
@@ -124,12 +128,17 @@ class BaseHMM(HMMInference):
             by hand are overwritten; if the data are impossible under the start.
         """
         X, y, lengths, home = self._given(X, y, lengths)
+        source = read(X, lengths)
         if is_one_shot(X):
-            raise ValueError(
-                "X is a generator, which can be walked once; a fit walks the data again and again. "
-                "Give a list, or an object whose __iter__ starts again (SequenceStream)."
-            )
-        return self._fit_source(read(X, lengths), y, home)
+            return self._fit_once(source, y, home)
+        return self._fit_source(source, y, home)
+
+    def _fit_once(self, source: Source, y: Any, home: Any) -> Self:
+        """Fit to a generator, which can be walked once."""
+        raise ValueError(
+            "X is a generator, which can be walked once; a fit walks the data again and again. "
+            "Give a list, or an object whose __iter__ starts again (SequenceStream)."
+        )
 
     def _fit_source(self, source: Source, y: Any, home: Any) -> Self:
         """Fit to sequences that can be walked again."""

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_estimators._validation import labels_of
-from spectral_nn.data import Partitions, Place, Sequences, Source
-from spectral_nn.data.symbols import encode
+from spectral_estimators._validation import labels_of, look_through
+from spectral_nn.data import Place, Sequences, Source
+from spectral_nn.data.symbols import encode, find_missing
 from spectral_nn.runners.base import Runner
-from spectral_nn.runners.parts import load
 
 __all__ = ["RowRules", "as_rows_of", "measure"]
 
@@ -47,11 +46,8 @@ def measure(source: Source, run: Runner) -> tuple[Source, int]:
     ValueError
         If X has no column, or chunks differ in their number.
     """
-    shapes = list(run.map(load, source.look(_shape)))
-    rows = [0 if one is None else one[0] for one in shapes]
-    if isinstance(source, Partitions):
-        source = source.measured(rows)
-    widths = {one[1] for one in shapes if one is not None}
+    source, looked = look_through(source, _width, run)
+    widths = {width for width, _ in looked}
     if len(widths) > 1:
         raise ValueError(
             f"X has chunks of {sorted(widths)} columns; all observations must have the same."
@@ -89,7 +85,8 @@ def as_rows_of(
     return Sequences(np.column_stack([rows.values, known]), rows.offsets, rows.table)
 
 
-def _shape(values: Any, place: Place) -> tuple[int, int]:
+def _width(values: Any, place: Place) -> tuple[int, int]:
+    """Columns and rows."""
     shape = np.shape(values)
     if len(shape) > 2:
         raise ValueError(
@@ -99,11 +96,10 @@ def _shape(values: Any, place: Place) -> tuple[int, int]:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required."
         )
-    return shape[0], 1 if len(shape) == 1 else shape[1]
+    return 1 if len(shape) == 1 else shape[1], shape[0]
 
 
 def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
-    missing = rules.missing
     array = np.asanyarray(values)
     array = array[:, None] if array.ndim == 1 else array
     if array.dtype.kind == "c":
@@ -113,14 +109,12 @@ def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
             f"{place.name()} has {array.shape[-1]} features, but {rules.model} is expecting "
             f"{rules.n_features} features as input. Got shape {array.shape}."
         )
-    gone = np.ma.getmaskarray(array)
     try:
         rows = np.array(np.ma.getdata(array), dtype=np.float64)
     except (TypeError, ValueError) as error:
         message = f"{place.name()} must hold numbers, got {array.dtype}: {error}"
         raise type(error)(message) from error
-    if missing is not None:
-        gone = gone | (np.isnan(rows) if missing != missing else rows == missing)
+    gone = find_missing(rows, np.ma.getmaskarray(array), rules.missing)
     with np.errstate(invalid="ignore"):
         bad = (~np.isfinite(rows) | rules.check(rows)) & ~gone
     if bad.any():

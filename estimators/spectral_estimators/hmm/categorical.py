@@ -225,55 +225,14 @@ class CategoricalHMM(BaseHMM):
         self.missing = missing
         self.implementation = implementation
 
-    @takes_lengths_second
-    def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
-        """Learn the parameters.
-
-        Parameters
-        ----------
-        X : list of arrays, Sequences, 3-D array (m, t, 1), table (n, 1), 1-D array, or iterable
-            Symbols 0, 1, 2, ...; arrays of any library, on disk, or of dask (see Notes).  An
-            iterable of arrays that can be walked again (any object with ``__iter__``; or a
-            `SequenceStream`) is read piece by piece in every pass and need not fit in memory.  A
-            generator can be walked once: if it holds more than 2**20 tokens it is reduced to n-gram
-            counts and the fit is that of `partial_fit`.  Empty chunks of an iterable, and empty
-            partitions, add nothing.
-        y : labels of the states, optional
-            Laid out like X: an array (n,) for a table, a list of arrays for a list; -1 where the
-            state is unknown.  Not with iterables or dask.  ``fit(X, lengths)``, hmmlearn's order,
-            works too: with a table of n rows, numbers in second place are lengths unless there
-            are n of them.
-        lengths : array of int, shape (m,), optional
-            Rows of each sequence of a table.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            Naming the argument at fault; in an iterable or a dask collection also the chunk (the
-            partition), the entry in it, and the sequence.  The estimator is then as it was before.
-
-        Warns
-        -----
-        RankWarning
-            If the moments carry fewer than K states, or there are fewer observations than states;
-            the figures and the fallback are in the text.
-        UserWarning
-            If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
-            by hand are overwritten; if the data are impossible under the start.
-        """
-        X, y, lengths, home = self._given(X, y, lengths)
-        if is_one_shot(X):
-            self._check_one_walk(y)
-            pieces = read(X, lengths).pieces()
-            first, second = next(pieces), next(pieces, None)
-            if second is not None:
-                return self._absorb(chained(first, second, pieces), None, home)
-            return self._fit_source(first, None, home)
-        return self._fit_source(read(X, lengths), y, home)
+    def _fit_once(self, source: Source, y: Any, home: Any) -> Self:
+        """Fit to a generator: of more than 2**20 symbols n-grams are counted, and nothing kept."""
+        self._check_one_walk(y)
+        pieces = source.pieces()
+        first, second = next(pieces), next(pieces, None)
+        if second is not None:
+            return self._absorb(chained(first, second, pieces), None, home)
+        return self._fit_source(first, None, home)
 
     @takes_lengths_second
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:

@@ -88,7 +88,7 @@ def posteriors(
 
     Notes
     -----
-    4 n K^2 flops, memory n K float64 (the result itself).
+    8 n K^2 flops, memory n K float64 (the result itself).
     """
     _, posterior, log_likelihood = expected_counts(
         startprob, transmat, table, codes, offsets, log_table
