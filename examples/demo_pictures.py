@@ -226,7 +226,7 @@ def _name_the_curves(
     ax.text(
         first * 1.05,
         low + 0.035 * (high - low),
-        "until here: count, decompose, fit trigrams",
+        "until here: count, decompose, race",
         color=OURS,
         fontsize=8,
         va="center",
