@@ -103,6 +103,9 @@ class RowEmission(Emission, Protocol):
     spectral_nn.models.chains.row_starts
     """
 
+    correlated: ClassVar[bool]
+    """Whether columns depend on each other within a state."""
+
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
         """The same law in every state: that of all rows (n, p) together."""

@@ -69,6 +69,7 @@ class PoissonEmission:
     rates: NDArray[np.float64]
 
     rows: ClassVar[bool] = True
+    correlated: ClassVar[bool] = False
 
     @property
     def n_components(self) -> int:

@@ -206,8 +206,20 @@ class _Sent:
         self.send(client)
 
     def send(self, client: Any) -> None:
-        """Send it, again if need be."""
-        self.copy = client.scatter([self._part], hash=False)[0]
+        """Send it, again if need be.
+
+        The scheduler chooses a worker and looks it up when the part has arrived there; where the
+        worker has left meanwhile, that is a KeyError.
+        """
+        from distributed.comm import CommClosedError
+
+        for _ in range(_ATTEMPTS):
+            try:
+                self.copy = client.scatter([self._part], hash=False)[0]
+                return
+            except KeyError as error:
+                left = error
+        raise CommClosedError(f"worker {left} left while data were sent to it") from left
 
 
 def _current_client() -> Any:

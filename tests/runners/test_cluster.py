@@ -194,6 +194,26 @@ def test_whichever_call_the_cluster_fails_it_is_said_to_be(client, parts, step, 
         run.total(column_sums, run.place(given))
 
 
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_worker_that_leaves_while_parts_are_sent_to_it(client, parts, times, monkeypatch):
+    """The scheduler raises a KeyError: parts go to another, or the cluster is said to fail."""
+    scatter, left = client.scatter, iter(range(times))
+
+    def leave(*args, **kwargs):
+        if next(left, None) is not None:
+            raise KeyError("tcp://127.0.0.1:1")
+        return scatter(*args, **kwargs)
+
+    monkeypatch.setattr(client, "scatter", leave)
+    run = DaskRunner(client)
+    if times > 1:
+        with pytest.raises(ClusterError, match=r"127.0.0.1:1' left while.*repeat the fit"):
+            run.place(parts)
+    else:
+        expected = SerialRunner().total(column_sums, parts)
+        np.testing.assert_array_equal(run.total(column_sums, run.place(parts)), expected)
+
+
 def test_what_is_sent_again_to_a_cluster_that_is_gone(client, parts, monkeypatch):
     """The tasks fail, and then the parts cannot be sent again."""
     run = DaskRunner(client)

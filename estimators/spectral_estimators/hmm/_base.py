@@ -83,8 +83,16 @@ class BaseHMM(HMMInference):
         """Observations in the form of the core, what to fit, and attributes to set with the fit."""
 
     @abstractmethod
-    def _emission_values(self, emission: Any) -> Any:
-        """What the attribute of the emissions holds after a fit."""
+    def _emission_values(self, emission: Any) -> dict[str, np.ndarray]:
+        """Attributes of the emissions after a fit."""
+
+    def _kept_emission(self, names: list[str]) -> Any:
+        """Emissions that a fit starts from: those of the attributes `names`, checked.
+
+        Where a fit starts some parts anew and not others, a dict of the latter, by their names in
+        the emission of the core.
+        """
+        return self._emission(self.n_components)
 
     @takes_lengths_second
     def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -192,7 +200,7 @@ class BaseHMM(HMMInference):
             tol=self.tol,
             startprob_prior=self.startprob_prior,
             transmat_prior=self.transmat_prior,
-            update=self.params.replace(self._letters[-1], "e"),
+            update="".join(part if part in "st" else "e" for part in self.params),
             fixed=kept_parts(self),
             dtype=self.dtype,
             **of_family,
@@ -204,17 +212,11 @@ class BaseHMM(HMMInference):
         Attributes that `found` holds as None are taken away.
         """
         parameters = result.parameters
-        fitted = dict(
-            zip(
-                self._parts,
-                (
-                    parameters.startprob,
-                    parameters.transmat,
-                    self._emission_values(parameters.emission),
-                ),
-                strict=True,
-            )
-        )
+        fitted = {
+            "startprob_": parameters.startprob,
+            "transmat_": parameters.transmat,
+            **self._emission_values(parameters.emission),
+        }
         values = {name: at_home(array, home) for name, array in fitted.items()} | {
             "n_components_": parameters.n_components,
             "monitor_": ConvergenceMonitor(

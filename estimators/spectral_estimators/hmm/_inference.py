@@ -25,19 +25,14 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
     attributes that `_parts` names, fitted or set by hand; they are checked at every use.
     """
 
-    _parts: ClassVar[tuple[str, str, str]]
-    """The attributes of the three parts, that of the emissions last."""
+    _parts: ClassVar[dict[str, str]]
+    """Where the parts are kept, by their letters in ``params``: start, transitions, emissions."""
 
     n_components: Any
     algorithm: str
     random_state: Any
     startprob_: Any
     transmat_: Any
-
-    @property
-    def _letters(self) -> str:
-        """First letters of the parts, as ``params`` and ``init_params`` take them."""
-        return "".join(name[0] for name in self._parts)
 
     @abstractmethod
     def _emission(self, n_components: Any) -> Any:
@@ -63,7 +58,7 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether the parameters are there, by `fit` or by hand."""
-        return all(hasattr(self, name) for name in self._parts)
+        return all(hasattr(self, name) for name in self._parts.values())
 
     @takes_lengths_second
     def score(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> float:
@@ -290,7 +285,7 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
 
     def _parameters(self) -> HMMParameters:
         """The parameters in use, checked."""
-        missing = [name for name in self._parts if not hasattr(self, name)]
+        missing = [name.lstrip("_") for name in self._parts.values() if not hasattr(self, name)]
         if missing:
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet: {', '.join(missing)} "
@@ -324,9 +319,10 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
         last, log_likelihood = inference.filter_last(parameters, codes)
         impossible = np.flatnonzero(np.isneginf(log_likelihood))
         if impossible.size:
+            parts = ", ".join(name.lstrip("_") for name in self._parts.values())
             raise ValueError(
                 f"Prefix {impossible[0]} has probability zero under this model, so nothing follows "
-                f"it. Smooth {self._parts[0]}, {self._parts[1]} or {self._parts[2]}."
+                f"it. Smooth one of {parts}."
             )
         return last @ parameters.transmat
 

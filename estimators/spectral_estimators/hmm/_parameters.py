@@ -53,25 +53,25 @@ def kept_parts(estimator: Any) -> dict[str, Any]:
     """
     names = [
         name
-        for name in estimator._parts
-        if name[0] not in estimator.init_params and hasattr(estimator, name)
+        for letter, name in estimator._parts.items()
+        if letter not in estimator.init_params and hasattr(estimator, name)
     ]
     if names and estimator.n_components == "auto":
-        kept = ", ".join(name.removesuffix("_") for name in names)
+        kept = ", ".join(name.strip("_") for name in names)
         raise ValueError(
             f"n_components='auto' tries several K, so it cannot start from {kept} as "
-            f"they stand. Use init_params='{estimator._letters}'."
+            f"they stand. Use init_params='{''.join(estimator._parts)}'."
         )
     k = estimator.n_components
     chain = {"startprob_": (k,), "transmat_": (k, k)}
     found: dict[str, Any] = {}
-    for name in names:
-        if name in chain:
-            array = probabilities(getattr(estimator, name), name)
-            check_shape(array, name, chain[name], k)
-            found[name.removesuffix("_")] = array
-        else:
-            found["emission"] = estimator._emission(k)
+    for name in chain.keys() & names:
+        array = probabilities(getattr(estimator, name), name)
+        check_shape(array, name, chain[name], k)
+        found[name.removesuffix("_")] = array
+    emission = [name for name in names if name not in chain]
+    if emission:
+        found["emission"] = estimator._kept_emission(emission)
     return found
 
 
@@ -169,12 +169,12 @@ def check_concentration(prior: Any, name: str, shape: tuple[Any, ...], k: Any) -
 
 
 def check_letters(estimator: Any) -> None:
-    """Check that ``params`` and ``init_params`` are made of the first letters of the parts."""
+    """Check that ``params`` and ``init_params`` are made of the letters of the parts."""
     for name in ("params", "init_params"):
         value = getattr(estimator, name)
-        if set(value) - set(estimator._letters):
-            first, second, third = (f"{part[0]!r} ({part[:-1]})" for part in estimator._parts)
-            raise ValueError(f"{name} may contain {first}, {second} and {third}; got {value!r}.")
+        if set(value) - set(estimator._parts):
+            *most, last = (f"{key!r} ({part.strip('_')})" for key, part in estimator._parts.items())
+            raise ValueError(f"{name} may contain {', '.join(most)} and {last}; got {value!r}.")
 
 
 def warn_of_overwriting(estimator: Any) -> None:
@@ -188,14 +188,15 @@ def warn_of_overwriting(estimator: Any) -> None:
         For each attribute, in hmmlearn's words.
     """
     fitted = getattr(estimator, "_fitted", {})
-    for name in estimator._parts:
+    for letter, name in estimator._parts.items():
         value = getattr(estimator, name, None)
-        if value is None or name[0] not in estimator.init_params:
+        if value is None or letter not in estimator.init_params:
             continue
         if name not in fitted or not np.array_equal(to_numpy(value), fitted[name]):
+            shown = name.lstrip("_")
             warnings.warn(
-                f"Even though the '{name}' attribute is set, it will be overwritten during "
-                f"initialization because 'init_params' contains '{name[0]}'.",
+                f"Even though the '{shown}' attribute is set, it will be overwritten during "
+                f"initialization because 'init_params' contains '{letter}'.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -180,7 +180,7 @@ class CategoricalHMM(BaseHMM):
         "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
         "missing": [Real, str, None],
     }
-    _parts = ("startprob_", "transmat_", "emissionprob_")
+    _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
 
     def __init__(
         self,
@@ -358,8 +358,8 @@ class CategoricalHMM(BaseHMM):
         check_shape(array, "emissionprob_", (n_components, preset), n_components, preset)
         return CategoricalEmission(array)
 
-    def _emission_values(self, emission: CategoricalEmission) -> np.ndarray:
-        return emission.probs
+    def _emission_values(self, emission: CategoricalEmission) -> dict[str, np.ndarray]:
+        return {"emissionprob_": emission.probs}
 
     def _symbols(self, n_symbols: int) -> np.ndarray | None:
         """The strings that symbols stand for, checked; None where they are numbers."""

@@ -5,24 +5,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spectral_estimators._devices import on_host
-from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input_tags
-from spectral_estimators._validation import read
-from spectral_estimators.hmm._base import BaseHMM
+from spectral_estimators._sklearn_compat import Interval, with_input_tags
 from spectral_estimators.hmm._parameters import check_shape
-from spectral_estimators.hmm._rows import RowRules, as_rows_of, measure
+from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
-from spectral_nn.data import Source
 from spectral_nn.emissions.poisson import GammaPrior, PoissonEmission
-from spectral_nn.models.chains.options import HMMOptions
-from spectral_nn.runners.base import Runner
 
 __all__ = ["PoissonHMM"]
 
 _AT_LEAST_ZERO = [Interval(Real, 0, None, closed="left"), "array-like"]
 
 
-class PoissonHMM(BaseHMM):
+class PoissonHMM(RowHMM):
     """Hidden Markov model with Poisson emissions: moments first, likelihood to finish.
 
     ``fit`` sorts observations into a few dozen cells, counts n-grams of cells in one pass, takes
@@ -114,13 +108,13 @@ class PoissonHMM(BaseHMM):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseHMM._parameter_constraints,
+        **RowHMM._parameter_constraints,
         "lambdas_prior": _AT_LEAST_ZERO,
         "lambdas_weight": _AT_LEAST_ZERO,
-        "init": [StrOptions({"tensor", "random"})],
-        "missing": [Real, None],
     }
-    _parts = ("startprob_", "transmat_", "lambdas_")
+    _law = staticmethod(PoissonEmission.pooled)
+    _words = "counts are whole numbers from 0"
+    _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "l": "lambdas_"}
 
     lambdas_: Any
 
@@ -173,19 +167,6 @@ class PoissonHMM(BaseHMM):
         rates = getattr(self, "lambdas_", None)
         return None if rates is None or np.ndim(rates) != 2 else np.shape(rates)[1]
 
-    def _read(
-        self, source: Source, y: Any, states: int | None, run: Runner
-    ) -> tuple[Source, HMMOptions, dict[str, Any]]:
-        source, n_features = measure(source, run)
-        rows = self._rows(source, n_features, y, states)
-        options = self._options(
-            n_symbols=0,
-            law=PoissonEmission,
-            emission_prior=self._prior(n_features),
-            labelled=y is not None,
-        )
-        return rows, options, {"n_features_in_": n_features}
-
     def _prior(self, n_features: int) -> GammaPrior:
         """The prior of the rates, checked."""
         k = 1 if self.n_components == "auto" else self.n_components
@@ -205,15 +186,9 @@ class PoissonHMM(BaseHMM):
             found.append(array)
         return GammaPrior(*found)
 
-    def _rows(self, source: Source, n_features: int, y: Any = None, k: int | None = None) -> Source:
-        words, model = "counts are whole numbers from 0", type(self).__name__
-        return as_rows_of(source, RowRules(model, n_features, self.missing, _no_count, words), y, k)
-
-    def _coded(self, X: Any, lengths: Any, emission: PoissonEmission) -> Source:
-        return self._rows(read(on_host(X), on_host(lengths)), emission.rates.shape[1])
-
-    def _n_observed(self, values: np.ndarray, emission: PoissonEmission) -> int:
-        return int(np.count_nonzero(~np.isnan(values).all(axis=1)))
+    @staticmethod
+    def _is_bad(rows: np.ndarray) -> np.ndarray:
+        return (rows < 0) | (rows != np.floor(rows))
 
     def _emission(self, n_components: Any) -> PoissonEmission:
         rates = np.asarray(to_numpy(self.lambdas_), dtype=np.float64)
@@ -222,15 +197,11 @@ class PoissonHMM(BaseHMM):
             raise ValueError("lambdas_ must hold finite rates of at least 0.")
         return PoissonEmission(rates)
 
-    def _emission_values(self, emission: PoissonEmission) -> np.ndarray:
-        return emission.rates
+    def _emission_values(self, emission: PoissonEmission) -> dict[str, np.ndarray]:
+        return {"lambdas_": emission.rates}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that X holds whole numbers from 0, which it calls categorical."""
         return with_input_tags(
             super().__sklearn_tags__(), categorical=True, positive_only=True, three_d_array=True
         )
-
-
-def _no_count(rows: np.ndarray) -> np.ndarray:
-    return (rows < 0) | (rows != np.floor(rows))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,19 +38,21 @@ class HMMOptions:
     startprob_prior, transmat_prior : float or ndarray
         Dirichlet alphas.
     emission_prior : anything
-        What the law of rows calls its prior. Of symbols Dirichlet alphas, or None for one
-        pseudo-count a state, spread over the symbols by their smoothed frequency.
+        What the law of rows calls its prior, or a function that makes it of the law of all rows
+        together. Of symbols Dirichlet alphas, or None for one pseudo-count a state, spread over the
+        symbols by their smoothed frequency.
     update : str
         Which of "s", "t", "e" EM re-estimates.
     fixed : dict
-        Starting values that the user gives (startprob, transmat, emission); every start begins with
-        them.
+        Starting values that the user gives (startprob, transmat, emission, or a dict of some fields
+        of the emission); every start begins with them.
     labelled : bool
         Whether observations carry labels, which then make the start.
     dtype : dtype
         Working precision of the E-step on lanes.
-    law : type of RowEmission or None
-        The law of rows; None for symbols.
+    law : callable or None
+        Makes the law of all rows together, see `spectral_nn.emissions.RowEmission.pooled`; None for
+        symbols.
     """
 
     n_components: int
@@ -65,7 +68,7 @@ class HMMOptions:
     fixed: dict[str, Any] = field(default_factory=dict)
     labelled: bool = False
     dtype: DTypeLike = np.float32
-    law: type[RowEmission] | None = None
+    law: Callable[[NDArray[np.float64], int], RowEmission] | None = None
 
     def priors(self, frequency: NDArray[np.float64] | None = None) -> Priors:
         """Priors of the three parts.
@@ -95,8 +98,3 @@ class HMMOptions:
             return 0.0
         pseudo = np.asarray(alpha) - 1.0
         return pseudo if known is None else np.where(known == 0, 0.0, pseudo)
-
-    def for_cells(self, n_cells: int) -> HMMOptions:
-        """The options of the model of cells that makes the starts of rows."""
-        fixed = {part: value for part, value in self.fixed.items() if part != "emission"}
-        return replace(self, n_symbols=n_cells, emission_prior=None, fixed=fixed, law=None)

@@ -40,7 +40,10 @@ def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
 
 
 def with_parts(start: Start[HMMParameters], **parts: Any) -> Start[HMMParameters]:
-    """The same start with some parts in the place of its own."""
+    """The same start with some parts in the place of its own; of emissions, also a dict of some."""
+    emission = parts.get("emission")
+    if isinstance(emission, dict):
+        parts["emission"] = replace(start.parameters.emission, **emission)
     return replace(start, parameters=replace(start.parameters, **parts))
 
 

@@ -1,0 +1,80 @@
+"""What hidden Markov models of rows of numbers have in common."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from spectral_estimators._devices import on_host
+from spectral_estimators._sklearn_compat import StrOptions
+from spectral_estimators._validation import read
+from spectral_estimators.hmm._base import BaseHMM
+from spectral_estimators.hmm._rows import RowRules, as_rows_of, measure
+from spectral_nn.data import Source
+from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.runners.base import Runner
+
+__all__ = ["RowHMM"]
+
+
+class RowHMM(BaseHMM):
+    """The base of a family whose observations are rows of numbers.
+
+    A family names its law and its attributes (`_law`, `_parts`), says what an observation may be
+    (`_is_bad`, `_words`), and what its prior is (`_prior`), beside its emissions (`_emission`,
+    `_emission_values`).
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseHMM._parameter_constraints,
+        "init": [StrOptions({"tensor", "random", "kmeans"})],
+        "missing": [Real, None],
+    }
+
+    missing: float | None
+
+    _law: Callable[[np.ndarray, int], Any]
+    """Makes the law of all rows together, see `HMMOptions.law`."""
+
+    _words: ClassVar[str]
+    """What observations are."""
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int | None:
+        """Columns of the data, as fitted or set by hand; None before."""
+
+    @staticmethod
+    @abstractmethod
+    def _is_bad(rows: np.ndarray) -> np.ndarray:
+        """Which finite entries of rows (n, p) are no observations."""
+
+    @abstractmethod
+    def _prior(self, n_features: int) -> Any:
+        """The prior of the emissions, checked, see `HMMOptions.emission_prior`."""
+
+    def _read(
+        self, source: Source, y: Any, states: int | None, run: Runner
+    ) -> tuple[Source, HMMOptions, dict[str, Any]]:
+        source, n_features = measure(source, run)
+        rows = self._rows(source, n_features, y, states)
+        options = self._options(
+            n_symbols=0,
+            law=self._law,
+            emission_prior=self._prior(n_features),
+            labelled=y is not None,
+        )
+        return rows, options, {"n_features_in_": n_features}
+
+    def _rows(self, source: Source, n_features: int, y: Any = None, k: int | None = None) -> Source:
+        model = type(self).__name__
+        rules = RowRules(model, n_features, self.missing, self._is_bad, self._words)
+        return as_rows_of(source, rules, y, k)
+
+    def _coded(self, X: Any, lengths: Any, emission: Any) -> Source:
+        return self._rows(read(on_host(X), on_host(lengths)), emission.mean().shape[1])
+
+    def _n_observed(self, values: np.ndarray, emission: Any) -> int:
+        return int(np.count_nonzero(~np.isnan(values).all(axis=1)))
