@@ -7,7 +7,7 @@ from spectral_estimators.displays import (
     SpectrumDisplay,
     TransitionDisplay,
 )
-from spectral_estimators.hmm import CategoricalHMM, PoissonHMM
+from spectral_estimators.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
@@ -19,6 +19,7 @@ from spectral_nn.results import RankWarning, RecoveryWarning
 __all__ = [
     "CategoricalHMM",
     "EmissionDisplay",
+    "GaussianHMM",
     "GaussianMixtureScore",
     "GaussianScore",
     "LossDisplay",

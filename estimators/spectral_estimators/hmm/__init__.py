@@ -1,6 +1,7 @@
 """Hidden Markov models behind scikit-learn's and hmmlearn's interfaces, one file a family."""
 
 from spectral_estimators.hmm.categorical import CategoricalHMM
+from spectral_estimators.hmm.gaussian import GaussianHMM
 from spectral_estimators.hmm.poisson import PoissonHMM
 
-__all__ = ["CategoricalHMM", "PoissonHMM"]
+__all__ = ["CategoricalHMM", "GaussianHMM", "PoissonHMM"]

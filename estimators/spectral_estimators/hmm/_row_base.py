@@ -35,9 +35,6 @@ class RowHMM(BaseHMM):
 
     missing: float | None
 
-    _law: Callable[[np.ndarray, int], Any]
-    """Makes the law of all rows together, see `HMMOptions.law`."""
-
     _words: ClassVar[str]
     """What observations are."""
 
@@ -45,6 +42,11 @@ class RowHMM(BaseHMM):
     @abstractmethod
     def n_features(self) -> int | None:
         """Columns of the data, as fitted or set by hand; None before."""
+
+    @property
+    @abstractmethod
+    def _law(self) -> Callable[[np.ndarray, int], Any]:
+        """What makes the law of all rows together, see `HMMOptions.law`."""
 
     @staticmethod
     @abstractmethod

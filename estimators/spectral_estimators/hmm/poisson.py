@@ -112,7 +112,6 @@ class PoissonHMM(RowHMM):
         "lambdas_prior": _AT_LEAST_ZERO,
         "lambdas_weight": _AT_LEAST_ZERO,
     }
-    _law = staticmethod(PoissonEmission.pooled)
     _words = "counts are whole numbers from 0"
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "l": "lambdas_"}
 
@@ -185,6 +184,10 @@ class PoissonHMM(RowHMM):
                 )
             found.append(array)
         return GammaPrior(*found)
+
+    @property
+    def _law(self) -> Any:
+        return PoissonEmission.pooled
 
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:

@@ -81,11 +81,12 @@ def _starts(
     some: Excerpt, pooled: RowEmission, options: HMMOptions, rng: np.random.Generator
 ) -> list[Start[HMMParameters]]:
     """Starts of a race, or the one that follows from known emissions or a single state."""
-    K, known = options.n_components, options.fixed.get("emission")
-    if K == 1 or known is not None:
-        sticky = _STICKY * np.eye(K) + (1 - _STICKY) / K
-        start = Start("given", HMMParameters(np.full(K, 1 / K), sticky, pooled))
-        return [with_parts(start, **options.fixed)]
+    K = options.n_components
+    sticky = _STICKY * np.eye(K) + (1 - _STICKY) / K
+    start = Start("given", HMMParameters(np.full(K, 1 / K), sticky, pooled))
+    start = with_parts(start, **options.fixed)
+    if K == 1 or np.ptp(start.parameters.emission.mean(), axis=0).any():
+        return [start]
     few = some
     if some.n_rows > _FRAMES:
         few = some.choose(Share(_FRAMES / some.n_rows, int(rng.integers(2**31))))

@@ -1,0 +1,307 @@
+r"""Real numbers whose columns are independent within a state: Gaussians of diagonal covariances.
+
+Sums and likelihoods are products of matrices in a frame common to all states, in which the mean of
+the means is zero and the mean variance one: in the frame, squares of a row lose little to rounding.
+`spectral_nn.emissions.gaussian_full` has the Gaussians whose columns are correlated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.additive import Additive
+from spectral_nn.emissions.base import Likelihoods
+
+__all__ = [
+    "DiagonalGaussian",
+    "GaussianPrior",
+    "GaussianSums",
+    "SphericalGaussian",
+    "find_means",
+    "moments_of",
+    "row_blocks",
+]
+
+LOG_2_PI = float(np.log(2 * np.pi))
+_BLOCK = 2048  # rows whose squares stay in the cache
+
+
+class GaussianPrior(NamedTuple):
+    r"""Normal prior of the means, and of covariances what hmmlearn calls their prior.
+
+    The density is that of ``weight`` observations of total scatter ``scatter``:
+
+    .. math:: \log p = -\tfrac12 \sum_k \bigl[w \log|S_k| + \mathrm{tr}(S_k^{-1}
+              (\Psi + w_0 (\mu_k - \mu_0)(\mu_k - \mu_0)^T))\bigr]
+
+    Attributes
+    ----------
+    means : float or ndarray that broadcasts to (K, p)
+        Where means are, mu_0.
+    means_weight : float or ndarray that broadcasts to (K, p)
+        Observations that this is worth, w_0.
+    scatter : float or ndarray
+        Psi: broadcasts to (K, p); of correlated columns a number or (p,), which are diagonals, or
+        matrices (p, p) or (K, p, p).
+    weight : float
+        w.
+    floor : float or ndarray of shape (p,)
+        Least variance of each column.
+    free : str
+        Which of "m" (means) and "c" (covariances) an M-step re-estimates.
+    """
+
+    means: NDArray[np.float64] | float = 0.0
+    means_weight: NDArray[np.float64] | float = 0.0
+    scatter: NDArray[np.float64] | float = 0.0
+    weight: float = 0.0
+    floor: NDArray[np.float64] | float = 0.0
+    free: str = "mc"
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianSums(Additive):
+    """What an M-step needs, in the frame of the law that gathered it.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (K, p) or (K,)
+        Expected number of observations in each state; of each column where they may be missing.
+    first : ndarray of shape (K, p)
+        Their expected sum.
+    second : ndarray
+        Expected sum of squares (K, p), or of products (K, p, p), or of these in all states
+        (1, p, p).
+    """
+
+    weight: NDArray[np.float64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+
+def row_blocks(n: int) -> Iterator[slice]:
+    """Rows 0 .. n - 1 in blocks that stay in the cache."""
+    for first in range(0, n, _BLOCK):
+        yield slice(first, min(first + _BLOCK, n))
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalGaussian:
+    r"""Columns are independent, ``P(x | h = k) = \prod_j N(x_j; means[k, j], covariances[k, j])``.
+
+    Its prior is a `GaussianPrior`.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, p)
+    covariances : ndarray of shape (K, p)
+        Variances, positive.
+
+    See Also
+    --------
+    SphericalGaussian
+    spectral_nn.emissions.gaussian_full.FullGaussian
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = DiagonalGaussian(np.array([[0.0], [3.0]]), np.array([[1.0], [4.0]]))
+    >>> table, log_scale, _ = law.likelihoods(np.array([[0.0], [np.nan]]))
+    >>> (table * np.exp(log_scale)[:, None]).round(4).tolist()
+    [[0.3989, 0.0648], [1.0, 1.0], [1.0, 1.0]]
+    """
+
+    means: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+
+    rows: ClassVar[bool] = True
+    correlated: ClassVar[bool] = False
+
+    @property
+    def n_components(self) -> int:
+        """Number of states, K."""
+        return self.means.shape[0]
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of means and covariances."""
+        return self.means.size + self.covariances.size
+
+    @property
+    def variances(self) -> NDArray[np.float64]:
+        """Variance of each column (K, p)."""
+        return self.covariances
+
+    def likelihoods(self, x: NDArray[np.float64]) -> Likelihoods:
+        """Densities, in products of matrices: 4 n K p flops."""
+        centre, scale = self._frame()
+        variances = self.variances
+        precision = scale**2 / variances
+        means = (self.means - centre) / scale
+        constant = -0.5 * (means**2 * precision + np.log(variances) + LOG_2_PI)
+        weights = np.concatenate([-0.5 * precision, means * precision], axis=1).T
+        found = np.empty((x.shape[0], self.n_components))
+        for block in row_blocks(x.shape[0]):
+            u, seen = _fill((x[block] - centre) / scale)
+            np.matmul(np.concatenate([u * u, u], axis=1), weights, out=found[block])
+            found[block] += constant.sum(axis=1) if seen is None else seen @ constant.T
+        return Likelihoods.from_logarithms(found)
+
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
+        """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
+        centre, scale = self._frame()
+        shape = self.means.shape
+        weight, first, second = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for block in row_blocks(x.shape[0]):
+            u, seen = _fill((x[block] - centre) / scale)
+            share = mass[block].T
+            weight += share.sum(axis=1, keepdims=True) if seen is None else share @ seen
+            first += share @ u
+            second += share @ (u * u)
+        return GaussianSums(weight, first, second)
+
+    def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
+        """Posterior mode of means, and of variances given these; what has no mass stays."""
+        prior = prior or GaussianPrior()
+        centre, scale = self._frame()
+        seen = sums.weight > 0
+        means = (self.means - centre) / scale
+        if "m" in prior.free:
+            means = find_means(sums, prior, centre, scale, means)
+        covariances = self.covariances
+        if "c" in prior.free:
+            scatter = sums.second - 2 * means * sums.first + means**2 * sums.weight
+            away = means - (prior.means - centre) / scale
+            scatter = np.maximum(scatter, 0.0) + prior.means_weight * away**2
+            whole = prior.scatter + scatter * scale**2
+            covariances = self._variances_from(whole, sums.weight + prior.weight, prior, seen)
+        return replace(self, means=means * scale + centre, covariances=covariances)
+
+    def _variances_from(
+        self,
+        scatter: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        prior: GaussianPrior,
+        seen: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        variances = scatter / np.where(weight > 0, weight, 1.0)
+        return np.where(seen, np.maximum(variances, prior.floor), self.covariances)
+
+    def log_prior(self, prior: GaussianPrior | None = None) -> float:
+        """Logarithm of the density of `GaussianPrior` up to a constant, nats."""
+        prior = prior or GaussianPrior()
+        variances = self.variances
+        seen = prior.scatter + prior.means_weight * (self.means - prior.means) ** 2
+        return float(-0.5 * np.sum(prior.weight * np.log(variances) + seen / variances))
+
+    def relax(self, new: Self, power: float) -> Self:
+        """Means beyond `new` in a straight line, variances on a logarithmic scale."""
+        with np.errstate(over="ignore", under="ignore"):
+            covariances = new.covariances * (new.covariances / self.covariances) ** (power - 1)
+        usable = np.isfinite(covariances) & (covariances > 0)
+        return replace(
+            self,
+            means=self.means + power * (new.means - self.means),
+            covariances=np.where(usable, covariances, new.covariances),
+        )
+
+    def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.float64]:
+        """Draw a row in each state."""
+        noise = rng.standard_normal((states.size, self.means.shape[1]))
+        return self.means[states] + noise * np.sqrt(self.variances[states])
+
+    def mean(self) -> NDArray[np.float64]:
+        """The means (K, p)."""
+        return self.means
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
+        """Mean and variance of each column in every state; 1 where it does not vary."""
+        mean, variance = moments_of(x)
+        return cls(np.tile(mean, (n_components, 1)), np.tile(variance, (n_components, 1)))
+
+    def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns themselves."""
+        return x
+
+    def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean of the means, and root of the mean variance, of each column."""
+        return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class SphericalGaussian(DiagonalGaussian):
+    r"""One variance for all columns of a state, ``N(x; means[k], covariances[k] I)``.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, p)
+    covariances : ndarray of shape (K,)
+        Variances, positive.
+
+    See Also
+    --------
+    DiagonalGaussian
+    """
+
+    @property
+    def variances(self) -> NDArray[np.float64]:
+        """Variance of each column (K, p)."""
+        return np.broadcast_to(self.covariances[:, None], self.means.shape)
+
+    def _variances_from(
+        self,
+        scatter: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        prior: GaussianPrior,
+        seen: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        total = np.where(seen, weight, 0.0).sum(axis=1)
+        variances = np.where(seen, scatter, 0.0).sum(axis=1) / np.where(total > 0, total, 1.0)
+        variances = np.maximum(variances, np.mean(prior.floor))
+        return np.where(seen.any(axis=1), variances, self.covariances)
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
+        """Mean of each column and mean of the variances, in every state."""
+        mean, variance = moments_of(x)
+        return cls(np.tile(mean, (n_components, 1)), np.full(n_components, variance.mean()))
+
+
+def moments_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (p,) and variance (p,) of what is seen of each column; 0 and 1 where nothing varies."""
+    missing = np.isnan(x)
+    seen = np.maximum((~missing).sum(axis=0), 1)
+    mean = np.where(missing, 0.0, x).sum(axis=0) / seen
+    variance = (np.where(missing, 0.0, x - mean) ** 2).sum(axis=0) / seen
+    # A column of one number varies by rounding only.
+    varies = variance > (1e-12 * np.abs(mean)) ** 2
+    return mean, np.where(varies, variance, 1.0)
+
+
+def _fill(u: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Zeros where entries are missing, and which are seen as 0 and 1; None where all are."""
+    missing = np.isnan(u)
+    if not missing.any():
+        return u, None
+    u[missing] = 0.0
+    return u, 1.0 - missing
+
+
+def find_means(
+    sums: GaussianSums,
+    prior: GaussianPrior,
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64] | float,
+    otherwise: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Mode of the means in the frame."""
+    weight = sums.weight if sums.weight.ndim == 2 else sums.weight[:, None]
+    total = prior.means_weight + weight
+    before = prior.means_weight * ((prior.means - centre) / scale)
+    return np.where(total > 0, (before + sums.first) / np.where(total > 0, total, 1.0), otherwise)

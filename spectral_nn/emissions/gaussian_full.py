@@ -1,0 +1,389 @@
+"""Real numbers whose columns are correlated: Gaussians of full covariances, or of one for all.
+
+Complete rows go through products of matrices of their squares and products. Rows with missing
+entries are taken together by which entries they have: their likelihood is the marginal one, and
+their sums are completed by conditional means and covariances (Little, Rubin, *Statistical Analysis
+with Missing Data*, 2002, section 11.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.emissions.base import Likelihoods
+from spectral_nn.emissions.gaussian import (
+    LOG_2_PI,
+    GaussianPrior,
+    GaussianSums,
+    find_means,
+    moments_of,
+    row_blocks,
+)
+
+__all__ = ["FullGaussian", "TiedGaussian"]
+
+_LEAST_SHARE = 0.3  # of the least variance in any direction that over-relaxation may leave
+
+
+@dataclass(frozen=True, eq=False)
+class FullGaussian:
+    """``P(x | h = k) = N(x; means[k], covariances[k])``, with a `GaussianPrior`.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, p)
+    covariances : ndarray of shape (K, p, p)
+        Symmetric, positive definite.
+
+    See Also
+    --------
+    TiedGaussian
+    spectral_nn.emissions.gaussian.DiagonalGaussian
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = FullGaussian(np.zeros((1, 2)), np.array([[[2.0, 1.0], [1.0, 1.0]]]))
+    >>> table, log_scale, _ = law.likelihoods(np.array([[0.0, 0.0], [0.0, np.nan]]))
+    >>> (table[:2, 0] * np.exp(log_scale[:2])).round(4).tolist()
+    [0.1592, 0.2821]
+    """
+
+    means: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+
+    rows: ClassVar[bool] = True
+    correlated: ClassVar[bool] = True
+
+    @property
+    def n_components(self) -> int:
+        """Number of states, K."""
+        return self.means.shape[0]
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of means and of symmetric covariances."""
+        p = self.means.shape[1]
+        return self.means.size + self.covariances.size // p * (p + 1) // 2
+
+    @property
+    def variances(self) -> NDArray[np.float64]:
+        """Variance of each column (K, p)."""
+        return self._each.diagonal(axis1=1, axis2=2)
+
+    @property
+    def _each(self) -> NDArray[np.float64]:
+        """Covariances of all states (K, p, p)."""
+        return self.covariances
+
+    def likelihoods(self, x: NDArray[np.float64]) -> Likelihoods:
+        """Densities, of rows with missing entries the marginal ones.
+
+        Notes
+        -----
+        n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
+        """
+        centre, scale = self._frame()
+        means, covariances = self._framed(centre, scale)
+        u = (x - centre) / scale
+        complete, patterns = _by_pattern(x)
+        found = np.zeros((x.shape[0], self.n_components))
+        weights, constant = _quadratic_form(means, covariances)
+        for rows in _row_blocks(complete):
+            found[rows] = _monomials(u[rows]).T @ weights + (constant - np.log(scale).sum())
+        for rows, seen in patterns:
+            some = means[:, seen], covariances[:, seen][:, :, seen]
+            found[rows] = _marginal(u[rows][:, seen], *some) - np.log(scale[seen]).sum()
+        return Likelihoods.from_logarithms(found)
+
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
+        """Expected sums of rows and of products of their entries.
+
+        Notes
+        -----
+        n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
+        """
+        centre, scale = self._frame()
+        u = (x - centre) / scale
+        K, p = self.means.shape
+        complete, patterns = _by_pattern(x)
+        weight, monomials = np.zeros(K), np.zeros((p * (p + 3) // 2, K))
+        for rows in _row_blocks(complete):
+            weight += mass[rows].sum(axis=0)
+            monomials += _monomials(u[rows]) @ mass[rows]
+        sums = GaussianSums(weight, *_unpack(monomials.T, p))
+        means, covariances = self._framed(centre, scale)
+        for rows, seen in patterns:
+            sums += _complete(u[rows][:, seen], mass[rows], seen, means, covariances)
+        return replace(sums, second=self._pool(sums.second))
+
+    def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
+        """Posterior mode of means, and of covariances given these; a state without mass stays."""
+        prior = prior or GaussianPrior()
+        centre, scale = self._frame()
+        means, _ = self._framed(centre, scale)
+        if "m" in prior.free:
+            means = find_means(sums, prior, centre, scale, means)
+        found = replace(self, means=means * scale + centre)
+        if "c" not in prior.free:
+            return found
+        cross = _outer(means, sums.first)
+        about = sums.weight[:, None, None] * _outer(means, means)
+        away = means - (prior.means - centre) / scale
+        about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
+        scatter = sums.second + self._pool(about - cross - cross.transpose(0, 2, 1))
+        total = self._pool(sums.weight[:, None, None])
+        seen = total > 0
+        scatter = scatter * np.outer(scale, scale) + _as_matrices(prior.scatter, means.shape[1])
+        new = _floored(scatter / np.where(seen, total + prior.weight, 1.0), prior.floor)
+        return replace(found, covariances=self._share(np.where(seen, new, self._each[: len(new)])))
+
+    def log_prior(self, prior: GaussianPrior | None = None) -> float:
+        """Logarithm of the density of `GaussianPrior` up to a constant, nats."""
+        prior = prior or GaussianPrior()
+        away = self.means - prior.means
+        about = _state_weight(prior, away)[:, None, None] * _outer(away, away)
+        each = self._pool(about) + _as_matrices(prior.scatter, away.shape[1])
+        covariances = self._each[: len(each)]
+        found = np.trace(np.linalg.solve(covariances, each), axis1=1, axis2=2)
+        return float(-0.5 * np.sum(found + prior.weight * np.linalg.slogdet(covariances)[1]))
+
+    def relax(self, new: Self, power: float) -> Self:
+        """Beyond `new` in a straight line, where that leaves covariances well above zero."""
+        covariances = self.covariances + power * (new.covariances - self.covariances)
+        inverse = np.linalg.inv(np.linalg.cholesky(new.covariances))
+        share = inverse @ covariances @ np.swapaxes(inverse, -1, -2)
+        usable = np.linalg.eigvalsh(share)[..., :1, None] > _LEAST_SHARE
+        return replace(
+            self,
+            means=self.means + power * (new.means - self.means),
+            covariances=np.where(usable, covariances, new.covariances),
+        )
+
+    def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.float64]:
+        """Draw a row in each state."""
+        noise = rng.standard_normal((states.size, self.means.shape[1], 1))
+        factors = np.linalg.cholesky(self._each)
+        return self.means[states] + (factors[states] @ noise)[:, :, 0]
+
+    def mean(self) -> NDArray[np.float64]:
+        """The means (K, p)."""
+        return self.means
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
+        """Mean and covariance of complete rows in every state; variances alone where few are."""
+        mean, covariance = _covariance_of(x)
+        return cls(np.tile(mean, (n_components, 1)), np.tile(covariance, (n_components, 1, 1)))
+
+    def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns themselves."""
+        return x
+
+    def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean of the means, and root of the mean variance, of each column."""
+        return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))
+
+    def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What belongs to each state (K, ...), where states share nothing."""
+        return each
+
+    def _share(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The covariances as they are kept."""
+        return each
+
+    def _framed(
+        self, centre: NDArray[np.float64], scale: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means and covariances of all states in the frame."""
+        return (self.means - centre) / scale, self._each / np.outer(scale, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class TiedGaussian(FullGaussian):
+    """One covariance for all states, ``P(x | h = k) = N(x; means[k], covariances)``.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, p)
+    covariances : ndarray of shape (p, p)
+        Symmetric, positive definite.
+
+    See Also
+    --------
+    FullGaussian
+    """
+
+    @property
+    def _each(self) -> NDArray[np.float64]:
+        return np.broadcast_to(self.covariances, (self.n_components, *self.covariances.shape))
+
+    def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        return each.sum(axis=0, keepdims=True)
+
+    def _share(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        return each[0]
+
+    @classmethod
+    def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
+        """Mean of complete rows in every state, and their covariance."""
+        mean, covariance = _covariance_of(x)
+        return cls(np.tile(mean, (n_components, 1)), covariance)
+
+
+def _row_blocks(rows: NDArray[np.int64] | int) -> Iterator[Any]:
+    """Rows in blocks that stay in the cache: slices where they are the first n."""
+    if isinstance(rows, int):
+        return row_blocks(rows)
+    return (rows[block] for block in row_blocks(rows.size))
+
+
+def _by_pattern(
+    x: NDArray[np.float64],
+) -> tuple[NDArray[np.int64] | int, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]]:
+    """Complete rows, or how many where all are, and the others by what is seen of them.
+
+    Rows of which nothing is seen are in none of them.
+    """
+    missing = np.isnan(x)
+    if not missing.any():
+        return x.shape[0], []
+    n_missing = missing.sum(axis=1)
+    some = np.flatnonzero((n_missing > 0) & (n_missing < x.shape[1]))
+    packed = np.packbits(missing[some], axis=1)
+    _, first, number = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(number.ravel(), kind="stable")
+    groups = np.split(some[order], np.cumsum(np.bincount(number.ravel()))[:-1])
+    patterns = [(rows, ~missing[some[i]]) for rows, i in zip(groups, first, strict=False)]
+    return np.flatnonzero(n_missing == 0), patterns
+
+
+def _monomials(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products of columns i <= j of rows (n, p), and the columns: (p (p + 3) / 2, n)."""
+    n, p = u.shape
+    found = np.empty((p * (p + 3) // 2, n))
+    columns = found[-p:]
+    columns[:] = u.T
+    at = 0
+    for i in range(p):
+        np.multiply(columns[i:], columns[i], out=found[at : at + p - i])
+        at += p - i
+    return found
+
+
+def _unpack(sums: NDArray[np.float64], p: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of monomials (K, ...) as those of columns (K, p) and of products (K, p, p)."""
+    second = np.empty((sums.shape[0], p, p))
+    one, other = np.triu_indices(p)
+    second[:, one, other] = second[:, other, one] = sums[:, :-p]
+    return np.ascontiguousarray(sums[:, -p:]), second
+
+
+def _quadratic_form(
+    means: NDArray[np.float64], covariances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (.., K) of monomials in log-densities, and their constants (K,)."""
+    p = means.shape[1]
+    factors = np.linalg.cholesky(covariances)
+    inverse = np.linalg.inv(factors)
+    precision = inverse.transpose(0, 2, 1) @ inverse
+    linear = (precision @ means[:, :, None])[:, :, 0]
+    one, other = np.triu_indices(p)
+    # Off the diagonal one product stands for two.
+    quadratic = np.where(one == other, -0.5, -1.0) * precision[:, one, other]
+    log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
+    return np.concatenate([quadratic, linear], axis=1).T, constant
+
+
+def _marginal(
+    u: NDArray[np.float64], means: NDArray[np.float64], covariances: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Log-densities (n, K) of some columns of rows."""
+    factors = np.linalg.cholesky(covariances)
+    white = (u - means[:, None]) @ np.linalg.inv(factors).transpose(0, 2, 1)
+    log_det = np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    found = -0.5 * (white**2).sum(axis=2).T - log_det
+    return found - 0.5 * u.shape[1] * LOG_2_PI
+
+
+def _complete(
+    u: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    means: NDArray[np.float64],
+    covariances: NDArray[np.float64],
+) -> GaussianSums:
+    """Sums of rows with the same entries seen, completed by what each state expects of the others.
+
+    A completed row is ``A x + a`` with ``A = [I; B]``, ``B = S_ms S_ss^-1``, and has the covariance
+    ``S_mm - B S_sm`` in what is missing.
+    """
+    K, p = means.shape
+    kept, gone = np.flatnonzero(seen), np.flatnonzero(~seen)
+    cross = covariances[:, kept[:, None], gone]
+    slope = np.linalg.solve(covariances[:, kept[:, None], kept], cross).transpose(0, 2, 1)
+    completion = np.zeros((K, p, u.shape[1]))
+    completion[:, kept] = np.eye(u.shape[1])
+    completion[:, gone] = slope
+    shift = np.zeros((K, p))
+    shift[:, gone] = means[:, gone] - (slope @ means[:, kept, None])[:, :, 0]
+    weight = mass.sum(axis=0)
+    first, second = _unpack((_monomials(u) @ mass).T, u.shape[1])
+    moved = (completion @ first[:, :, None])[:, :, 0]
+    rest = covariances[:, gone[:, None], gone] - slope @ cross
+    mixed = _outer(moved, shift)
+    whole = completion @ second @ completion.transpose(0, 2, 1) + mixed + mixed.transpose(0, 2, 1)
+    whole += weight[:, None, None] * _outer(shift, shift)
+    whole[:, gone[:, None], gone] += weight[:, None, None] * rest
+    return GaussianSums(weight, moved + weight[:, None] * shift, whole)
+
+
+def _outer(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Outer products of rows (K, p) and (K, p)."""
+    return a[:, :, None] * b[:, None, :]
+
+
+def _state_weight(prior: GaussianPrior, means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Observations (K,) that the prior of the means is worth; the same in all columns."""
+    weight = np.asarray(prior.means_weight, dtype=np.float64)
+    return np.broadcast_to(weight, means.shape).mean(axis=1)
+
+
+def _as_matrices(scatter: NDArray[np.float64] | float, p: int) -> NDArray[np.float64]:
+    """Prior scatter as matrices (p, p) or (K, p, p); a number, or (p,), is a diagonal."""
+    array = np.asarray(scatter, dtype=np.float64)
+    return array if array.ndim > 1 else np.eye(p) * array
+
+
+def _floored(
+    covariances: NDArray[np.float64], floor: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Covariances of at least diag(floor) in every direction; symmetric."""
+    covariances = (covariances + covariances.transpose(0, 2, 1)) / 2
+    root = np.sqrt(np.broadcast_to(floor, covariances.shape[-1:]))
+    if not root.all():
+        return covariances
+    values, vectors = np.linalg.eigh(covariances / np.outer(root, root))
+    low = values[:, 0] < 1
+    if low.any():
+        raised = (vectors * np.maximum(values, 1.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
+        covariances[low] = (raised * np.outer(root, root))[low]
+    return covariances
+
+
+def _covariance_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (p,), and covariance (p, p) of complete rows; of few, the variances alone."""
+    mean, variance = moments_of(x)
+    complete = x[~np.isnan(x).any(axis=1)]
+    covariance = np.diag(variance)
+    if complete.shape[0] > 2 * x.shape[1]:
+        found = np.cov(complete, rowvar=False, bias=True).reshape(covariance.shape)
+        # A little of the diagonal keeps it positive where columns depend on each other.
+        covariance = 0.999 * found + 0.001 * np.diag(variance)
+    return mean, covariance
