@@ -51,6 +51,8 @@ def log_dirichlet(p: NDArray[np.float64], pseudo: NDArray[np.float64] | float) -
     float
         Nats; -inf where p = 0 and alpha > 1.
     """
+    if not np.any(pseudo):
+        return 0.0
     pseudo = np.broadcast_to(pseudo, p.shape)
     used = pseudo != 0
     bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)

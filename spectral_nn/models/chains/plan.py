@@ -24,7 +24,7 @@ WINDOW_STEPS = 30
 
 _CLIMB_STEPS = 100
 _BUDGET = 1.25  # climbs for the race
-_LEAST_BUDGET = 1e9  # flops: less than 0.1 s is nothing to save
+_LEAST_BUDGET = 4e8  # flops: less than 0.1 s is nothing to save
 _ON_WINDOWS = 0.3  # of the budget; rounds on the data share the rest evenly
 _FOR_SPECTRAL = 0.3  # of the budget, at the most, to make spectral starts
 _ROUNDS = ((1.0, 8), (1 / 2, 16), (1 / 4, 32))  # share of the starts, EM steps each
@@ -34,6 +34,7 @@ _LEAST_STEPS = 10  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
+_CALLS = 1.5e6  # flops in the time that the calls of an EM step take, whatever it works on
 _M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
 
 
@@ -68,7 +69,8 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     budget = max(_BUDGET * climb, _LEAST_BUDGET) * max(1.0, n_starts / N_STARTS)
     for_windows = _ON_WINDOWS * budget
     # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
-    as_m_step = int(_step(0, options) / (6 * options.n_components**2))
+    m_step = _M_STEP * options.n_components * options.n_symbols
+    as_m_step = m_step // (6 * options.n_components**2)
     least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MAX_WINDOWS))
     least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
     if options.n_init is None:
@@ -96,12 +98,13 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
 def _step(n_rows: float, options: HMMOptions) -> float:
     """Flops of an EM step on so many positions."""
     K = options.n_components
-    return 6.0 * K**2 * n_rows + _M_STEP * K * options.n_symbols
+    return max(6.0 * K**2 * n_rows + _M_STEP * K * options.n_symbols, _CALLS)
 
 
 def _rows_for(flops: float, options: HMMOptions) -> int:
     """Positions on which an EM step costs so much; 0 where the M-step alone costs more."""
-    return max(0, int((flops - _step(0, options)) / (6.0 * options.n_components**2)))
+    K = options.n_components
+    return max(0, int((flops - _M_STEP * K * options.n_symbols) / (6.0 * K**2)))
 
 
 def _spectral_cost(counts: NgramCounts, options: HMMOptions) -> float:
