@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "Likelihoods", "RowEmission"]
-
-
-class Likelihoods(NamedTuple):
-    """Likelihoods that recursions look up by row.
-
-    Attributes
-    ----------
-    table : ndarray of shape (D + 1, K), float64
-        Likelihood of each row under each state. The last row is ones: padding, or an observation
-        that is missing. D is the number of symbols of an alphabet, else that of observations.
-    log_scale : ndarray of shape (D + 1,) or None
-        Logarithm of what each row was divided by, nats; None where rows are as they are.
-    logarithms : ndarray of shape (D + 1, K) or None
-        Of `table`, also of what is too small for it; None where those of its entries will do.
-    """
-
-    table: NDArray[np.float64]
-    log_scale: NDArray[np.float64] | None = None
-    logarithms: NDArray[np.float64] | None = None
-
-    @classmethod
-    def from_logarithms(cls, logarithms: NDArray[np.float64]) -> Likelihoods:
-        """Divide each row by its largest entry, and add the row of ones.
-
-        Parameters
-        ----------
-        logarithms : ndarray of shape (D, K)
-            Log-likelihoods, nats. A row of -inf is impossible and stays so.
-        """
-        largest = logarithms.max(axis=1)
-        shift = np.append(np.where(np.isfinite(largest), largest, 0.0), 0.0)
-        zeros = np.zeros((1, logarithms.shape[1]))
-        scaled = np.append(logarithms, zeros, axis=0) - shift[:, None]
-        with np.errstate(under="ignore"):
-            return cls(np.exp(scaled), shift, scaled)
+__all__ = ["Emission", "RowEmission"]
 
 
 class Emission(Protocol):
     """A law of an observation for each of K states: a frozen dataclass of arrays.
 
     Observations are rows of numbers (n, p), NaN where missing, or symbols of an alphabet. The law
-    of symbols has ``rows = False``; it is given None for observations, as all likelihoods there are
-    fit in one table, whose rows the symbols number.
+    of symbols has ``rows = False``, and a `table` of likelihoods in the place of
+    `RowEmission.log_likelihoods`: the symbols number its rows, and `gather` is given None for them.
 
     See Also
     --------
@@ -69,9 +34,6 @@ class Emission(Protocol):
     @property
     def n_parameters(self) -> int:
         """Free parameters of all states, as AIC and BIC count them."""
-
-    def likelihoods(self, x: Array | None) -> Likelihoods:
-        """Likelihoods of observations (n, p), of what is missing the marginal ones."""
 
     def gather(self, x: Array | None, mass: NDArray[np.float64]) -> Any:
         """Sum what `maximise` needs over observations; the result adds up over chunks.
@@ -105,6 +67,9 @@ class RowEmission(Emission, Protocol):
 
     correlated: ClassVar[bool]
     """Whether columns depend on each other within a state."""
+
+    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-likelihoods (n, K) of rows (n, p), nats; of what is missing the marginal ones."""
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:

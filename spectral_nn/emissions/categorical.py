@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.emissions.base import Likelihoods
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
 
 __all__ = ["CategoricalEmission"]
@@ -34,7 +33,7 @@ class CategoricalEmission:
     --------
     >>> import numpy as np
     >>> law = CategoricalEmission(np.array([[.9, .1], [.2, .8]]))
-    >>> law.likelihoods(None).table.tolist()
+    >>> law.table.tolist()
     [[0.9, 0.2], [0.1, 0.8], [1.0, 1.0]]
     """
 
@@ -64,11 +63,10 @@ class CategoricalEmission:
         """``K (d - 1)``: each row sums to one."""
         return self.n_components * (self.n_symbols - 1)
 
-    def likelihoods(self, x: None = None) -> Likelihoods:
-        """Likelihood of every symbol, (d + 1, K)."""
-        table = np.ones((self.n_symbols + 1, self.n_components))
-        table[:-1] = self.probs.T
-        return Likelihoods(table)
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """Likelihood of every symbol, and ones for what is missing, (d + 1, K)."""
+        return np.append(self.probs.T, np.ones((1, self.n_components)), axis=0)
 
     def gather(self, x: None, mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected number of times (K, d) that each state emits each symbol."""

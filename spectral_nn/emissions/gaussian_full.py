@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.emissions.base import Likelihoods
 from spectral_nn.emissions.gaussian import (
     LOG_2_PI,
     GaussianPrior,
@@ -49,9 +48,8 @@ class FullGaussian:
     --------
     >>> import numpy as np
     >>> law = FullGaussian(np.zeros((1, 2)), np.array([[[2.0, 1.0], [1.0, 1.0]]]))
-    >>> table, log_scale, _ = law.likelihoods(np.array([[0.0, 0.0], [0.0, np.nan]]))
-    >>> (table[:2, 0] * np.exp(log_scale[:2])).round(4).tolist()
-    [0.1592, 0.2821]
+    >>> np.exp(law.log_likelihoods(np.array([[0.0, 0.0], [0.0, np.nan]]))).round(4).tolist()
+    [[0.1592], [0.2821]]
     """
 
     means: NDArray[np.float64]
@@ -81,8 +79,8 @@ class FullGaussian:
         """Covariances of all states (K, p, p)."""
         return self.covariances
 
-    def likelihoods(self, x: NDArray[np.float64]) -> Likelihoods:
-        """Densities, of rows with missing entries the marginal ones.
+    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-densities, of rows with missing entries the marginal ones.
 
         Notes
         -----
@@ -99,7 +97,7 @@ class FullGaussian:
         for rows, seen in patterns:
             some = means[:, seen], covariances[:, seen][:, :, seen]
             found[rows] = _marginal(u[rows][:, seen], *some) - np.log(scale[seen]).sum()
-        return Likelihoods.from_logarithms(found)
+        return found
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
         """Expected sums of rows and of products of their entries.

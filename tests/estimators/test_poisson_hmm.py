@@ -48,28 +48,23 @@ def order_of(model):
 
 def test_likelihoods_are_scipys(rng):
     x = rng.poisson(4.0, (50, 2)).astype(float)
-    table, log_scale, _ = PoissonEmission(RATES).likelihoods(x)
     expected = poisson.logpmf(x[:, None, :], RATES).sum(axis=2)
-    assert_allclose(np.log(table[:-1]) + log_scale[:-1, None], expected, rtol=1e-12)
-    assert_allclose(table.max(axis=1), 1)
-    assert_array_equal(table[-1], 1)
+    assert_allclose(PoissonEmission(RATES).log_likelihoods(x), expected, rtol=1e-12)
 
 
 def test_what_is_missing_is_left_out(rng):
     x = np.array([[2.0, np.nan], [np.nan, np.nan], [0.0, 7.0]])
-    table, log_scale, _ = PoissonEmission(RATES).likelihoods(x)
-    found = np.log(table) + log_scale[:, None]
+    found = PoissonEmission(RATES).log_likelihoods(x)
     assert_allclose(found[0], poisson.logpmf(2, RATES[:, 0]), rtol=1e-12)
     assert_allclose(found[1], 0, atol=1e-15)
 
 
 def test_a_rate_of_zero_makes_counts_impossible():
     law = PoissonEmission(np.array([[0.0], [2.0]]))
-    table, log_scale, _ = law.likelihoods(np.array([[0.0], [1.0]]))
-    likelihood = table * np.exp(log_scale)[:, None]
-    assert_allclose(likelihood[:2], poisson.pmf([[0], [1]], [[0.0, 2.0]]), rtol=1e-12)
-    alone = PoissonEmission(np.zeros((1, 1))).likelihoods(np.array([[1.0]]))
-    assert alone.table[0, 0] == 0
+    likelihood = np.exp(law.log_likelihoods(np.array([[0.0], [1.0]])))
+    assert_allclose(likelihood, poisson.pmf([[0], [1]], [[0.0, 2.0]]), rtol=1e-12)
+    alone = PoissonEmission(np.zeros((1, 1))).log_likelihoods(np.array([[1.0]]))
+    assert alone[0, 0] == -np.inf
 
 
 def test_m_step_is_the_mode(rng):

@@ -15,7 +15,7 @@ from spectral_nn.data import Sequences
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.kernels import LANES, expect_batches, padded
 from spectral_nn.models.chains.lanes import LaneBatches
-from spectral_nn.models.chains.observations import gather, look_up_rows, number
+from spectral_nn.models.chains.observations import gather, look_up_rows, number, tabulate
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.recursions import expected_counts
 from spectral_nn.models.chains.statistics import HMMStatistics
@@ -52,9 +52,7 @@ def expect_lanes(
     n_components = parameters.n_components
     size = padded(n_components)
     emission = parameters.emission
-    probabilities, log_scale, _ = look_up_rows(emission, batches.values, labelled)
-    table = np.zeros((probabilities.shape[0], size), dtype=dtype)
-    table[:, :n_components] = probabilities
+    table, log_scale, _ = tabulate(emission, batches.values, size, dtype=dtype, labelled=labelled)
     matrix = np.zeros((2, size, size), dtype=dtype)
     matrix[0, :n_components, :n_components] = parameters.transmat
     matrix[1] = matrix[0].T

@@ -58,7 +58,7 @@ class HMMParameters(Generic[E]):
 
     def __post_init__(self) -> None:
         """Store float64 arrays and check that their shapes fit together."""
-        if not hasattr(self.emission, "likelihoods"):
+        if not hasattr(self.emission, "n_components"):
             _warn("HMMParameters of an array of emissions", "HMMParameters.categorical")
             emission: Any = self.emission
             object.__setattr__(self, "emission", CategoricalEmission(emission))

@@ -127,7 +127,7 @@ def _decompose(frames: Frames, K: int, number: int, rng: np.random.Generator) ->
     counts = SerialRunner().total(count, sequences.parts(ngram_cut(3), ngram_chunk))
     moments = WhitenedMoments(np.append(1.0, correlations), operators)
     found = decompose(moments, counts, rng)
-    table = found.emission.likelihoods(None).table
+    table = found.emission.table
     trans, mass, _ = recursions.expected_counts(
         found.startprob, found.transmat, table, codes, sequences.offsets
     )
