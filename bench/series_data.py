@@ -207,7 +207,7 @@ REGIMES = {
     "equal means, K=3": Regime(3, "diag", 10_000, _variances),
     "correlations only, K=4": Regime(4, "full", 15_000, _correlations),
     "planted, K=10": Regime(10, "diag", 20_000, _many(10)),
-    "planted, K=20": Regime(20, "diag", 20_000, _many(20)),
+    "planted, K=20": Regime(20, "diag", 10_000, _many(20)),
 }
 
 

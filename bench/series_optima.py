@@ -24,7 +24,7 @@ FROM_FRAMES = ("kmeans", "random")
 def run(
     names: tuple[str, ...] = (*REGIMES, "digits, K=5"),
     n_fits: int = 10,
-    n_control: int = 3,
+    n_control: int = 2,
     n_rows: int | None = None,
     n_iter: int = hmmlearn_series.N_ITER,
 ) -> Report:

@@ -40,13 +40,19 @@ def with_parameters(covariance: str, fitted: Any, **settings: Any) -> Any:
     emission = fitted.lambdas_ if covariance == "poisson" else fitted.means_
     model = new_model(covariance, *emission.shape, **settings)
     model.n_features = emission.shape[1]
-    model.startprob_, model.transmat_ = fitted.startprob_, fitted.transmat_
+    model.startprob_, model.transmat_ = fitted.startprob_, _whole_rows(fitted.transmat_)
     if covariance == "poisson":
         model.lambdas_ = emission
     else:
         model.means_ = emission
         model.covars_ = covariances(covariance, fitted)
     return model
+
+
+def _whole_rows(transmat: Rows) -> Rows:
+    """Rows that are zero become uniform: hmmlearn leaves those of states that nothing follows."""
+    K = transmat.shape[0]
+    return np.where(transmat.sum(axis=1, keepdims=True) > 0, transmat, np.full((K, K), 1 / K))
 
 
 def covariances(covariance: str, fitted: Any) -> Rows:

@@ -118,6 +118,14 @@ def test_log_likelihood_is_the_sum_over_all_paths(covariance):
     assert log_likelihood(covariance, model, rows, lengths) == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_state_that_nothing_follows_can_be_scored():
+    model = _random_model("diag")
+    model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
+    rows = np.zeros((2, 2))
+    expected = sum(_log_density("diag", model, k, rows[k]) for k in range(2))
+    assert log_likelihood("diag", model, rows, np.array([2])) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("covariance", ["diag", "full"])
 def test_the_objective_is_what_hmmlearn_climbs(covariance):
     """Its slope is zero where hmmlearn ends; rows so small that the prior counts."""
