@@ -27,7 +27,7 @@ def prepare_e_step(
     covariance: str, fitted: Any, rows: Rows, lengths: Lengths, dtype: DTypeLike = np.float32
 ) -> Callable[[], float]:
     """E-step as every iteration of a fit runs it, rows laid out in lanes already."""
-    law = {"diag": DiagonalGaussian, "full": FullGaussian}[covariance]
+    law: Any = {"diag": DiagonalGaussian, "full": FullGaussian}[covariance]
     emission = law(np.asarray(fitted.means_), covariances(covariance, fitted))
     parameters = HMMParameters(fitted.startprob_, fitted.transmat_, emission)
     offsets = np.concatenate([[0], np.cumsum(lengths)])

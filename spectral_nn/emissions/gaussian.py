@@ -7,7 +7,6 @@ the means is zero and the mean variance one: in the frame, squares of a row lose
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
+from spectral_nn.emissions.monomials import row_blocks, squares
 
 __all__ = [
     "DiagonalGaussian",
@@ -23,11 +23,9 @@ __all__ = [
     "SphericalGaussian",
     "find_means",
     "moments_of",
-    "row_blocks",
 ]
 
 LOG_2_PI = float(np.log(2 * np.pi))
-_BLOCK = 2048  # rows whose squares stay in the cache
 
 
 class GaussianPrior(NamedTuple):
@@ -83,12 +81,6 @@ class GaussianSums(Additive):
     second: NDArray[np.float64]
 
 
-def row_blocks(n: int) -> Iterator[slice]:
-    """Rows 0 .. n - 1 in blocks that stay in the cache."""
-    for first in range(0, n, _BLOCK):
-        yield slice(first, min(first + _BLOCK, n))
-
-
 @dataclass(frozen=True, eq=False)
 class DiagonalGaussian:
     r"""Columns are independent, ``P(x | h = k) = \prod_j N(x_j; means[k, j], covariances[k, j])``.
@@ -138,25 +130,31 @@ class DiagonalGaussian:
     def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-densities, in products of matrices: 4 n K p flops."""
         centre, scale = self._frame()
+        p = x.shape[1]
         precision = scale**2 / self.variances
         means = (self.means - centre) / scale
         constant = -0.5 * (means**2 * precision + np.log(self.variances) + LOG_2_PI)
-        weights = np.concatenate([-0.5 * precision, means * precision, constant], axis=1)
+        terms = np.concatenate([-0.5 * precision, means * precision, constant], axis=1).T
+        whole = np.append(terms[: 2 * p], terms[2 * p :].sum(axis=0, keepdims=True), axis=0)
         found = np.empty((x.shape[0], self.n_components))
-        for block in row_blocks(x.shape[0]):
-            np.matmul(_monomials((x[block] - centre) / scale).T, weights.T, out=found[block])
+        for block in row_blocks(x.shape[0], 2 * p + 1):
+            monomials = squares(x[block], centre, scale)
+            complete = monomials.shape[1] == 2 * p + 1
+            np.matmul(monomials, whole if complete else terms, out=found[block])
         return found
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
-        """Sums, sums of squares, and expected number of entries seen: 6 n K p flops."""
+        """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
-        sums = np.zeros((3 * p, self.n_components))
-        for block in row_blocks(x.shape[0]):
-            sums += _monomials((x[block] - centre) / scale) @ mass[block]
-        return GaussianSums(
-            *np.ascontiguousarray(sums.T.reshape(-1, 3, p).transpose(1, 0, 2))[[2, 1, 0]]
-        )
+        sums = np.zeros((self.n_components, 3 * p))
+        for block in row_blocks(x.shape[0], 2 * p + 1):
+            # The last column of complete rows stands for all p of them.
+            found = mass[block].T @ squares(x[block], centre, scale)
+            sums[:, : 2 * p] += found[:, : 2 * p]
+            sums[:, 2 * p :] += found[:, 2 * p :]
+        second, first, weight = np.split(sums, 3, axis=1)
+        return GaussianSums(weight, first, second)
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
@@ -275,19 +273,6 @@ def moments_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     # A column of one number varies by rounding only.
     varies = variance > (1e-12 * np.abs(mean)) ** 2
     return mean, np.where(varies, variance, 1.0)
-
-
-def _monomials(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squares of the columns of rows (n, p), the columns, and ones: (3 p, n); 0 where missing."""
-    n, p = u.shape
-    found = np.empty((3 * p, n))
-    found[p : 2 * p] = u.T
-    found[2 * p :] = 1.0
-    missing = np.isnan(found[p : 2 * p])
-    if missing.any():
-        found[p : 2 * p][missing] = found[2 * p :][missing] = 0.0
-    np.multiply(found[p : 2 * p], found[p : 2 * p], out=found[:p])
-    return found
 
 
 def find_means(

@@ -21,8 +21,8 @@ from spectral_nn.emissions.gaussian import (
     GaussianSums,
     find_means,
     moments_of,
-    row_blocks,
 )
+from spectral_nn.emissions.monomials import products, row_blocks
 
 __all__ = ["FullGaussian", "TiedGaussian"]
 
@@ -88,15 +88,16 @@ class FullGaussian:
         """
         centre, scale = self._frame()
         means, covariances = self._framed(centre, scale)
-        u = (x - centre) / scale
         complete, patterns = _by_pattern(x)
         found = np.zeros((x.shape[0], self.n_components))
-        weights, constant = _quadratic_form(means, covariances)
-        for rows in _row_blocks(complete):
-            found[rows] = _monomials(u[rows]).T @ weights + (constant - np.log(scale).sum())
+        weights = _quadratic_form(means, covariances)
+        weights[-1] -= np.log(scale).sum()
+        for rows in _blocks(complete, weights.shape[0]):
+            found[rows] = products(x[rows], centre, scale) @ weights
         for rows, seen in patterns:
+            u = ((x[rows] - centre) / scale)[:, seen]
             some = means[:, seen], covariances[:, seen][:, :, seen]
-            found[rows] = _marginal(u[rows][:, seen], *some) - np.log(scale[seen]).sum()
+            found[rows] = _marginal(u, *some) - np.log(scale[seen]).sum()
         return found
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
@@ -107,17 +108,17 @@ class FullGaussian:
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
         centre, scale = self._frame()
-        u = (x - centre) / scale
         K, p = self.means.shape
         complete, patterns = _by_pattern(x)
-        weight, monomials = np.zeros(K), np.zeros((p * (p + 3) // 2, K))
-        for rows in _row_blocks(complete):
-            weight += mass[rows].sum(axis=0)
-            monomials += _monomials(u[rows]) @ mass[rows]
-        sums = GaussianSums(weight, *_unpack(monomials.T, p))
+        total = np.zeros((K, p * (p + 3) // 2 + 1))
+        for rows in _blocks(complete, total.shape[1]):
+            total += mass[rows].T @ products(x[rows], centre, scale)
+        sums = _unpack(total, p)
         means, covariances = self._framed(centre, scale)
         for rows, seen in patterns:
-            sums += _complete(u[rows][:, seen], mass[rows], seen, means, covariances)
+            frame = centre[seen], scale[seen]
+            known = _unpack(mass[rows].T @ products(x[rows][:, seen], *frame), int(seen.sum()))
+            sums += _complete(known, seen, means, covariances)
         return replace(sums, second=self._pool(sums.second))
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
@@ -234,13 +235,6 @@ class TiedGaussian(FullGaussian):
         return cls(np.tile(mean, (n_components, 1)), covariance)
 
 
-def _row_blocks(rows: NDArray[np.int64] | int) -> Iterator[Any]:
-    """Rows in blocks that stay in the cache: slices where they are the first n."""
-    if isinstance(rows, int):
-        return row_blocks(rows)
-    return (rows[block] for block in row_blocks(rows.size))
-
-
 def _by_pattern(
     x: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64] | int, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]]:
@@ -261,31 +255,25 @@ def _by_pattern(
     return np.flatnonzero(n_missing == 0), patterns
 
 
-def _monomials(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products of columns i <= j of rows (n, p), and the columns: (p (p + 3) / 2, n)."""
-    n, p = u.shape
-    found = np.empty((p * (p + 3) // 2, n))
-    columns = found[-p:]
-    columns[:] = u.T
-    at = 0
-    for i in range(p):
-        np.multiply(columns[i:], columns[i], out=found[at : at + p - i])
-        at += p - i
-    return found
+def _blocks(rows: NDArray[np.int64] | int, width: int) -> Iterator[Any]:
+    """Rows in blocks that stay in the cache; slices where they are the first n."""
+    if isinstance(rows, int):
+        return row_blocks(rows, width)
+    return (rows[block] for block in row_blocks(rows.size, width))
 
 
-def _unpack(sums: NDArray[np.float64], p: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums of monomials (K, ...) as those of columns (K, p) and of products (K, p, p)."""
+def _unpack(sums: NDArray[np.float64], p: int) -> GaussianSums:
+    """Sums of products, columns and ones (K, ...) by what they are."""
     second = np.empty((sums.shape[0], p, p))
     one, other = np.triu_indices(p)
-    second[:, one, other] = second[:, other, one] = sums[:, :-p]
-    return np.ascontiguousarray(sums[:, -p:]), second
+    second[:, one, other] = second[:, other, one] = sums[:, : -p - 1]
+    return GaussianSums(sums[:, -1].copy(), sums[:, -p - 1 : -1].copy(), second)
 
 
 def _quadratic_form(
     means: NDArray[np.float64], covariances: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (.., K) of monomials in log-densities, and their constants (K,)."""
+) -> NDArray[np.float64]:
+    """Weights (.., K) in log-densities of products, columns and ones."""
     p = means.shape[1]
     factors = np.linalg.cholesky(covariances)
     inverse = np.linalg.inv(factors)
@@ -296,7 +284,7 @@ def _quadratic_form(
     quadratic = np.where(one == other, -0.5, -1.0) * precision[:, one, other]
     log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
     constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
-    return np.concatenate([quadratic, linear], axis=1).T, constant
+    return np.concatenate([quadratic, linear, constant[:, None]], axis=1).T
 
 
 def _marginal(
@@ -311,13 +299,12 @@ def _marginal(
 
 
 def _complete(
-    u: NDArray[np.float64],
-    mass: NDArray[np.float64],
+    known: GaussianSums,
     seen: NDArray[np.bool_],
     means: NDArray[np.float64],
     covariances: NDArray[np.float64],
 ) -> GaussianSums:
-    """Sums of rows with the same entries seen, completed by what each state expects of the others.
+    """Sums of rows of which the same entries are seen, completed by what states expect of the rest.
 
     A completed row is ``A x + a`` with ``A = [I; B]``, ``B = S_ms S_ss^-1``, and has the covariance
     ``S_mm - B S_sm`` in what is missing.
@@ -326,17 +313,18 @@ def _complete(
     kept, gone = np.flatnonzero(seen), np.flatnonzero(~seen)
     cross = covariances[:, kept[:, None], gone]
     slope = np.linalg.solve(covariances[:, kept[:, None], kept], cross).transpose(0, 2, 1)
-    completion = np.zeros((K, p, u.shape[1]))
-    completion[:, kept] = np.eye(u.shape[1])
+    completion = np.zeros((K, p, kept.size))
+    completion[:, kept] = np.eye(kept.size)
     completion[:, gone] = slope
     shift = np.zeros((K, p))
     shift[:, gone] = means[:, gone] - (slope @ means[:, kept, None])[:, :, 0]
-    weight = mass.sum(axis=0)
-    first, second = _unpack((_monomials(u) @ mass).T, u.shape[1])
-    moved = (completion @ first[:, :, None])[:, :, 0]
+    weight = known.weight
+    moved = (completion @ known.first[:, :, None])[:, :, 0]
     rest = covariances[:, gone[:, None], gone] - slope @ cross
     mixed = _outer(moved, shift)
-    whole = completion @ second @ completion.transpose(0, 2, 1) + mixed + mixed.transpose(0, 2, 1)
+    whole = (
+        completion @ known.second @ completion.transpose(0, 2, 1) + mixed + mixed.transpose(0, 2, 1)
+    )
     whole += weight[:, None, None] * _outer(shift, shift)
     whole[:, gone[:, None], gone] += weight[:, None, None] * rest
     return GaussianSums(weight, moved + weight[:, None] * shift, whole)

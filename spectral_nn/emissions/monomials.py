@@ -1,0 +1,100 @@
+"""Squares and products of rows, in a frame: what Gaussian likelihoods and sums are linear in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.compiled import Compiled
+
+__all__ = ["products", "row_blocks", "squares"]
+
+_BLOCK_BYTES = 2**18  # of monomials, which then stay in the second-level cache
+
+
+def row_blocks(n: int, width: int) -> Iterator[slice]:
+    """Rows 0 .. n - 1 in blocks of which so many monomials stay in the cache."""
+    size = max(_BLOCK_BYTES // (8 * width), 64)
+    for first in range(0, n, size):
+        yield slice(first, min(first + size, n))
+
+
+def squares(
+    x: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Squares of ``u = (x - centre) / scale``, u itself, and ones; zeros where x is missing.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, p)
+        NaN where missing.
+    centre, scale : ndarray of shape (p,)
+
+    Returns
+    -------
+    ndarray of shape (n, 3 p), or of shape (n, 2 p + 1) where nothing is missing
+    """
+    n, p = x.shape
+    found = np.empty((n, 2 * p + 1))
+    if not _square(np.ascontiguousarray(x), centre, 1 / scale, found):
+        return found
+    return np.concatenate([found[:, :-1], ~np.isnan(x)], axis=1)
+
+
+def products(
+    x: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Products ``u_i u_j``, i <= j, of ``u = (x - centre) / scale``; then u itself, and a one.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, p)
+        Without missing entries.
+    centre, scale : ndarray of shape (p,)
+
+    Returns
+    -------
+    ndarray of shape (n, p (p + 1) / 2 + p + 1)
+    """
+    n, p = x.shape
+    found = np.empty((n, p * (p + 1) // 2 + p + 1))
+    _multiply(np.ascontiguousarray(x), centre, 1 / scale, found)
+    return found
+
+
+@Compiled
+def _square(x, centre, inverse, out):
+    """Write squares, columns and a one; whether anything is missing, which is written as zero."""
+    n, p = x.shape
+    missing = False
+    for i in range(n):
+        for j in range(p):
+            u = (x[i, j] - centre[j]) * inverse[j]
+            if u != u:
+                missing = True
+                u = 0.0
+            out[i, j] = u * u
+            out[i, p + j] = u
+        out[i, 2 * p] = 1.0
+    return missing
+
+
+@Compiled
+def _multiply(x, centre, inverse, out):
+    """Write products of each row, its columns and a one."""
+    n, p = x.shape
+    width = out.shape[1]
+    for i in range(n):
+        row = out[i]
+        first = width - 1 - p
+        for j in range(p):
+            row[first + j] = (x[i, j] - centre[j]) * inverse[j]
+        at = 0
+        for j in range(p):
+            u = row[first + j]
+            for k in range(j, p):
+                row[at] = u * row[first + k]
+                at += 1
+        row[width - 1] = 1.0
