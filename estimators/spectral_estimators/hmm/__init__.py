@@ -1,6 +1,8 @@
 """Hidden Markov models behind scikit-learn's and hmmlearn's interfaces, one file a family."""
 
+from spectral_estimators.hmm.bernoulli import BernoulliHMM
 from spectral_estimators.hmm.categorical import CategoricalHMM
+from spectral_estimators.hmm.multinomial import MultinomialHMM
 from spectral_estimators.hmm.poisson import PoissonHMM
 
-__all__ = ["CategoricalHMM", "PoissonHMM"]
+__all__ = ["BernoulliHMM", "CategoricalHMM", "MultinomialHMM", "PoissonHMM"]
