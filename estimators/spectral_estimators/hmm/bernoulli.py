@@ -101,8 +101,8 @@ class BernoulliHMM(RowHMM):
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> states = np.repeat([0, 1, 0, 1], 100)
-    >>> X = rng.random((400, 3)) < np.array([[0.8, 0.1, 0.5], [0.2, 0.6, 0.5]])[states]
+    >>> states = np.repeat([0, 1, 0, 1], 250)
+    >>> X = rng.random((1000, 3)) < np.array([[0.8, 0.1, 0.5], [0.2, 0.6, 0.5]])[states]
     >>> model = BernoulliHMM(2, random_state=0).fit(X)
     >>> model.emissionprob_[np.argsort(model.emissionprob_[:, 1])].round(1).tolist()
     [[0.8, 0.1, 0.5], [0.2, 0.6, 0.5]]
