@@ -24,8 +24,8 @@ class RowHMM(BaseHMM):
     """The base of a family whose observations are rows of numbers.
 
     A family names its law and its attributes (`_law`, `_parts`), says what an observation may be
-    (`_is_bad`, `_words`), and what its prior is (`_prior`), beside its emissions (`_emission`,
-    `_emission_values`).
+    (`_is_bad`, `_words`; of whole rows, where that says more, `_rule`), and what its prior is
+    (`_prior`), beside its emissions (`_emission`, `_emission_values`).
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -38,7 +38,7 @@ MIN_CELLS = 24
 _PORTFOLIO = {"tensor": 2, "variates": 4, "segments": 4, "kmeans": 2, "smoothed": 2, "random": 2}
 _LENGTHS = (5, 20, 80)  # of random segments
 _SURE = 0.7  # of what a random label gives its state
-_LIKELY = 0.95  # of what a cluster gives it: EM never leaves a probability or a rate of zero
+_LIKELY = 0.95  # of what a cluster gives it, as EM cannot leave a probability or rate of zero
 _LEAST_CORRELATION = 0.05
 _FLOOR = 0.01  # of canonical correlations, as a share of the first
 _JITTER = 1e-9  # of features, so that k-means finds as many different rows as it wants clusters
@@ -145,7 +145,7 @@ def _cells(frames: Frames, n_cells: int, rng: np.random.Generator) -> tuple[NDAr
 
 
 def _variates(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on what past and future say of a row together."""
+    """Clusters of what past and future say of a row together."""
     past, future, correlations = vars(frames.canonical).values()
     k = min(K - number % 2, int((correlations > _LEAST_CORRELATION).sum()))
     k = max(min(k, correlations.size), 1)
@@ -167,12 +167,12 @@ def _segments(frames: Frames, K: int, number: int, rng: np.random.Generator) -> 
 
 
 def _kmeans(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on rows."""
+    """Clusters of rows."""
     return _labelled(frames, _cluster(frames.standardised, K, rng), K)
 
 
 def _smoothed(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on moving averages."""
+    """Clusters of moving averages."""
     return _labelled(frames, _cluster(frames.smoothed, K, rng), K)
 
 
