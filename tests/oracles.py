@@ -1,6 +1,6 @@
 """Answers by brute force, for models small enough to try every path of states."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -52,6 +52,22 @@ def hmm_by_enumeration(startprob, transmat, table, codes):
     with np.errstate(invalid="ignore"):
         posterior = joint / total
     return {"likelihood": total, "posterior": posterior, "last": posterior[-1], "best": p.max()}
+
+
+def expected_by_enumeration(startprob, transmat, table, offsets):
+    """Log-likelihood, posteriors (n, K) and expected transitions (K, K) of sequences of rows.
+
+    Row t of ``table`` (n, K) is the likelihood of observation t in each state.
+    """
+    log_likelihood, posteriors, transitions = 0.0, [], np.zeros_like(transmat)
+    for a, b in pairwise(offsets):
+        paths, p = all_paths(startprob, transmat, table[a:b], np.arange(b - a))
+        log_likelihood += np.log(p.sum())
+        p /= p.sum()
+        posteriors += [np.bincount(states, p, len(startprob)) for states in paths.T]
+        for before, after in pairwise(paths.T):
+            np.add.at(transitions, (before, after), p)
+    return log_likelihood, np.array(posteriors), transitions
 
 
 def emission_table(emissionprob, labelled=False):

@@ -7,7 +7,13 @@ from spectral_estimators.displays import (
     SpectrumDisplay,
     TransitionDisplay,
 )
-from spectral_estimators.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
+from spectral_estimators.hmm import (
+    BernoulliHMM,
+    CategoricalHMM,
+    GaussianHMM,
+    MultinomialHMM,
+    PoissonHMM,
+)
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
@@ -17,6 +23,7 @@ from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning, RecoveryWarning
 
 __all__ = [
+    "BernoulliHMM",
     "CategoricalHMM",
     "EmissionDisplay",
     "GaussianHMM",
@@ -25,6 +32,7 @@ __all__ = [
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "MultinomialHMM",
     "PerSequence",
     "PoissonHMM",
     "RankWarning",

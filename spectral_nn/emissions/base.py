@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "RowEmission"]
+__all__ = ["Emission", "RowEmission", "fill_missing", "log_products"]
 
 
 class Emission(Protocol):
@@ -21,7 +21,8 @@ class Emission(Protocol):
 
     See Also
     --------
-    spectral_nn.emissions.categorical, spectral_nn.emissions.poisson
+    spectral_nn.emissions.categorical, spectral_nn.emissions.poisson,
+    spectral_nn.emissions.multinomial, spectral_nn.emissions.bernoulli
     """
 
     rows: ClassVar[bool]
@@ -77,3 +78,31 @@ class RowEmission(Emission, Protocol):
 
     def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers (n, f) in which distances between rows mean something, NaN where missing."""
+
+
+def fill_missing(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Which entries are not missing, as 0 and 1, and the entries with zeros where they are."""
+    missing = np.isnan(x)
+    return 1.0 - missing, np.where(missing, 0.0, x)
+
+
+def log_products(counts: NDArray[np.float64], bases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``sum_j counts[i, j] log bases[k, j]``, where ``0 log 0 = 0``, as a product of matrices.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n, p)
+        Finite, at least 0.
+    bases : ndarray of shape (K, p)
+        At least 0.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        Nats; -inf where a base of zero has a count.
+    """
+    never = bases == 0
+    found = counts @ np.log(np.where(never, 1.0, bases)).T
+    if never.any():
+        found[(counts @ never.T) > 0] = -np.inf
+    return found

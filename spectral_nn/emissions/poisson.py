@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from spectral_nn.additive import Additive
+from spectral_nn.emissions.base import fill_missing, log_products
 
 __all__ = ["GammaPrior", "PoissonEmission", "PoissonSums"]
 
@@ -81,20 +82,14 @@ class PoissonEmission:
 
     def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """``x log rate - rate - log x!``, in products of matrices: 4 n K p flops."""
-        seen, counts = _fill(x)
-        with np.errstate(divide="ignore"):
-            logarithms = np.log(self.rates)
-        never = self.rates == 0
-        logarithms[never] = 0.0
-        found = counts @ logarithms.T - seen @ self.rates.T
-        if never.any():
-            found[(counts @ never.T) > 0] = -np.inf
+        seen, counts = fill_missing(x)
+        found = log_products(counts, self.rates) - seen @ self.rates.T
         found -= gammaln(counts + 1).sum(axis=1)[:, None]
         return found
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> PoissonSums:
         """Expected events and exposure of each state."""
-        seen, counts = _fill(x)
+        seen, counts = fill_missing(x)
         return PoissonSums(mass.T @ counts, mass.T @ seen)
 
     def maximise(self, sums: PoissonSums, prior: GammaPrior | None = None) -> PoissonEmission:
@@ -132,16 +127,10 @@ class PoissonEmission:
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> PoissonEmission:
         """Mean of each column in every state; 0 where all of it is missing."""
-        seen, counts = _fill(x)
+        seen, counts = fill_missing(x)
         mean = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         return cls(np.tile(mean, (n_components, 1)))
 
     def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """``2 sqrt(x + 3/8)``, whose variance is nearly one at any rate (Anscombe 1948)."""
         return 2 * np.sqrt(x + 0.375)
-
-
-def _fill(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Which entries are not missing, as 0 and 1, and counts with zeros where they are."""
-    missing = np.isnan(x)
-    return 1.0 - missing, np.where(missing, 0.0, x)

@@ -5,9 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["log_dirichlet", "maximise_rows", "relax_rows"]
+__all__ = ["log_dirichlet", "maximise_rows", "pseudo_counts", "relax_rows"]
 
 _TINY = 1e-300
+
+
+def pseudo_counts(
+    alpha: NDArray[np.float64] | float, known: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """``alpha - 1`` of a Dirichlet prior; 0 where a user has set the probability to zero.
+
+    Such a zero is structure, which no prior fills.
+
+    Parameters
+    ----------
+    alpha : float or ndarray that broadcasts to (..., d)
+        Parameters of the prior.
+    known : ndarray of shape (..., d), optional
+        Probabilities that a fit starts from.
+
+    Returns
+    -------
+    ndarray that broadcasts to (..., d)
+    """
+    pseudo = np.asarray(alpha, dtype=np.float64) - 1.0
+    return pseudo if known is None else np.where(known == 0, 0.0, pseudo)
 
 
 def maximise_rows(

@@ -1,30 +1,47 @@
 """scikit-learn's own checks of estimators, as their constructors make them and otherwise."""
 
+import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import spectral_estimators
 from spectral_estimators import (
+    BernoulliHMM,
     CategoricalHMM,
     MLPClassifier,
     MLPRegressor,
+    MultinomialHMM,
     PerSequence,
     PoissonHMM,
     TensorFeatures,
 )
 from tests.expected_failed_checks import (
+    CHECKS_OF_COUNTS,
     EXPECTED_FAILED_CHECKS,
     LABELLED_CHECKS,
     LABELLED_CHECKS_OF_ROWS,
     LABELS_OF_THREE_STATES,
 )
 
+
+class ClippedHMM(BernoulliHMM):
+    """Takes whole numbers above 1, of which the data of the checks are full, for 1."""
+
+    @staticmethod
+    def _is_bad(rows):
+        rows[(rows > 1) & np.isfinite(rows)] = 1
+        return BernoulliHMM._is_bad(rows)
+
+
 ESTIMATORS = [
+    BernoulliHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     CategoricalHMM(),
     CategoricalHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     MLPClassifier(),
     MLPRegressor(),
+    MultinomialHMM(),
+    MultinomialHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     PerSequence(StandardScaler()),
     PoissonHMM(),
     PoissonHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
@@ -35,15 +52,20 @@ WITHOUT_EXCEPTION = [
     MLPRegressor(init="random", max_iter=30),
     TensorFeatures(n_components=1),
 ]
+CLIPPED = [ClippedHMM(), ClippedHMM(n_components=4, n_iter=3, n_init=2, random_state=0)]
 
 
 def expected_failed_checks(estimator):
     if estimator in WITHOUT_EXCEPTION:
         return {}
-    expected = EXPECTED_FAILED_CHECKS[type(estimator).__name__]
+    clipped = isinstance(estimator, ClippedHMM)
+    expected = CHECKS_OF_COUNTS if clipped else EXPECTED_FAILED_CHECKS[type(estimator).__name__]
     if isinstance(estimator, CategoricalHMM) and estimator.n_components == 1:
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
-    if isinstance(estimator, PoissonHMM) and estimator.n_components == 1:
+    if (
+        isinstance(estimator, (ClippedHMM, MultinomialHMM, PoissonHMM))
+        and estimator.n_components == 1
+    ):
         return expected | dict.fromkeys(LABELLED_CHECKS_OF_ROWS, LABELS_OF_THREE_STATES)
     return expected
 
@@ -52,7 +74,7 @@ def expected_failed_checks(estimator):
 @pytest.mark.filterwarnings("ignore::spectral_estimators.RecoveryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    ESTIMATORS + WITHOUT_EXCEPTION,
+    ESTIMATORS + WITHOUT_EXCEPTION + CLIPPED,
     expected_failed_checks=expected_failed_checks,
     xfail_strict=True,
 )

@@ -1,4 +1,4 @@
-"""CategoricalHMM on data that carry next to nothing, and from starts that contradict them."""
+"""Models on data that carry next to nothing, and from starts that contradict them."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from spectral_estimators import CategoricalHMM, RankWarning
+from spectral_estimators import BernoulliHMM, CategoricalHMM, MultinomialHMM, RankWarning
 
 FITTED = ("startprob_", "transmat_", "emissionprob_")
 INITS = ["tensor", "random", "spectral-clustering"]
@@ -155,3 +155,45 @@ def test_whatever_is_fitted_is_a_probability(case):
     assert history == [-np.inf] or np.isfinite(history).all()
     for name in ("singular_values", "sigma_ratio"):
         assert np.isfinite(model.diagnostics_.get(name, 0)).all()
+
+
+@st.composite
+def fits_of_rows(draw):
+    """Tiny rows of marks or of counts, settings, and emissions with zeros that some begin with."""
+    family = draw(st.sampled_from([BernoulliHMM, MultinomialHMM]))
+    marks = family is BernoulliHMM
+    n, p, k = draw(st.integers(1, 8)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    X = rng.integers(0, 2, (n, p)) if marks else rng.multinomial(3, np.ones(p) / p, n)
+    holes = rng.random(X.shape) < draw(st.sampled_from([0.0, 0.4]))
+    holes[0] = False
+    chosen = {
+        "n_components": k,
+        "init": draw(st.sampled_from(["tensor", "random", "kmeans"])),
+        "n_iter": draw(st.sampled_from([0, 1, 3])),
+        "emissionprob_prior": draw(st.sampled_from([0.5, 1.0, 3.0])),
+        "init_params": draw(st.sampled_from(["ste", "st"])),
+    }
+    if not marks:
+        chosen["n_trials"] = draw(st.sampled_from([None, 3]))
+    emission = rng.integers(0, 2, (k, p)) if marks else np.eye(p)[rng.integers(0, p, k)]
+    y = draw(st.none() | st.just(np.arange(n) % (k + 1) - 1))
+    return family(**chosen, random_state=0), np.ma.masked_array(X, holes), y, emission
+
+
+@settings(max_examples=60, deadline=None)
+@given(fits_of_rows())
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_whatever_is_fitted_to_rows_is_a_probability(case):
+    model, X, y, emission = case
+    if "e" not in model.init_params:
+        model.emissionprob_ = emission
+    model.fit(X, y=y)
+    for name in FITTED:
+        values = getattr(model, name)
+        assert np.isfinite(values).all()
+        assert ((values >= 0) & (values <= 1)).all()
+    history = model.monitor_.history
+    assert history == [-np.inf] or np.isfinite(history).all()
+    assert not np.isnan(model.score(X))
+    assert_allclose(model.predict_proba(X).sum(axis=1), 1)

@@ -11,7 +11,8 @@ from spectral_estimators._devices import on_host
 from spectral_estimators._sklearn_compat import StrOptions
 from spectral_estimators._validation import read
 from spectral_estimators.hmm._base import BaseHMM
-from spectral_estimators.hmm._rows import RowRules, as_rows_of, measure
+from spectral_estimators.hmm._parameters import kept_parts
+from spectral_estimators.hmm._rows import RowRule, RowRules, as_rows_of, measure
 from spectral_nn.data import Source
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.runners.base import Runner
@@ -23,8 +24,8 @@ class RowHMM(BaseHMM):
     """The base of a family whose observations are rows of numbers.
 
     A family names its law and its attributes (`_law`, `_parts`), says what an observation may be
-    (`_is_bad`, `_words`), and what its prior is (`_prior`), beside its emissions (`_emission`,
-    `_emission_values`).
+    (`_is_bad`, `_words`; of whole rows, where that says more, `_rule`), and what its prior is
+    (`_prior`), beside its emissions (`_emission`, `_emission_values`).
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -53,6 +54,10 @@ class RowHMM(BaseHMM):
     def _is_bad(rows: np.ndarray) -> np.ndarray:
         """Which finite entries of rows (n, p) are no observations."""
 
+    def _rule(self, source: Source) -> RowRule | None:
+        """What rows must be beside their entries; None for nothing."""
+        return None
+
     @abstractmethod
     def _prior(self, n_features: int) -> Any:
         """The prior of the emissions, checked, see `HMMOptions.emission_prior`."""
@@ -61,6 +66,12 @@ class RowHMM(BaseHMM):
         self, source: Source, y: Any, states: int | None, run: Runner
     ) -> tuple[Source, HMMOptions, dict[str, Any]]:
         source, n_features = measure(source, run)
+        if "emission" in kept_parts(self) and self.n_features != n_features:
+            raise ValueError(
+                f"X has {n_features} features, but the emissions that fit starts from, as "
+                f"init_params={self.init_params!r} says, are of {self.n_features}. Set others, or "
+                "let init_params name them."
+            )
         rows = self._rows(source, n_features, y, states)
         options = self._options(
             n_symbols=0,
@@ -72,7 +83,8 @@ class RowHMM(BaseHMM):
 
     def _rows(self, source: Source, n_features: int, y: Any = None, k: int | None = None) -> Source:
         model = type(self).__name__
-        rules = RowRules(model, n_features, self.missing, self._is_bad, self._words)
+        whole = self._rule(source)
+        rules = RowRules(model, n_features, self.missing, self._is_bad, self._words, whole)
         return as_rows_of(source, rules, y, k)
 
     def _coded(self, X: Any, lengths: Any, emission: Any) -> Source:

@@ -14,10 +14,13 @@ from spectral_nn.data import Place, Sequences, Source
 from spectral_nn.data.symbols import encode, find_missing
 from spectral_nn.runners.base import Runner
 
-__all__ = ["RowRules", "as_rows_of", "measure"]
+__all__ = ["RowRule", "RowRules", "as_rows_of", "measure"]
 
 Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""
+
+RowRule = Callable[[NDArray[np.float64], Place], NDArray[np.float64]]
+"""From rows (n, p) whose entries are allowed, and their place, to rows that are allowed as such."""
 
 
 class RowRules(NamedTuple):
@@ -29,6 +32,7 @@ class RowRules(NamedTuple):
     n_features : columns, p.
     missing : what stands for "not observed", beside masked entries; NaN is allowed.
     check : tells entries that are not allowed; words : what is said of them.
+    whole : what holds for rows as such; None for nothing.
     """
 
     model: str
@@ -36,6 +40,7 @@ class RowRules(NamedTuple):
     missing: float | None
     check: Check
     words: str
+    whole: RowRule | None = None
 
 
 def measure(source: Source, run: Runner) -> tuple[Source, int]:
@@ -130,4 +135,4 @@ def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
             f"{rules.words}. Remove it, mask it, or declare it with missing=."
         )
     rows[gone] = np.nan
-    return rows
+    return rows if rules.whole is None else rules.whole(rows, place)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions import RowEmission
+from spectral_nn.emissions.simplex import pseudo_counts
 from spectral_nn.models.chains.statistics import Priors
 
 __all__ = ["LARGE_ALPHABET", "HMMOptions"]
@@ -85,7 +86,7 @@ class HMMOptions:
         start = self._pseudo_counts("s", self.startprob_prior, fixed["startprob"])
         trans = self._pseudo_counts("t", self.transmat_prior, fixed["transmat"])
         if self.law is not None:
-            return Priors(start, trans, self.emission_prior)
+            return Priors(start, trans, self.emission_prior if "e" in self.update else None)
         alpha = self.emission_prior
         if alpha is None:
             alpha = 1.0 + (0.0 if frequency is None else frequency)
@@ -96,5 +97,4 @@ class HMMOptions:
     def _pseudo_counts(self, letter: str, alpha: Any, known: NDArray | None) -> NDArray | float:
         if letter not in self.update:
             return 0.0
-        pseudo = np.asarray(alpha) - 1.0
-        return pseudo if known is None else np.where(known == 0, 0.0, pseudo)
+        return pseudo_counts(alpha, known)

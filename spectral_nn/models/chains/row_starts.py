@@ -38,6 +38,7 @@ MIN_CELLS = 24
 _PORTFOLIO = {"tensor": 2, "variates": 4, "segments": 4, "kmeans": 2, "smoothed": 2, "random": 2}
 _LENGTHS = (5, 20, 80)  # of random segments
 _SURE = 0.7  # of what a random label gives its state
+_LIKELY = 0.95  # of what a cluster gives it, as EM cannot leave a probability or rate of zero
 _LEAST_CORRELATION = 0.05
 _FLOOR = 0.01  # of canonical correlations, as a share of the first
 _JITTER = 1e-9  # of features, so that k-means finds as many different rows as it wants clusters
@@ -144,7 +145,7 @@ def _cells(frames: Frames, n_cells: int, rng: np.random.Generator) -> tuple[NDAr
 
 
 def _variates(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on what past and future say of a row together."""
+    """Clusters of what past and future say of a row together."""
     past, future, correlations = vars(frames.canonical).values()
     k = min(K - number % 2, int((correlations > _LEAST_CORRELATION).sum()))
     k = max(min(k, correlations.size), 1)
@@ -166,12 +167,12 @@ def _segments(frames: Frames, K: int, number: int, rng: np.random.Generator) -> 
 
 
 def _kmeans(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on rows."""
+    """Clusters of rows."""
     return _labelled(frames, _cluster(frames.standardised, K, rng), K)
 
 
 def _smoothed(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
-    """k-means on moving averages."""
+    """Clusters of moving averages."""
     return _labelled(frames, _cluster(frames.smoothed, K, rng), K)
 
 
@@ -217,15 +218,15 @@ def _cluster(z: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArra
 
 
 def _labelled(frames: Frames, labels: NDArray[np.int64], K: int) -> Assignment:
-    """Rows that belong to one state each, and how these follow each other."""
+    """Rows that mostly belong to one state each, and how these follow each other."""
     follows = ~frames.begins[1:]
     pairs = np.bincount(K * labels[:-1][follows] + labels[1:][follows], minlength=K * K)
-    return Assignment(np.eye(K)[labels], _rows(pairs.reshape(K, K) + 1 / K))
+    return Assignment(_soft(labels, K, _LIKELY), _rows(pairs.reshape(K, K) + 1 / K))
 
 
-def _soft(labels: NDArray[np.int64], K: int) -> NDArray[np.float64]:
+def _soft(labels: NDArray[np.int64], K: int, sure: float = _SURE) -> NDArray[np.float64]:
     """Labels that are not sure."""
-    return _SURE * np.eye(K)[labels] + (1 - _SURE) / K
+    return sure * np.eye(K)[labels] + (1 - sure) / K
 
 
 def _rows(counts: NDArray[np.floating]) -> NDArray[np.float64]:
