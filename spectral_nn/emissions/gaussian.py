@@ -171,7 +171,8 @@ class DiagonalGaussian:
             scatter = np.maximum(scatter, 0.0) + prior.means_weight * away**2
             whole = prior.scatter + scatter * scale**2
             covariances = self._variances_from(whole, sums.weight + prior.weight, prior, seen)
-        return replace(self, means=means * scale + centre, covariances=covariances)
+        kept = self.means if "m" not in prior.free else means * scale + centre
+        return replace(self, means=kept, covariances=covariances)
 
     def _variances_from(
         self,

@@ -126,9 +126,10 @@ class FullGaussian:
         prior = prior or GaussianPrior()
         centre, scale = self._frame()
         means, _ = self._framed(centre, scale)
+        found = self
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
-        found = replace(self, means=means * scale + centre)
+            found = replace(self, means=means * scale + centre)
         if "c" not in prior.free:
             return found
         cross = _outer(means, sums.first)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectral_nn.data import Source
 from spectral_nn.emissions import RowEmission
@@ -65,6 +67,7 @@ def fit_rows(
     x = some.values[:, :-1] if options.labelled else some.values
     check_amount(n_rows, int((~np.isnan(x)).any(axis=1).sum()), options.n_components)
     pooled = law(x, options.n_components)
+    _check_size(x, pooled)
     if callable(options.emission_prior):
         options = replace(options, emission_prior=options.emission_prior(pooled))
         problem = replace(problem, options=options)
@@ -75,6 +78,19 @@ def fit_rows(
     starts = _starts(some, pooled, options, rng)
     rounds = _race(len(starts), options, n_rows) if len(starts) > 1 else ()
     return refine(problem, starts, rounds, {}, engine, run, tell)
+
+
+def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
+    """Warn where there are fewer numbers than free parameters."""
+    K = pooled.n_components
+    n_free, n_seen = pooled.n_parameters + K * K - 1, int((~np.isnan(x)).sum())
+    if n_free > n_seen:
+        warnings.warn(
+            f"Fitting a model of {n_free} free parameters to {n_seen} numbers will result in a "
+            "degenerate solution. Use fewer states, or covariances of fewer parameters.",
+            UserWarning,
+            stacklevel=7,
+        )
 
 
 def _starts(
