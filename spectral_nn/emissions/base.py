@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.arrays import Array
 
@@ -69,8 +69,13 @@ class RowEmission(Emission, Protocol):
     correlated: ClassVar[bool]
     """Whether columns depend on each other within a state."""
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-likelihoods (n, K) of rows (n, p), nats; of what is missing the marginal ones."""
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
+        """Log-likelihoods (n, K) of rows (n, p), nats; of what is missing the marginal ones.
+
+        Single precision may be used where `dtype` allows it and nothing is lost.
+        """
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:

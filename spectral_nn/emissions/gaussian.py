@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import Additive
-from spectral_nn.emissions.monomials import row_blocks, squares
+from spectral_nn.emissions.monomials import precision_for, row_blocks, squares
 
 __all__ = [
     "DiagonalGaussian",
@@ -127,30 +127,35 @@ class DiagonalGaussian:
         """Variance of each column (K, p)."""
         return self.covariances
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
         """Log-densities, in products of matrices: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
         precision = scale**2 / self.variances
         means = (self.means - centre) / scale
         constant = -0.5 * (means**2 * precision + np.log(self.variances) + LOG_2_PI)
+        dtype = precision_for(means, precision, dtype)
         terms = np.concatenate([-0.5 * precision, means * precision, constant], axis=1).T
         whole = np.append(terms[: 2 * p], terms[2 * p :].sum(axis=0, keepdims=True), axis=0)
-        found = np.empty((x.shape[0], self.n_components))
+        terms, whole = terms.astype(dtype), whole.astype(dtype)
+        found = np.empty((x.shape[0], self.n_components), dtype=dtype)
         for block in row_blocks(x.shape[0], 2 * p + 1):
-            monomials = squares(x[block], centre, scale)
+            monomials = squares(x[block], centre, scale, dtype)
             complete = monomials.shape[1] == 2 * p + 1
             np.matmul(monomials, whole if complete else terms, out=found[block])
         return found
 
-    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
         sums = np.zeros((self.n_components, 3 * p))
+        dtype = precision_for((self.means - centre) / scale, scale**2 / self.variances, mass.dtype)
         for block in row_blocks(x.shape[0], 2 * p + 1):
             # The last column of complete rows stands for all p of them.
-            found = mass[block].T @ squares(x[block], centre, scale)
+            found = mass[block].T @ squares(x[block], centre, scale, dtype)
             sums[:, : 2 * p] += found[:, : 2 * p]
             sums[:, 2 * p :] += found[:, 2 * p :]
         second, first, weight = np.split(sums, 3, axis=1)

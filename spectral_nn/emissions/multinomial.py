@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.special import gammaln, xlogy
 
 from spectral_nn.emissions.base import fill_missing, log_products
@@ -56,7 +56,9 @@ class MultinomialEmission:
         """``K (d - 1)``: each row sums to one."""
         return self.n_components * (self.probs.shape[1] - 1)
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.float64]:
         """Of the multinomial law, in a product of matrices: 2 n K d flops, twice with holes."""
         seen, counts, rest = self._split(x)
         found = log_products(counts, self.probs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.special import gammaln
 
 from spectral_nn.additive import Additive
@@ -80,7 +80,9 @@ class PoissonEmission:
         """``K p``."""
         return self.rates.size
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.float64]:
         """``x log rate - rate - log x!``, in products of matrices: 4 n K p flops."""
         seen, counts = fill_missing(x)
         found = log_products(counts, self.rates) - seen @ self.rates.T
