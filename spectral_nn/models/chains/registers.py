@@ -283,7 +283,7 @@ def look_up(typingctx, out, out_at, table, symbols, symbols_at, n_components):
 
 @intrinsic
 def scatter(typingctx, emit, table, symbols, symbols_at, n_components):
-    """``emit[symbols[lane], k] += table[k, lane]``, one lane after another, as precise as `emit`."""
+    """``emit[symbols[lane], k] += table[k, lane]`` lane by lane, in the precision of `emit`."""
     sig = types.void(emit, table, symbols, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):
