@@ -209,12 +209,13 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X, lengths : see `predict_next`
+        X : see `predict_next`
         steps : int
             How far ahead; far ahead the states have their stationary distribution, unless the
             chain is periodic or falls apart.
         quantiles : array of float, shape (n_levels,), optional
             Levels of the quantiles, between 0 and 1.  None: no quantiles.
+        lengths : array of int, shape (m,), optional
 
         Returns
         -------
@@ -256,11 +257,11 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
             )
         found = forecast(self._parameters(), self._next_state(X, lengths), int(steps), levels)
         one, home = lengths is None and is_table(X), home_of(X)
-        arrays = (
-            None if array is None else at_home(array[0] if one else array, home)
-            for array in (found.states, found.mean, found.quantiles)
-        )
-        return Forecast(*arrays, levels)
+
+        def given(array: Any) -> Any:
+            return None if array is None else at_home(array[0] if one else array, home)
+
+        return Forecast(given(found.states), given(found.mean), given(found.quantiles), levels)
 
     def sample(
         self,
