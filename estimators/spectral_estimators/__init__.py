@@ -14,6 +14,7 @@ from spectral_estimators.hmm import (
     MultinomialHMM,
     PoissonHMM,
 )
+from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
@@ -29,6 +30,7 @@ __all__ = [
     "GaussianHMM",
     "GaussianMixtureScore",
     "GaussianScore",
+    "HMMClassifier",
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",

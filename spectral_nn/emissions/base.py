@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "RowEmission", "fill_missing", "log_products"]
+__all__ = ["Emission", "MarginalEmission", "RowEmission", "fill_missing", "log_products"]
 
 
 class Emission(Protocol):
@@ -83,6 +83,21 @@ class RowEmission(Emission, Protocol):
 
     def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers (n, f) in which distances between rows mean something, NaN where missing."""
+
+
+class MarginalEmission(RowEmission, Protocol):
+    """A law of rows that has quantiles, column by column; optional.
+
+    See Also
+    --------
+    spectral_nn.models.chains.forecast
+    """
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distribution functions (n, K, p) of the columns, each by itself, at rows x (n, p).
+
+        Entries of x are any numbers, infinite ones too; between counts the function is flat.
+        """
 
 
 def fill_missing(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

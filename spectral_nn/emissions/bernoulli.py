@@ -88,6 +88,11 @@ class BernoulliEmission:
         """The probabilities (K, p)."""
         return self.probs
 
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``P(mark <= x)`` of each column, (n, K, p)."""
+        x = x[:, None]
+        return np.where(x < 0, 0.0, np.where(x < 1, 1 - self.probs, 1.0))
+
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> BernoulliEmission:
         """Share of ones of each column in every state, with half a one and half a zero more."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.special import ndtr
 
 from spectral_nn.additive import Additive
 from spectral_nn.emissions.monomials import precision_for, row_blocks, squares
@@ -23,6 +24,7 @@ __all__ = [
     "SphericalGaussian",
     "find_means",
     "moments_of",
+    "normal_cdf",
 ]
 
 LOG_2_PI = float(np.log(2 * np.pi))
@@ -216,6 +218,10 @@ class DiagonalGaussian:
         """The means (K, p)."""
         return self.means
 
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Normal distribution functions of the columns, (n, K, p)."""
+        return normal_cdf(x, self.means, self.variances)
+
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
         """Mean and variance of each column in every state; 1 where it does not vary."""
@@ -293,3 +299,10 @@ def find_means(
     total = prior.means_weight + weight
     before = prior.means_weight * ((prior.means - centre) / scale)
     return np.where(total > 0, (before + sums.first) / np.where(total > 0, total, 1.0), otherwise)
+
+
+def normal_cdf(
+    x: NDArray[np.float64], means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distribution functions (n, K, p) of columns of means and variances (K, p) at rows (n, p)."""
+    return ndtr((x[:, None] - means) / np.sqrt(variances))

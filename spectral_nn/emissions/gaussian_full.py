@@ -21,6 +21,7 @@ from spectral_nn.emissions.gaussian import (
     GaussianSums,
     find_means,
     moments_of,
+    normal_cdf,
 )
 from spectral_nn.emissions.monomials import precision_for, products, row_blocks
 
@@ -179,6 +180,10 @@ class FullGaussian:
     def mean(self) -> NDArray[np.float64]:
         """The means (K, p)."""
         return self.means
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Normal distribution functions of the columns, (n, K, p)."""
+        return normal_cdf(x, self.means, self.variances)
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:

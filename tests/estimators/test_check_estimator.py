@@ -90,9 +90,10 @@ def test_check(estimator, check):
 
 
 def test_every_estimator_is_checked():
+    """But HMMClassifier: the checks pass tables, of which it takes none (see its tags)."""
     public = {
         name
         for name in spectral_estimators.__all__
         if hasattr(getattr(spectral_estimators, name), "get_params")
-    }
+    } - {"HMMClassifier"}
     assert public == {type(e).__name__ for e in ESTIMATORS} == set(EXPECTED_FAILED_CHECKS)
