@@ -50,7 +50,8 @@ def fit(
     if covariance == "poisson":
         model = PoissonHMM(n_components, random_state=seed, **options)
     else:
-        settings = covariance_settings(covariance, rows.shape[1])
+        # hmmlearn's least variance acts on its start alone, ours all along.
+        settings = covariance_settings(covariance, rows.shape[1]) | {"min_covar": 0}
         model = GaussianHMM(n_components, random_state=seed, **settings, **options)
     begin = time.process_time()
     with warnings.catch_warnings():

@@ -36,7 +36,7 @@ def run(
             "rival": f'hmmlearn GaussianHMM, implementation="scaling", n_iter={n_iter}, '
             f"tol={hmmlearn_series.TOL}, covars_prior={hmmlearn_series.PRIOR} (times the identity "
             f"for full), its own start, random_state 0..{n_fits - 1}, and the best by objective",
-            "ours": "GaussianHMM with its defaults, the same min_covar and covars_prior, "
+            "ours": "GaussianHMM with its defaults, the same covars_prior and no min_covar, "
             f"random_state 0..{n_fits - 1}",
             "control": "ours, init kmeans and init random with n_init=8 each, "
             f"random_state 0..{n_control - 1}",

@@ -22,9 +22,9 @@ from spectral_nn.models.chains.parameters import HMMParameters
 __all__ = ["LEAST_STATES", "improve", "make_candidates"]
 
 LEAST_STATES = 4  # with fewer, starts find the best there is
-_CANDIDATES = 10
+_CANDIDATES = (10, 20)  # at the least and at the most; else as many as states
 _STEPS = (12, 100)  # of every candidate, and of the best of them
-_ROUNDS, _PATIENCE = 15, 2
+_ROUNDS, _PATIENCE = 15, 3
 _LEAST_GAIN = 0.1  # nats
 _SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
@@ -56,7 +56,7 @@ def improve(
 
     Notes
     -----
-    220 EM steps a round; two rounds without a gain are the last, or the fifteenth.
+    220 to 340 EM steps a round; three rounds without a gain are the last, or the fifteenth.
     """
     ((best, value, _),) = advance([start], _STEPS[1])
     failed = 0
@@ -94,25 +94,30 @@ def make_candidates(
     overlap = mass.T @ mass
     norm = np.sqrt(np.maximum(overlap.diagonal(), 1e-300))
     cosine = np.triu(overlap / np.outer(norm, norm), 1)
-    found = []
-    for _ in range(_CANDIDATES):
+    K, found = mass.shape[1], []
+    order = _draw_order(mass.sum(axis=0), rng)
+    for i in range(int(np.clip(K, *_CANDIDATES))):
         kept, free = _draw_pair(cosine, mass, rng)
         moved = mass.copy()
         moved[:, kept] += moved[:, free]
-        share = moved.sum(axis=0)
-        share[free] = 0.0
-        split = int(rng.choice(share.size, p=share / share.sum()))
+        split = int(order[i % K])
+        split = kept if split == free else split
         half = _half(frames, moved[:, split], rng)
         moved[:, free] = half * moved[:, split]
         moved[:, split] -= moved[:, free]
         follows = ~frames.begins[1:]
-        trans = moved[:-1][follows].T @ moved[1:][follows] + 1 / share.size
+        trans = moved[:-1][follows].T @ moved[1:][follows] + 1 / K
         emission = parameters.emission.maximise(parameters.emission.gather(frames.x, moved), prior)
         transmat = np.where(parameters.transmat > 0, trans, 0.0)
         transmat /= transmat.sum(axis=1, keepdims=True)
-        startprob = (parameters.startprob + 1e-3) / (1 + 1e-3 * share.size)
+        startprob = (parameters.startprob + 1e-3) / (1 + 1e-3 * K)
         found.append(Start(start.kind, HMMParameters(startprob, transmat, emission)))
     return found
+
+
+def _draw_order(share: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """States in the order in which they are split: each once, common ones first, at random."""
+    return np.argsort(rng.exponential(size=share.size) / np.maximum(share, 1e-300))
 
 
 def _draw_pair(
