@@ -6,10 +6,21 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.special import gammaln
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "MarginalEmission", "RowEmission", "fill_missing", "log_products"]
+__all__ = [
+    "Emission",
+    "MarginalEmission",
+    "RowEmission",
+    "fill_missing",
+    "log_factorial",
+    "log_products",
+]
+
+
+_LOOKED_UP = 2**16
 
 
 class Emission(Protocol):
@@ -104,6 +115,14 @@ def fill_missing(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     """Which entries are not missing, as 0 and 1, and the entries with zeros where they are."""
     missing = np.isnan(x)
     return 1.0 - missing, np.where(missing, 0.0, x)
+
+
+def log_factorial(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the factorial of whole numbers; looked up where they are below 65,536."""
+    largest = counts.max(initial=0)
+    if largest < _LOOKED_UP:
+        return gammaln(np.arange(1.0, largest + 2))[counts.astype(np.int32)]
+    return gammaln(counts + 1)
 
 
 def log_products(counts: NDArray[np.float64], bases: NDArray[np.float64]) -> NDArray[np.float64]:

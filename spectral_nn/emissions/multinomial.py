@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.special import betainc, gammaln, xlogy
+from scipy.special import betainc, xlogy
 
-from spectral_nn.emissions.base import fill_missing, log_products
+from spectral_nn.emissions.base import fill_missing, log_factorial, log_products
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
 
 __all__ = ["MultinomialEmission"]
@@ -65,7 +65,7 @@ class MultinomialEmission:
         if rest.any():
             found += xlogy(rest[:, None], (1 - seen) @ self.probs.T)
         total = counts.sum(axis=1) + rest
-        ways = gammaln(total + 1) - gammaln(counts + 1).sum(axis=1) - gammaln(rest + 1)
+        ways = log_factorial(total) - log_factorial(counts).sum(axis=1) - log_factorial(rest)
         return found + ways[:, None]
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> NDArray[np.float64]:
