@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
+from spectral_nn.emissions.coordinates import Real
 
-__all__ = ["Emission", "RowEmission", "fill_missing", "log_products"]
+__all__ = ["DifferentiableEmission", "Emission", "RowEmission", "fill_missing", "log_products"]
 
 
 class Emission(Protocol):
@@ -56,6 +57,28 @@ class Emission(Protocol):
 
     def mean(self) -> NDArray[np.float64]:
         """Expectation of an observation in each state, (K, p); for symbols (K, d) probabilities."""
+
+
+class DifferentiableEmission(Emission, Protocol):
+    """A law whose parameters can have standard errors.
+
+    See Also
+    --------
+    spectral_nn.models.chains.errors
+    """
+
+    def coordinates(self) -> dict[str, Real]:
+        """Coordinates of each parameter, by the name of its field."""
+
+    def score(self, sums: Any) -> dict[str, NDArray[np.float64]]:
+        """Derivative of the expected log-likelihood that `gather` summed, by each field.
+
+        In its coordinates, but for their unit; where observations were gathered under this very
+        law, that of the log-likelihood itself (Fisher's identity).
+        """
+
+    def support(self, sums: Any) -> dict[str, NDArray[np.float64]]:
+        """Expected counts behind every entry of each field."""
 
 
 class RowEmission(Emission, Protocol):

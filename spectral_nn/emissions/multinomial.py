@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from spectral_nn.emissions.base import fill_missing, log_products
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+from spectral_nn.emissions.coordinates import Real, Simplex
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
 
 __all__ = ["MultinomialEmission"]
 
@@ -111,6 +112,18 @@ class MultinomialEmission:
     def mean(self) -> NDArray[np.float64]:
         """Expected counts (K, d); of one trial where the number of trials is not known."""
         return self.probs * (1 if self.n_trials is None else self.n_trials)
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logits of rows."""
+        return {"probs": Simplex()}
+
+    def score(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """See `spectral_nn.emissions.simplex.score_rows`."""
+        return {"probs": score_rows(sums, self.probs)}
+
+    def support(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The counts."""
+        return {"probs": sums}
 
     @classmethod
     def pooled(

@@ -11,6 +11,7 @@ from scipy.special import gammaln
 
 from spectral_nn.additive import Additive
 from spectral_nn.emissions.base import fill_missing, log_products
+from spectral_nn.emissions.coordinates import Positive, Real
 
 __all__ = ["GammaPrior", "PoissonEmission", "PoissonSums"]
 
@@ -123,6 +124,18 @@ class PoissonEmission:
     def mean(self) -> NDArray[np.float64]:
         """The rates (K, p)."""
         return self.rates
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logarithms of rates."""
+        return {"rates": Positive()}
+
+    def score(self, sums: PoissonSums) -> dict[str, NDArray[np.float64]]:
+        """``events - rate exposure``."""
+        return {"rates": sums.events - self.rates * sums.exposure}
+
+    def support(self, sums: PoissonSums) -> dict[str, NDArray[np.float64]]:
+        """Events."""
+        return {"rates": sums.events}
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> PoissonEmission:
