@@ -252,7 +252,7 @@ class _Chart:
         columns = [
             _flat(self.values(up)) - _flat(self.values(down)) for up, down in self.both_ways(free)
         ]
-        return np.reshape(columns, (-1, free.size)).T / (2 * _STEP)
+        return np.reshape(columns, (len(columns), free.size)).T / (2 * _STEP)
 
     def information(self, data: Sequences, free: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Minus the second derivative of the log-likelihood by the free coordinates."""
@@ -260,7 +260,7 @@ class _Chart:
         for models in self.both_ways(free):
             up, down = (self.gradient(model, expect_exact(model, data)) for model in models)
             columns.append((down - up)[free] / (2 * _STEP))
-        found = np.reshape(columns, (-1, len(columns)))
+        found = np.reshape(columns, (len(columns), len(columns)))
         return (found + found.T) / 2
 
 
