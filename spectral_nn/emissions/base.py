@@ -73,8 +73,8 @@ class DifferentiableEmission(Emission, Protocol):
     def score(self, sums: Any) -> dict[str, NDArray[np.float64]]:
         """Derivative of the expected log-likelihood that `gather` summed, by each field.
 
-        In its coordinates, but for their unit; where observations were gathered under this very
-        law, that of the log-likelihood itself (Fisher's identity).
+        By what its coordinates move: numbers, logarithms or logits. Where observations were
+        gathered under this very law, that of the log-likelihood itself (Fisher's identity).
         """
 
     def support(self, sums: Any) -> dict[str, NDArray[np.float64]]:

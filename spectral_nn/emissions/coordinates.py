@@ -8,12 +8,13 @@ are allowed. A step has the shape of the parameter that it moves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-__all__ = ["Chance", "Positive", "Real", "Simplex", "Symmetric"]
+__all__ = ["Chance", "Positive", "Real", "Simplex", "Symmetric", "Vector"]
 
 _LEAST_COUNT = 1.0
 
@@ -25,14 +26,18 @@ class Real:
     Parameters
     ----------
     unit : float or ndarray of the shape of the parameter
-        A change of it that matters little to the likelihood of one observation.
+        Such that steps mean the same in whatever units the data come.
     """
 
-    unit: NDArray[np.float64] | float = 1.0
+    unit: Any = 1.0
 
     def move(self, value: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
         """The parameter a step away."""
         return value + self.unit * step
+
+    def scaled(self, slope: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The derivative by a step, from that by the number, logarithm or logit that it moves."""
+        return self.unit * slope
 
     def known(self, support: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which entries data say something of, from the expected counts behind each."""
@@ -107,14 +112,45 @@ class Simplex(Chance):
 
 
 @dataclass(frozen=True, eq=False)
-class Symmetric(Real):
-    """Symmetric matrices (..., p, p), positive definite: the upper triangles move."""
+class Vector(Real):
+    """Vectors (..., p), which move by ``root step``.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (..., p, p)
+        A root of their covariance, in the units of which no direction is special.
+    """
 
     def move(self, value: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Both entries of a pair move by the step of the upper one."""
-        upper = np.triu(step)
-        both = upper + np.swapaxes(np.triu(step, 1), -1, -2)
-        return value + self.unit * both
+        """``value + root step``."""
+        return value + (self.unit @ step[..., None])[..., 0]
+
+    def scaled(self, slope: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``root^T slope``."""
+        return (np.swapaxes(self.unit, -1, -2) @ slope[..., None])[..., 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetric(Real):
+    """Symmetric matrices (..., p, p), which move by ``root step root^T``.
+
+    Of a step the upper triangle counts, and stands for both.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (..., p, p)
+        A root of the matrices, in the units of which no direction is special.
+    """
+
+    def move(self, value: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``value + root step root^T``."""
+        both = np.triu(step) + np.swapaxes(np.triu(step, 1), -1, -2)
+        return value + self.unit @ both @ np.swapaxes(self.unit, -1, -2)
+
+    def scaled(self, slope: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``root^T slope root``, twice off the diagonal, where a step moves two entries."""
+        found = np.swapaxes(self.unit, -1, -2) @ slope @ self.unit
+        return found * (2 - np.eye(found.shape[-1]))
 
     def free(self, value: NDArray[np.float64], support: NDArray[np.float64]) -> NDArray[np.bool_]:
         """The upper triangles."""

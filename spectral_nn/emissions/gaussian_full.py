@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.emissions.coordinates import Real, Symmetric
+from spectral_nn.emissions.coordinates import Real, Symmetric, Vector
 from spectral_nn.emissions.gaussian import (
     LOG_2_PI,
     GaussianPrior,
@@ -176,39 +176,28 @@ class FullGaussian:
         return self.means
 
     def coordinates(self) -> dict[str, Real]:
-        """Means and covariances in units of what the other columns leave open."""
-        precision = np.linalg.inv(self._each).diagonal(axis1=1, axis2=2)
-        unit = 1 / np.sqrt(precision)
-        return {"means": Real(unit), "covariances": Symmetric(self._share(_outer(unit, unit)))}
+        """Means and covariances, white."""
+        root = np.linalg.cholesky(self.covariances)
+        return {"means": Vector(root), "covariances": Symmetric(root)}
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
-        r"""``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``.
-
-        An entry off the diagonal moves two, and has twice this.
-        """
+        """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
         centre, scale = self._frame()
         means, covariances = self._framed(centre, scale)
         precision = np.linalg.inv(covariances)
-        weight = sums.weight[:, None, None]
         away = sums.first - sums.weight[:, None] * means
-        cross = _outer(means, sums.first)
-        about = self._pool(weight * _outer(means, means) - cross - cross.transpose(0, 2, 1))
-        shared = precision[: len(sums.second)]
-        change = sums.second + about - self._pool(weight) * covariances[: len(sums.second)]
+        known = _outer(means, sums.first) + _outer(away, means)
+        change = sums.second - self._pool(known + sums.weight[:, None, None] * covariances)
+        shared = precision[: len(change)]
         each = 0.5 * shared @ change @ shared / np.outer(scale, scale)
-        each *= 2 - np.eye(scale.size)
-        return {
-            "means": (precision @ away[:, :, None])[:, :, 0] / scale,
-            "covariances": self._share(each),
-        }
+        slope = np.einsum("kij,kj->ki", precision, away) / scale
+        return {"means": slope, "covariances": self._share(each)}
 
     def support(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """Observations."""
-        total = self._pool(sums.weight[:, None, None])
-        return {
-            "means": np.broadcast_to(sums.weight[:, None], self.means.shape),
-            "covariances": np.broadcast_to(self._share(total), self.covariances.shape),
-        }
+        weight = np.broadcast_to(sums.weight[:, None], self.means.shape)
+        total = self._share(self._pool(sums.weight[:, None, None]))
+        return {"means": weight, "covariances": np.broadcast_to(total, self.covariances.shape)}
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:

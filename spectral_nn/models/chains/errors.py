@@ -172,7 +172,7 @@ def find_standard_errors(
         chart.coordinates,
         kind,
         len(scores),
-        _check_distance(shift, covariance, scores[:, free].sum(axis=0)),
+        _check_distance(shift, covariance),
     )
 
 
@@ -238,7 +238,7 @@ class _Chart:
             "transmat": score_rows(statistics.trans, parameters.transmat),
         }
         each = chain | parameters.emission.score(statistics.emission)
-        return _flat({name: each[name] * kind.unit for name, kind in self.coordinates.items()})
+        return _flat({name: own.scaled(each[name]) for name, own in self.coordinates.items()})
 
     def both_ways(self, free: NDArray[np.bool_]) -> Any:
         """Yield the models a small step up and down each free coordinate."""
@@ -269,7 +269,7 @@ def _choose_block(parameters: HMMParameters, n_rows: int) -> int:
     second = np.sort(np.abs(np.linalg.eigvals(parameters.transmat)))[:-1][-1:].sum()
     mixing = 1 / max(1 - float(second), 1e-6)
     wanted = max(_LEAST_BLOCK, int(5 * mixing))
-    return max(1, min(wanted, int(n_rows) // (2 * n_parameters(parameters))))
+    return max(1, min(wanted, int(n_rows) // (2 * max(n_parameters(parameters), 1))))
 
 
 def _add_up(
@@ -340,14 +340,14 @@ def _invert(information: NDArray[np.float64]) -> NDArray[np.float64]:
     return (vectors / np.maximum(values, least)) @ vectors.T / scale
 
 
-def _check_distance(shift: Vector, covariance: NDArray[np.float64], gradient: Vector) -> float:
+def _check_distance(shift: Vector, covariance: NDArray[np.float64]) -> float:
     """How many standard errors a Newton step moves a coordinate at the most, with a warning."""
     distance = float(np.max(np.abs(shift) / np.sqrt(covariance.diagonal()), initial=0.0))
     if distance > _FAR:
         warnings.warn(
-            f"The model is {distance:.2g} standard errors from a maximum of the likelihood of X, "
-            f"where a Newton step would gain {gradient @ shift / 2:.2g} nats. Fit to the same X, "
-            "with flat priors, a smaller tol and dtype='float64'.",
+            f"The model is {distance:.2g} standard errors from a maximum of the likelihood of X; "
+            f"more than {_FAR} spoils intervals. Fit to the same X, with flat priors, a smaller "
+            "tol and dtype='float64'.",
             UserWarning,
             stacklevel=4,
         )

@@ -176,6 +176,19 @@ def test_one_state_has_closed_forms(rng):
     assert_allclose(found["rates"], np.sqrt(rate / 400), rtol=1e-6)
 
 
+@pytest.mark.parametrize("law", [FullGaussian, TiedGaussian])
+def test_columns_that_are_nearly_the_same(law, rng):
+    """Correlation 1 - 1e-10; errors of covariances have the closed form all the same."""
+    x = rng.standard_normal((300, 1)) + 1e-5 * rng.standard_normal((300, 2))
+    mean, S = x.mean(axis=0), np.cov(x.T, bias=True)
+    one = law(mean[None], S if law is TiedGaussian else S[None])
+    parameters = HMMParameters(np.ones(1), np.ones((1, 1)), one)
+    found = find_standard_errors(parameters, Sequences(x, np.array([0, 300])), kind="hessian")
+    assert_allclose(found["means"][0], np.sqrt(np.diag(S) / 300), rtol=1e-4)
+    expected = np.sqrt((np.outer(np.diag(S), np.diag(S)) + S**2) / 300)
+    assert_allclose(found["covariances"].reshape(2, 2), expected, rtol=1e-4)
+
+
 def test_robust_errors_of_one_state_are_those_of_a_mean_of_blocks(rng):
     """Of correlated rows, too: blocks tell how far their sums spread."""
     x = np.repeat(rng.standard_normal((60, 1)), 20, axis=0)
