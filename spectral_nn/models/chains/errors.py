@@ -165,7 +165,7 @@ def find_standard_errors(
     )
     covariance, shift = _covariance(chart, data, free, scores[:, free], kind)
     jacobian = chart.jacobian(free)
-    variances = np.einsum("ij,ij->i", jacobian @ covariance, jacobian)
+    variances = np.maximum(np.einsum("ij,ij->i", jacobian @ covariance, jacobian), 0.0)
     return StandardErrors(
         values,
         _split(np.where(known, np.sqrt(variances), np.nan), values),
