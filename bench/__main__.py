@@ -18,6 +18,7 @@ PROBLEMS = (
     "series_e_step",
     "series_optima",
     "series_real",
+    "series_coverage",
     "scaling",
     "network_speed",
     "network_recovery",

@@ -9,8 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import gammaln
 
 from spectral_nn.arrays import Array
+from spectral_nn.emissions.coordinates import Real
 
 __all__ = [
+    "DifferentiableEmission",
     "Emission",
     "MarginalEmission",
     "RowEmission",
@@ -67,6 +69,28 @@ class Emission(Protocol):
 
     def mean(self) -> NDArray[np.float64]:
         """Expectation of an observation in each state, (K, p); for symbols (K, d) probabilities."""
+
+
+class DifferentiableEmission(Emission, Protocol):
+    """A law whose parameters can have standard errors.
+
+    See Also
+    --------
+    spectral_nn.models.chains.errors
+    """
+
+    def coordinates(self) -> dict[str, Real]:
+        """Coordinates of each parameter, by the name of its field."""
+
+    def score(self, sums: Any) -> dict[str, NDArray[np.float64]]:
+        """Derivative of the expected log-likelihood that `gather` summed, by each field.
+
+        By what its coordinates move: numbers, logarithms or logits. Where observations were
+        gathered under this very law, that of the log-likelihood itself (Fisher's identity).
+        """
+
+    def support(self, sums: Any) -> dict[str, NDArray[np.float64]]:
+        """Expected counts behind every entry of each field."""
 
 
 class RowEmission(Emission, Protocol):

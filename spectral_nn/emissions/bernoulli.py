@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions.base import fill_missing, log_products
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+from spectral_nn.emissions.coordinates import Chance, Real
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
 
 __all__ = ["BernoulliEmission"]
 
@@ -92,6 +93,18 @@ class BernoulliEmission:
         """``P(mark <= x)`` of each column, (n, K, p)."""
         x = x[:, None]
         return np.where(x < 0, 0.0, np.where(x < 1, 1 - self.probs, 1.0))
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logits."""
+        return {"probs": Chance()}
+
+    def score(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """``ones - p (ones + zeros)``."""
+        return {"probs": score_rows(sums, self.both)[..., 0]}
+
+    def support(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The rarer of ones and zeros."""
+        return {"probs": sums.min(axis=-1)}
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> BernoulliEmission:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+from spectral_nn.emissions.coordinates import Real, Simplex
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
 
 __all__ = ["CategoricalEmission"]
 
@@ -107,3 +108,15 @@ class CategoricalEmission:
     def mean(self) -> NDArray[np.float64]:
         """Probabilities (K, d) of the symbols."""
         return self.probs
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logits of rows."""
+        return {"probs": Simplex()}
+
+    def score(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """See `spectral_nn.emissions.simplex.score_rows`."""
+        return {"probs": score_rows(sums, self.probs)}
+
+    def support(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The counts."""
+        return {"probs": sums}

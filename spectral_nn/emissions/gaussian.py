@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import ndtr
 
 from spectral_nn.additive import Additive
+from spectral_nn.emissions.coordinates import Positive, Real
 from spectral_nn.emissions.monomials import precision_for, row_blocks, squares
 
 __all__ = [
@@ -222,6 +223,28 @@ class DiagonalGaussian:
         """Normal distribution functions of the columns, (n, K, p)."""
         return normal_cdf(x, self.means, self.variances)
 
+    def coordinates(self) -> dict[str, Real]:
+        """Means in units of standard deviations, logarithms of variances."""
+        return {"means": Real(np.sqrt(self.variances)), "covariances": Positive()}
+
+    def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
+        """``sum (x - mean) / variance`` and ``sum ((x - mean)^2 / variance - 1) / 2``."""
+        centre, scale = self._frame()
+        means, variances = (self.means - centre) / scale, self.variances / scale**2
+        away = sums.first - means * sums.weight
+        scatter = sums.second - means * (sums.first + away)
+        each = 0.5 * (scatter / variances - sums.weight)
+        return {"means": away / variances / scale, "covariances": self._pool_columns(each)}
+
+    def support(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
+        """Observations."""
+        weight = np.broadcast_to(sums.weight, self.means.shape)
+        return {"means": weight, "covariances": self._pool_columns(weight)}
+
+    def _pool_columns(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What belongs to each column (K, p), as variances do."""
+        return each
+
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
         """Mean and variance of each column in every state; 1 where it does not vary."""
@@ -256,6 +279,9 @@ class SphericalGaussian(DiagonalGaussian):
     def variances(self) -> NDArray[np.float64]:
         """Variance of each column (K, p)."""
         return np.broadcast_to(self.covariances[:, None], self.means.shape)
+
+    def _pool_columns(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
+        return each.sum(axis=1)
 
     def _variances_from(
         self,

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from spectral_nn.emissions.coordinates import Real, Symmetric, Vector
 from spectral_nn.emissions.gaussian import (
     LOG_2_PI,
     GaussianPrior,
@@ -184,6 +185,30 @@ class FullGaussian:
     def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Normal distribution functions of the columns, (n, K, p)."""
         return normal_cdf(x, self.means, self.variances)
+
+    def coordinates(self) -> dict[str, Real]:
+        """Means and covariances, white."""
+        root = np.linalg.cholesky(self.covariances)
+        return {"means": Vector(root), "covariances": Symmetric(root)}
+
+    def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
+        """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
+        centre, scale = self._frame()
+        means, covariances = self._framed(centre, scale)
+        precision = np.linalg.inv(covariances)
+        away = sums.first - sums.weight[:, None] * means
+        known = _outer(means, sums.first) + _outer(away, means)
+        change = sums.second - self._pool(known + sums.weight[:, None, None] * covariances)
+        shared = precision[: len(change)]
+        each = 0.5 * shared @ change @ shared / np.outer(scale, scale)
+        slope = np.einsum("kij,kj->ki", precision, away) / scale
+        return {"means": slope, "covariances": self._share(each)}
+
+    def support(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
+        """Observations."""
+        weight = np.broadcast_to(sums.weight[:, None], self.means.shape)
+        total = self._share(self._pool(sums.weight[:, None, None]))
+        return {"means": weight, "covariances": np.broadcast_to(total, self.covariances.shape)}
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:

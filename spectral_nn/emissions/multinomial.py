@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import betainc, xlogy
 
 from spectral_nn.emissions.base import fill_missing, log_factorial, log_products
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+from spectral_nn.emissions.coordinates import Real, Simplex
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
 
 __all__ = ["MultinomialEmission"]
 
@@ -121,6 +122,18 @@ class MultinomialEmission:
         inside = np.clip(whole, 0, max(n - 1, 0))
         found = betainc(np.maximum(n - inside, 1), inside + 1, 1 - self.probs)
         return np.where(whole < 0, 0.0, np.where(whole < n, found, 1.0))
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logits of rows."""
+        return {"probs": Simplex()}
+
+    def score(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """See `spectral_nn.emissions.simplex.score_rows`."""
+        return {"probs": score_rows(sums, self.probs)}
+
+    def support(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The counts."""
+        return {"probs": sums}
 
     @classmethod
     def pooled(

@@ -11,6 +11,7 @@ from scipy.special import gammaincc
 
 from spectral_nn.additive import Additive
 from spectral_nn.emissions.base import fill_missing, log_factorial, log_products
+from spectral_nn.emissions.coordinates import Positive, Real
 
 __all__ = ["GammaPrior", "PoissonEmission", "PoissonSums"]
 
@@ -130,6 +131,18 @@ class PoissonEmission:
         """``P(counts <= x)`` of each column, (n, K, p)."""
         whole = np.floor(x)[:, None]
         return np.where(whole < 0, 0.0, gammaincc(np.maximum(whole, 0) + 1, self.rates))
+
+    def coordinates(self) -> dict[str, Real]:
+        """Logarithms of rates."""
+        return {"rates": Positive()}
+
+    def score(self, sums: PoissonSums) -> dict[str, NDArray[np.float64]]:
+        """``events - rate exposure``."""
+        return {"rates": sums.events - self.rates * sums.exposure}
+
+    def support(self, sums: PoissonSums) -> dict[str, NDArray[np.float64]]:
+        """Events."""
+        return {"rates": sums.events}
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> PoissonEmission:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["log_dirichlet", "maximise_rows", "pseudo_counts", "relax_rows"]
+__all__ = ["log_dirichlet", "maximise_rows", "pseudo_counts", "relax_rows", "score_rows"]
 
 _TINY = 1e-300
 
@@ -80,6 +80,22 @@ def log_dirichlet(p: NDArray[np.float64], pseudo: NDArray[np.float64] | float) -
     bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)
     with np.errstate(divide="ignore"):
         return float(np.sum(pseudo[used] * np.log(bounded[used])))
+
+
+def score_rows(counts: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Derivative of ``sum counts log p`` by the logits of p: ``counts - p sum(counts)``.
+
+    Parameters
+    ----------
+    counts, p : ndarray of shape (..., d)
+        Rows of p sum to one.
+
+    Returns
+    -------
+    ndarray of shape (..., d)
+        Rows sum to zero.
+    """
+    return counts - p * counts.sum(axis=-1, keepdims=True)
 
 
 def relax_rows(

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, poisson
 
-from bench import series_data
+from bench import series_coverage, series_data
 from bench.rivals import hmmlearn_series
 from bench.series_data import REGIMES, Series, planted
 from bench.series_scoring import Fits, log_likelihood, objective
@@ -154,3 +154,34 @@ def test_fits_know_their_best_and_how_many_are_near():
     assert (fits.best, fits.winner) == (-10.0, "b")
     assert fits.share_within(1.0, -10.0) == pytest.approx(2 / 3)
     assert fits.share_within(1.0, -9.0) == pytest.approx(1 / 3)
+
+
+class _Certain:
+    """Claims that everything is between 0 and 1."""
+
+    def standard_errors(self, X, kind):
+        return self
+
+    def intervals(self, level):
+        return {"means_": np.array([[0.0, 0.0], [1.0, 1.0]])}
+
+
+def test_coverage_counts_the_truths_inside():
+    truths = ([0.5, 0.5], [0.5, 2.0], [1.0, -1.0])
+    draws = [(None, _Certain(), {"means_": np.array(truth)}) for truth in truths]
+    found, seconds = series_coverage.cover(draws)
+    for kind in series_coverage.KINDS:
+        hits = found[kind, "means_"]
+        assert hits.tolist() == [[True, True], [True, False], [True, False]]
+        assert seconds[kind] >= 0
+
+
+def test_models_of_the_coverage_are_fitted_where_they_are_planted():
+    _, model, truth = series_coverage.fit_gaussian(0, 3000, series_coverage.student)
+    np.testing.assert_allclose(model.means_, truth["means_"], atol=0.3)
+    nearest = series_coverage.best_gaussian(20_000, series_coverage.student)
+    assert nearest["covars_"][1, 0, 0] < 0.42 < truth["covars_"][1, 0, 0]
+    X, model, truth = series_coverage.fit_symbols(0, 3000)
+    assert X.min() == 0
+    assert X.max() == 5
+    np.testing.assert_allclose(model.emissionprob_, truth["emissionprob_"], atol=0.15)

@@ -394,6 +394,7 @@ with np.errstate():  # the import sets NumPy's for good
     THEIRS = importlib.import_module("hmmlearn.tests.test_multinomial_hmm")
 
 
+@pytest.mark.filterwarnings("ignore:Fitting a model of:UserWarning")
 class TestTheirs(THEIRS.TestMultinomialHMM):
     @pytest.fixture(autouse=True)
     def in_its_place(self, monkeypatch):

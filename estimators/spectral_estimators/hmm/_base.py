@@ -20,6 +20,7 @@ from spectral_estimators._validation import (
     takes_lengths_second,
 )
 from spectral_estimators.hmm._criteria import HMMCriteria
+from spectral_estimators.hmm._errors import HMMErrors
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     check_concentration,
@@ -38,7 +39,7 @@ from spectral_nn.runners.base import Runner
 __all__ = ["BaseHMM"]
 
 
-class BaseHMM(HMMCriteria):
+class BaseHMM(HMMCriteria, HMMErrors):
     """What hidden Markov models of all families have in common.
 
     A family names its attributes in `_parts`, and says how its observations are read
@@ -81,10 +82,6 @@ class BaseHMM(HMMCriteria):
         self, source: Source, y: Any, states: int | None, run: Runner
     ) -> tuple[Source, HMMOptions, dict[str, Any]]:
         """Observations in the form of the core, what to fit, and attributes to set with the fit."""
-
-    @abstractmethod
-    def _emission_values(self, emission: Any) -> dict[str, np.ndarray]:
-        """Attributes of the emissions after a fit."""
 
     def _kept_emission(self, names: list[str]) -> Any:
         """Emissions that a fit starts from: those of the attributes `names`, checked.

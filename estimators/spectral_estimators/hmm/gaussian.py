@@ -1,5 +1,6 @@
 """`GaussianHMM`: hidden Markov models of real-valued series, learned by moments."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from typing import Any, ClassVar
@@ -11,8 +12,10 @@ from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input
 from spectral_estimators.hmm._parameters import check_shape
 from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
+from spectral_nn.emissions.coordinates import Symmetric
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, SphericalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian, TiedGaussian
+from spectral_nn.models.chains.errors import StandardErrors
 
 __all__ = ["GaussianHMM"]
 
@@ -204,19 +207,33 @@ class GaussianHMM(RowHMM):
     @property
     def covars_(self) -> Any:
         """Covariance matrix of each state (K, p, p)."""
-        means, kept = to_numpy(self.means_), to_numpy(self._covars_)
-        k, p = np.shape(means)
+        k, p = np.shape(self.means_)
+        return at_home(self._as_matrices(to_numpy(self._covars_), k, p), home_of(self._covars_))
+
+    @covars_.setter
+    def covars_(self, value: Any) -> None:
+        self._covars_ = np.array(to_numpy(value), dtype=np.float64)
+
+    def _as_matrices(self, kept: np.ndarray, k: int, p: int) -> np.ndarray:
+        """Matrices (k, p, p) of what is kept in the shape of the type."""
         full = {
             "spherical": lambda: np.reshape(kept, (k, 1, 1)) * np.eye(p),
             "diag": lambda: kept[:, :, None] * np.eye(p),
             "tied": lambda: np.tile(kept, (k, 1, 1)),
             "full": lambda: np.array(kept),
         }
-        return at_home(full[self.covariance_type](), home_of(self._covars_))
+        return full[self.covariance_type]()
 
-    @covars_.setter
-    def covars_(self, value: Any) -> None:
-        self._covars_ = np.array(to_numpy(value), dtype=np.float64)
+    def _renamed(self, found: StandardErrors) -> StandardErrors:
+        shape = found.values["means"].shape
+        values, errors = (
+            fields | {"covariances": self._as_matrices(fields["covariances"], *shape)}
+            for fields in (found.values, found.errors)
+        )
+        coordinates = found.coordinates | {"covariances": Symmetric()}
+        return super()._renamed(
+            replace(found, values=values, errors=errors, coordinates=coordinates)
+        )
 
     @property
     def _law(self) -> Any:

@@ -51,21 +51,23 @@ def forward(startprob, transmat, table, codes, offsets, keep, out, log_likelihoo
 
 
 @Compiled
-def smooth(transmat, offsets, redo, posterior, trans):
+def smooth(transmat, offsets, redo, part, posterior, trans):
     """Turn filtering distributions into posteriors in place, and add transitions to `trans`.
 
     ``P(h_t = i, h_t+1 = j | x) = f_t(i) T_ij p_t+1(j) / sum_i f_t(i) T_ij`` of filters f and
-    posteriors p, summed over j for the posterior before; every one sums to one as it is. Sequences
-    marked by `redo` are left out, and what rounding spoils is marked. 6 K^2 flops a token.
+    posteriors p, summed over j for the posterior before; every one sums to one as it is. A
+    transition to t + 1 is added to ``trans[part[t + 1]]``. Sequences marked by `redo` are left out,
+    and what rounding spoils is marked. 6 K^2 flops a token.
     """
     n_components = transmat.shape[0]
     predicted = np.empty(n_components)
-    own = np.empty((n_components, n_components))
     for s in range(offsets.size - 1):
         if redo[s]:
             continue
-        own[:] = 0.0
+        first, last = part[offsets[s]], part[offsets[s + 1] - 1]
+        sums = np.zeros((last - first + 1, n_components, n_components))
         for t in range(offsets[s + 1] - 2, offsets[s] - 1, -1):
+            own = sums[part[t + 1] - first]
             predicted[:] = 0.0
             for i in range(n_components):
                 weight = posterior[t, i]
@@ -88,7 +90,7 @@ def smooth(transmat, offsets, redo, posterior, trans):
                         total += moved
                 posterior[t, i] = total
         if not redo[s]:
-            trans += own
+            trans[first : last + 1] += sums
 
 
 @Compiled
@@ -144,15 +146,16 @@ def log_forward(log_start, log_transposed, log_table, codes, lattice):
 
 
 @Compiled
-def log_backward(log_trans, log_table, codes, lattice, log_likelihood, trans):
+def log_backward(log_trans, log_table, codes, part, lattice, log_likelihood, trans):
     """Backward pass of one possible sequence in logarithms: lattice becomes posteriors.
 
-    Adds transitions to `trans`.
+    Adds transitions to `trans`, as `smooth` does.
     """
     n_components = log_trans.shape[0]
     beta, ahead = np.zeros(n_components), np.empty(n_components)
     for t in range(codes.size - 1, -1, -1):
         if t < codes.size - 1:
+            own = trans[part[t + 1]]
             for j in range(n_components):
                 ahead[j] = beta[j] + log_table[codes[t + 1], j]
             for i in range(n_components):
@@ -165,7 +168,7 @@ def log_backward(log_trans, log_table, codes, lattice, log_likelihood, trans):
                     for j in range(n_components):
                         total += np.exp(log_trans[i, j] + ahead[j] - top)
                         at = lattice[t, i] + log_trans[i, j] + ahead[j]
-                        trans[i, j] += np.exp(at - log_likelihood)
+                        own[i, j] += np.exp(at - log_likelihood)
                     beta[i] = top + np.log(total)
         norm = 0.0
         for i in range(n_components):

@@ -79,12 +79,15 @@ def tabulate(
 
     Parameters
     ----------
-    emission, values, labelled
+    emission : Emission
+    values : ndarray of shape (n, p), (n, p + 1) with labels, or None
         As in `look_up_rows`.
     size : int
         At least K.
     dtype : dtype
         Of the table.
+    labelled : bool
+        Whether values, or codes, carry labels.
     """
     if values is None:
         table = _symbols(emission, labelled)

@@ -104,34 +104,42 @@ def expected_counts(
     codes: Any,
     offsets: Any,
     log_table: Any = None,
+    part: Any = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transitions and states that are expected given all observations.
+
+    Parameters
+    ----------
+    part : array of int, shape (n,), optional
+        Number of the part of the data that each position is in; from 0, never falling.
 
     Returns
     -------
     trans : array, shape (K, K)
-        Expected number of transitions, of all sequences together.
+        Expected number of transitions, of all sequences together; of each part, (B, K, K), where
+        parts are given. A transition is in the part that it ends in.
     posterior : array, shape (n, K)
         ``P(h_t = k | x_1 .. x_T)``; zeros in sequences that are impossible.
     log_likelihood : array, shape (m,), nats
 
     Notes
     -----
-    8 n K^2 flops, memory n K float64.
+    8 n K^2 flops, memory n K float64, and B K^2 for parts.
     """
     startprob, transmat, table, codes, offsets = _arrays(startprob, transmat, table, codes, offsets)
     posterior = np.empty((codes.size, startprob.size))
     log_likelihood = np.empty(offsets.size - 1)
-    trans = np.zeros_like(transmat)
+    parts = np.zeros(codes.size, np.int64) if part is None else np.asarray(part, dtype=np.int64)
+    trans = np.zeros((parts[-1] + 1, *transmat.shape))
     exact.forward(startprob, transmat, table, codes, offsets, True, posterior, log_likelihood)
     redo = np.isnan(log_likelihood)
-    exact.smooth(transmat, offsets, redo, posterior, trans)
+    exact.smooth(transmat, offsets, redo, parts, posterior, trans)
     for i in np.flatnonzero(redo):
-        part = slice(offsets[i], offsets[i + 1])
-        posterior[part], log_likelihood[i] = _by_logarithms(
-            startprob, transmat, table, codes[part], log_table, trans
+        rows = slice(offsets[i], offsets[i + 1])
+        posterior[rows], log_likelihood[i] = _by_logarithms(
+            startprob, transmat, table, codes[rows], log_table, parts[rows], trans
         )
-    return trans, posterior, log_likelihood
+    return trans[0] if part is None else trans, posterior, log_likelihood
 
 
 def viterbi(
@@ -245,11 +253,13 @@ def _by_logarithms(
     table: np.ndarray,
     codes: np.ndarray,
     log_table: np.ndarray | None,
+    part: np.ndarray | None = None,
     trans: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """One sequence with logarithms: log forward probabilities; its log-likelihood.
 
-    Given `trans`, posteriors (zeros where it is impossible), and transitions are added there.
+    Given `part` and `trans`, posteriors (zeros where it is impossible), and transitions are added
+    there.
     """
     log_start, log_trans, log_table = _logs(startprob, transmat, table, log_table)
     lattice = np.empty((codes.size, startprob.size))
@@ -258,5 +268,5 @@ def _by_logarithms(
     if trans is not None and log_likelihood == -np.inf:
         lattice[:] = 0
     elif trans is not None:
-        exact.log_backward(log_trans, log_table, codes, lattice, log_likelihood, trans)
+        exact.log_backward(log_trans, log_table, codes, part, lattice, log_likelihood, trans)
     return lattice, log_likelihood

@@ -15,13 +15,13 @@ from spectral_nn.data import Sequences
 from spectral_nn.data.symbols import encode
 from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.chains import exact as compiled
-from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
+from spectral_nn.models.chains.expectation import expect_exact, expect_lanes, expect_parts
 from spectral_nn.models.chains.kernels import expect_batches
 from spectral_nn.models.chains.lanes import lane_batches
 from spectral_nn.models.chains.observations import gather
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise
-from tests.oracles import all_paths, emission_table, random_hmm
+from tests.oracles import all_paths, emission_table, expected_by_enumeration, random_hmm
 
 COUNTS = ("start", "trans", "emission", "log_likelihood")
 
@@ -103,6 +103,35 @@ def test_exact_is_the_sum_over_all_paths(seed, n_components, n_symbols, sparse, 
     expected = reference(parameters, sequences, np.ones(3), labelled)
     assert_close(found, expected, 1e-12)
     assert (found.lane_error, found.n_cuts) == (0.0, 0)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-210])
+def test_parts_count_the_transitions_that_end_in_them(rng, factor):
+    """Cut anywhere; also where likelihoods are so small that logarithms are needed."""
+    start, trans, _ = random_hmm(2, 3, rng)
+    lift = np.array([[1 - factor * 0.4, factor * 0.1, factor * 0.3]] * 2)
+    lift[1, 1:] = lift[1, :0:-1]
+    parameters = HMMParameters.categorical(start, trans, lift)
+    codes = np.array([1, 2, 1, 1, 2, 2, 1, 2, 1, 0, 2, 2], dtype=np.int32)
+    sequences = Sequences(codes, np.array([0, 10, 12]))
+    ends = np.array([0, 3, 4, 11, 12])
+    parts = list(expect_parts(parameters, sequences, ends))
+    table = lift.T / [[1.0], [factor], [factor]]
+    paths, p = all_paths(start, trans, table, codes[:10])
+    other, q = all_paths(start, trans, table, codes[10:])
+    for (a, b), part in zip(pairwise(ends), parts, strict=True):
+        moves = np.zeros((2, 2))
+        for states, weight, first in ((paths, p / p.sum(), 0), (other, q / q.sum(), 10)):
+            for t in range(max(a, first + 1), min(b, first + states.shape[1])):
+                np.add.at(moves, (states[:, t - 1 - first], states[:, t - first]), weight)
+        assert_allclose(part.trans, moves, rtol=1e-10, atol=1e-12)
+    _, posterior, _ = expected_by_enumeration(start, trans, table[codes], sequences.offsets)
+    for (a, b), part in zip(pairwise(ends), parts, strict=True):
+        seen = codes[a:b, None] == np.arange(3)
+        assert_allclose(part.emission, posterior[a:b].T @ seen, rtol=1e-10, atol=1e-12)
+    assert_allclose(parts[2].start, posterior[10], rtol=1e-10)
+    assert_allclose(parts[1].start + parts[3].start, 0)
+    assert_close(sum(parts[1:], parts[0]), expect_exact(parameters, sequences), 1e-12)
 
 
 @settings(max_examples=80, deadline=None)
