@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "RowEmission", "fill_missing", "log_products"]
+__all__ = ["Emission", "MixedEmission", "RowEmission", "fill_missing", "log_products"]
 
 
 class Emission(Protocol):
@@ -78,6 +78,23 @@ class RowEmission(Emission, Protocol):
 
     def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers (n, f) in which distances between rows mean something, NaN where missing."""
+
+
+@runtime_checkable
+class MixedEmission(RowEmission, Protocol):
+    """A law of rows that is a mixture in each state: starts have to tell its parts apart.
+
+    See Also
+    --------
+    spectral_nn.emissions.gaussian_mixture
+    """
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts of each state, M."""
+
+    def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> Any:
+        """What `gather` sums, where `mass` (n, K, M) says how much of a row each part has."""
 
 
 def fill_missing(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

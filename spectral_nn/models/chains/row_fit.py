@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectral_nn.data import Source
-from spectral_nn.emissions import RowEmission
+from spectral_nn.emissions import MixedEmission, RowEmission
 from spectral_nn.models.base import Fit, OnStep, Start
 from spectral_nn.models.chains.engine import RACE_ROWS
 from spectral_nn.models.chains.excerpts import Excerpt, Share
@@ -15,7 +16,7 @@ from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine
-from spectral_nn.models.chains.row_starts import kinds_of_rows, make_row_starts
+from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
 from spectral_nn.models.chains.starts import label_start, with_parts
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import Runner
@@ -71,10 +72,28 @@ def fit_rows(
         engine = problem.engine(run)
     if options.labelled:
         start = label_start(pooled, options, engine.expect, options.emission_prior)
+        if isinstance(pooled, MixedEmission):
+            start = _tell_parts_apart(start, some.values, pooled, options, rng)
         return refine(problem, [start], (), {}, engine, run, tell)
     starts = _starts(some, pooled, options, rng)
     rounds = _race(len(starts), options, n_rows) if len(starts) > 1 else ()
     return refine(problem, starts, rounds, {}, engine, run, tell)
+
+
+def _tell_parts_apart(
+    start: Start[HMMParameters],
+    values: NDArray[np.float64],
+    pooled: MixedEmission,
+    options: HMMOptions,
+    rng: np.random.Generator,
+) -> Start[HMMParameters]:
+    """The same start with the parts of mixtures that labelled rows suggest."""
+    labels = values[:, -1].astype(np.int64)
+    known = labels >= 0
+    frames = Frames(values[known, :-1], np.zeros(known.sum(), dtype=bool), pooled)
+    mass = np.eye(options.n_components)[labels[known]]
+    emission = fit_law(frames, mass, options.emission_prior, rng)
+    return with_parts(with_parts(start, emission=emission), **options.fixed)
 
 
 def _starts(
@@ -85,7 +104,9 @@ def _starts(
     sticky = _STICKY * np.eye(K) + (1 - _STICKY) / K
     start = Start("given", HMMParameters(np.full(K, 1 / K), sticky, pooled))
     start = with_parts(start, **options.fixed)
-    if K == 1 or np.ptp(start.parameters.emission.mean(), axis=0).any():
+    n_parts = pooled.n_parts if isinstance(pooled, MixedEmission) else 1
+    given = not isinstance(options.fixed.get("emission", {}), dict)
+    if K * n_parts == 1 or given or np.ptp(start.parameters.emission.mean(), axis=0).any():
         return [start]
     few = some
     if some.n_rows > _FRAMES:
