@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.additive import Additive
+from spectral_nn.compiled import Compiled
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, GaussianSums
 from spectral_nn.emissions.gaussian_full import FullGaussian
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
@@ -117,7 +118,7 @@ class GaussianMixtureEmission:
 
     def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> MixtureSums:
         """Sums where `mass` (n, K, M) says how much of each row belongs to each part."""
-        components = self.components.gather(x, mass.reshape(x.shape[0], -1))
+        components = self.components.gather(x, mass.reshape(-1, self.weights.size))
         return MixtureSums(mass.sum(axis=0), components)
 
     def maximise(self, sums: MixtureSums, prior: MixturePrior | None = None) -> Self:
@@ -175,13 +176,29 @@ class GaussianMixtureEmission:
         """Log-densities (n, K), and responsibilities of the parts (n, K, M)."""
         with np.errstate(divide="ignore"):
             joint = self.components.log_likelihoods(x) + np.log(self.weights).ravel()
-        joint = joint.reshape(-1, *self.weights.shape)
-        largest = joint.max(axis=2, keepdims=True)
-        with np.errstate(under="ignore"):
-            parts = np.exp(joint - largest, out=joint)
-            total = parts.sum(axis=2, keepdims=True)
-            parts /= total
-        return (largest + np.log(total))[:, :, 0], parts
+        parts = joint.reshape(-1, *self.weights.shape)
+        found = np.empty(parts.shape[:2])
+        _normalise(parts, found)
+        return found, parts
+
+
+@Compiled
+def _normalise(parts, totals):
+    """Turn logarithms (n, K, M) into shares, in place, and write those of sums."""
+    n, n_components, n_parts = parts.shape
+    for i in range(n):
+        for k in range(n_components):
+            part = parts[i, k]
+            largest = part[0]
+            for m in range(1, n_parts):
+                largest = max(largest, part[m])
+            total = 0.0
+            for m in range(n_parts):
+                part[m] = np.exp(part[m] - largest)
+                total += part[m]
+            for m in range(n_parts):
+                part[m] /= total
+            totals[i, k] = largest + np.log(total)
 
 
 @dataclass(frozen=True, eq=False)
