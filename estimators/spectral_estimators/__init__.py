@@ -15,6 +15,7 @@ from spectral_estimators.hmm import (
     MultinomialHMM,
     PoissonHMM,
 )
+from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
@@ -31,6 +32,7 @@ __all__ = [
     "GaussianHMM",
     "GaussianMixtureScore",
     "GaussianScore",
+    "HMMClassifier",
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",

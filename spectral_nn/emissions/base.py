@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.arrays import Array
 
-__all__ = ["Emission", "MixedEmission", "RowEmission", "fill_missing", "log_products"]
+__all__ = [
+    "Emission",
+    "MarginalEmission",
+    "MixedEmission",
+    "RowEmission",
+    "fill_missing",
+    "log_products",
+]
 
 
 class Emission(Protocol):
@@ -69,8 +76,13 @@ class RowEmission(Emission, Protocol):
     correlated: ClassVar[bool]
     """Whether columns depend on each other within a state."""
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-likelihoods (n, K) of rows (n, p), nats; of what is missing the marginal ones."""
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
+        """Log-likelihoods (n, K) of rows (n, p), nats; of what is missing the marginal ones.
+
+        Single precision may be used where `dtype` allows it and nothing is lost.
+        """
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
@@ -95,6 +107,21 @@ class MixedEmission(RowEmission, Protocol):
 
     def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> Any:
         """What `gather` sums, where `mass` (n, K, M) says how much of a row each part has."""
+
+
+class MarginalEmission(RowEmission, Protocol):
+    """A law of rows that has quantiles, column by column; optional.
+
+    See Also
+    --------
+    spectral_nn.models.chains.forecast
+    """
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distribution functions (n, K, p) of the columns, each by itself, at rows x (n, p).
+
+        Entries of x are any numbers, infinite ones too; between counts the function is flat.
+        """
 
 
 def fill_missing(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

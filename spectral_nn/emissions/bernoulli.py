@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions.base import fill_missing, log_products
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
@@ -50,7 +50,9 @@ class BernoulliEmission:
         """``K p``."""
         return self.probs.size
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.float64]:
         """``x log p + (1 - x) log(1 - p)``, in products of matrices: 4 n K p flops."""
         seen, ones = fill_missing(x)
         return log_products(ones, self.probs) + log_products(seen - ones, 1 - self.probs)
@@ -85,6 +87,11 @@ class BernoulliEmission:
     def mean(self) -> NDArray[np.float64]:
         """The probabilities (K, p)."""
         return self.probs
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``P(mark <= x)`` of each column, (n, K, p)."""
+        x = x[:, None]
+        return np.where(x < 0, 0.0, np.where(x < 1, 1 - self.probs, 1.0))
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> BernoulliEmission:

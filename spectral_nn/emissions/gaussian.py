@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+from scipy.special import ndtr
 
 from spectral_nn.additive import Additive
-from spectral_nn.emissions.monomials import row_blocks, squares
+from spectral_nn.emissions.monomials import precision_for, row_blocks, squares
 
 __all__ = [
     "DiagonalGaussian",
@@ -23,6 +24,7 @@ __all__ = [
     "SphericalGaussian",
     "find_means",
     "moments_of",
+    "normal_cdf",
 ]
 
 LOG_2_PI = float(np.log(2 * np.pi))
@@ -127,30 +129,35 @@ class DiagonalGaussian:
         """Variance of each column (K, p)."""
         return self.covariances
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
         """Log-densities, in products of matrices: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
         precision = scale**2 / self.variances
         means = (self.means - centre) / scale
         constant = -0.5 * (means**2 * precision + np.log(self.variances) + LOG_2_PI)
+        dtype = precision_for(means, precision, dtype)
         terms = np.concatenate([-0.5 * precision, means * precision, constant], axis=1).T
         whole = np.append(terms[: 2 * p], terms[2 * p :].sum(axis=0, keepdims=True), axis=0)
-        found = np.empty((x.shape[0], self.n_components))
+        terms, whole = terms.astype(dtype), whole.astype(dtype)
+        found = np.empty((x.shape[0], self.n_components), dtype=dtype)
         for block in row_blocks(x.shape[0], 2 * p + 1):
-            monomials = squares(x[block], centre, scale)
+            monomials = squares(x[block], centre, scale, dtype)
             complete = monomials.shape[1] == 2 * p + 1
             np.matmul(monomials, whole if complete else terms, out=found[block])
         return found
 
-    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
         sums = np.zeros((self.n_components, 3 * p))
+        dtype = precision_for((self.means - centre) / scale, scale**2 / self.variances, mass.dtype)
         for block in row_blocks(x.shape[0], 2 * p + 1):
             # The last column of complete rows stands for all p of them.
-            found = mass[block].T @ squares(x[block], centre, scale)
+            found = mass[block].T @ squares(x[block], centre, scale, dtype)
             sums[:, : 2 * p] += found[:, : 2 * p]
             sums[:, 2 * p :] += found[:, 2 * p :]
         second, first, weight = np.split(sums, 3, axis=1)
@@ -171,7 +178,8 @@ class DiagonalGaussian:
             scatter = np.maximum(scatter, 0.0) + prior.means_weight * away**2
             whole = prior.scatter + scatter * scale**2
             covariances = self._variances_from(whole, sums.weight + prior.weight, prior, seen)
-        return replace(self, means=means * scale + centre, covariances=covariances)
+        kept = self.means if "m" not in prior.free else means * scale + centre
+        return replace(self, means=kept, covariances=covariances)
 
     def _variances_from(
         self,
@@ -209,6 +217,10 @@ class DiagonalGaussian:
     def mean(self) -> NDArray[np.float64]:
         """The means (K, p)."""
         return self.means
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Normal distribution functions of the columns, (n, K, p)."""
+        return normal_cdf(x, self.means, self.variances)
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
@@ -287,3 +299,10 @@ def find_means(
     total = prior.means_weight + weight
     before = prior.means_weight * ((prior.means - centre) / scale)
     return np.where(total > 0, (before + sums.first) / np.where(total > 0, total, 1.0), otherwise)
+
+
+def normal_cdf(
+    x: NDArray[np.float64], means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distribution functions (n, K, p) of columns of means and variances (K, p) at rows (n, p)."""
+    return ndtr((x[:, None] - means) / np.sqrt(variances))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions.gaussian import (
     LOG_2_PI,
@@ -21,8 +21,9 @@ from spectral_nn.emissions.gaussian import (
     GaussianSums,
     find_means,
     moments_of,
+    normal_cdf,
 )
-from spectral_nn.emissions.monomials import products, row_blocks
+from spectral_nn.emissions.monomials import precision_for, products, row_blocks
 
 __all__ = ["FullGaussian", "TiedGaussian"]
 
@@ -79,7 +80,9 @@ class FullGaussian:
         """Covariances of all states (K, p, p)."""
         return self.covariances
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
         """Log-densities, of rows with missing entries the marginal ones.
 
         Notes
@@ -89,18 +92,20 @@ class FullGaussian:
         centre, scale = self._frame()
         means, covariances = self._framed(centre, scale)
         complete, patterns = _by_pattern(x)
-        found = np.zeros((x.shape[0], self.n_components))
+        dtype = self._precision(means, covariances, dtype)
+        found = np.zeros((x.shape[0], self.n_components), dtype=dtype)
         weights = _quadratic_form(means, covariances)
         weights[-1] -= np.log(scale).sum()
+        weights = weights.astype(dtype)
         for rows in _blocks(complete, weights.shape[0]):
-            found[rows] = products(x[rows], centre, scale) @ weights
+            found[rows] = products(x[rows], centre, scale, dtype) @ weights
         for rows, seen in patterns:
             u = ((x[rows] - centre) / scale)[:, seen]
             some = means[:, seen], covariances[:, seen][:, :, seen]
             found[rows] = _marginal(u, *some) - np.log(scale[seen]).sum()
         return found
 
-    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> GaussianSums:
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Expected sums of rows and of products of their entries.
 
         Notes
@@ -110,11 +115,12 @@ class FullGaussian:
         centre, scale = self._frame()
         K, p = self.means.shape
         complete, patterns = _by_pattern(x)
+        means, covariances = self._framed(centre, scale)
+        dtype = self._precision(means, covariances, mass.dtype)
         total = np.zeros((K, p * (p + 3) // 2 + 1))
         for rows in _blocks(complete, total.shape[1]):
-            total += mass[rows].T @ products(x[rows], centre, scale)
+            total += mass[rows].T @ products(x[rows], centre, scale, dtype)
         sums = _unpack(total, p)
-        means, covariances = self._framed(centre, scale)
         for rows, seen in patterns:
             frame = centre[seen], scale[seen]
             known = _unpack(mass[rows].T @ products(x[rows][:, seen], *frame), int(seen.sum()))
@@ -126,9 +132,10 @@ class FullGaussian:
         prior = prior or GaussianPrior()
         centre, scale = self._frame()
         means, _ = self._framed(centre, scale)
+        found = self
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
-        found = replace(self, means=means * scale + centre)
+            found = replace(self, means=means * scale + centre)
         if "c" not in prior.free:
             return found
         cross = _outer(means, sums.first)
@@ -176,6 +183,10 @@ class FullGaussian:
         """The means (K, p)."""
         return self.means
 
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Normal distribution functions of the columns, (n, K, p)."""
+        return normal_cdf(x, self.means, self.variances)
+
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> Self:
         """Mean and covariance of complete rows in every state; variances alone where few are."""
@@ -189,6 +200,13 @@ class FullGaussian:
     def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean of the means, and root of the mean variance, of each column."""
         return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))
+
+    def _precision(
+        self, means: NDArray[np.float64], covariances: NDArray[np.float64], wanted: DTypeLike
+    ) -> Any:
+        """Precision that products may have, in the frame."""
+        least = np.linalg.eigvalsh(covariances)[:, :1]
+        return precision_for(means, 1 / least, wanted)
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         """What belongs to each state (K, ...), where states share nothing."""
@@ -223,6 +241,13 @@ class TiedGaussian(FullGaussian):
     @property
     def _each(self) -> NDArray[np.float64]:
         return np.broadcast_to(self.covariances, (self.n_components, *self.covariances.shape))
+
+    def _precision(
+        self, means: NDArray[np.float64], covariances: NDArray[np.float64], wanted: DTypeLike
+    ) -> Any:
+        """Precision that products may have, in the frame."""
+        least = np.linalg.eigvalsh(covariances)[:, :1]
+        return precision_for(means, 1 / least, wanted)
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         return each.sum(axis=0, keepdims=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.compiled import Compiled
@@ -105,21 +105,23 @@ class GaussianMixtureEmission:
         """Those of the Gaussians; of weights M - 1, which is how hmmlearn counts them."""
         return self.components.n_parameters + self.n_parts - 1
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.floating]:
         """Log-densities; what those of K M Gaussians cost, and as many exponentials."""
-        return self._share_out(x)[0]
+        return self._share_out(x, dtype)[0]
 
-    def gather(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> MixtureSums:
+    def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> MixtureSums:
         """Sums of each part, which has of a row what its responsibility says."""
-        parts = self._share_out(x)[1]
+        parts = self._share_out(x, mass.dtype)[1]
         parts *= mass[:, :, None]
         parts[parts < _LEAST_MASS] = 0.0
         return self.gather_parts(x, parts)
 
-    def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> MixtureSums:
+    def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> MixtureSums:
         """Sums where `mass` (n, K, M) says how much of each row belongs to each part."""
         components = self.components.gather(x, mass.reshape(-1, self.weights.size))
-        return MixtureSums(mass.sum(axis=0), components)
+        return MixtureSums(mass.sum(axis=0, dtype=np.float64), components)
 
     def maximise(self, sums: MixtureSums, prior: MixturePrior | None = None) -> Self:
         """Posterior mode of weights and of the Gaussians; a part without mass keeps its own."""
@@ -156,6 +158,11 @@ class GaussianMixtureEmission:
         means = self.components.mean().reshape(*self.weights.shape, -1)
         return (self.weights[:, :, None] * means).sum(axis=1)
 
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted distribution functions of the columns, (n, K, p)."""
+        each = self.components.cdf(x).reshape(len(x), *self.weights.shape, -1)
+        return (self.weights[:, :, None] * each).sum(axis=2)
+
     @classmethod
     def pooled(
         cls,
@@ -172,12 +179,15 @@ class GaussianMixtureEmission:
         """The columns themselves."""
         return x
 
-    def _share_out(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _share_out(
+        self, x: NDArray[np.float64], dtype: DTypeLike
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Log-densities (n, K), and responsibilities of the parts (n, K, M)."""
+        joint = self.components.log_likelihoods(x, dtype)
         with np.errstate(divide="ignore"):
-            joint = self.components.log_likelihoods(x) + np.log(self.weights).ravel()
+            joint += np.log(self.weights).ravel()
         parts = joint.reshape(-1, *self.weights.shape)
-        found = np.empty(parts.shape[:2])
+        found = np.empty(parts.shape[:2], dtype=parts.dtype)
         _normalise(parts, found)
         return found, parts
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.compiled import Compiled
 
-__all__ = ["products", "row_blocks", "squares"]
+__all__ = ["precision_for", "products", "row_blocks", "squares"]
 
 _BLOCK_BYTES = 2**18  # of monomials, which then stay in the second-level cache
+_SAFE = 1e3  # largest term of a log-density of which single precision loses less than 1e-4 nats
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:
@@ -21,9 +23,27 @@ def row_blocks(n: int, width: int) -> Iterator[slice]:
         yield slice(first, min(first + size, n))
 
 
+def precision_for(means: NDArray[np.float64], inverse: NDArray[np.float64], wanted: Any) -> Any:
+    """Single precision where that is wanted and safe, else double.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, p)
+        In the frame.
+    inverse : ndarray that broadcasts to (K, p)
+        Largest eigenvalue of each state's precision in the frame, or its diagonal.
+    wanted : dtype
+    """
+    safe = np.dtype(wanted) == np.float32 and np.max((1 + means**2) * inverse) < _SAFE
+    return np.float32 if safe else np.float64
+
+
 def squares(
-    x: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    x: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    dtype: DTypeLike = np.float64,
+) -> NDArray[np.floating]:
     """Squares of ``u = (x - centre) / scale``, u itself, and ones; zeros where x is missing.
 
     Parameters
@@ -31,21 +51,26 @@ def squares(
     x : ndarray of shape (n, p)
         NaN where missing.
     centre, scale : ndarray of shape (p,)
+    dtype : dtype
+        Of the result; u is computed in double precision.
 
     Returns
     -------
     ndarray of shape (n, 3 p), or of shape (n, 2 p + 1) where nothing is missing
     """
     n, p = x.shape
-    found = np.empty((n, 2 * p + 1))
+    found = np.empty((n, 2 * p + 1), dtype=dtype)
     if not _square(np.ascontiguousarray(x), centre, 1 / scale, found):
         return found
     return np.concatenate([found[:, :-1], ~np.isnan(x)], axis=1)
 
 
 def products(
-    x: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    x: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    dtype: DTypeLike = np.float64,
+) -> NDArray[np.floating]:
     """Products ``u_i u_j``, i <= j, of ``u = (x - centre) / scale``; then u itself, and a one.
 
     Parameters
@@ -53,13 +78,15 @@ def products(
     x : ndarray of shape (n, p)
         Without missing entries.
     centre, scale : ndarray of shape (p,)
+    dtype : dtype
+        Of the result; u is computed in double precision.
 
     Returns
     -------
     ndarray of shape (n, p (p + 1) / 2 + p + 1)
     """
     n, p = x.shape
-    found = np.empty((n, p * (p + 1) // 2 + p + 1))
+    found = np.empty((n, p * (p + 1) // 2 + p + 1), dtype=dtype)
     _multiply(np.ascontiguousarray(x), centre, 1 / scale, found)
     return found
 

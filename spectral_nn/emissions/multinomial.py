@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
+from numpy.typing import DTypeLike, NDArray
+from scipy.special import betainc, gammaln, xlogy
 
 from spectral_nn.emissions.base import fill_missing, log_products
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
@@ -56,7 +56,9 @@ class MultinomialEmission:
         """``K (d - 1)``: each row sums to one."""
         return self.n_components * (self.probs.shape[1] - 1)
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.float64]:
         """Of the multinomial law, in a product of matrices: 2 n K d flops, twice with holes."""
         seen, counts, rest = self._split(x)
         found = log_products(counts, self.probs)
@@ -111,6 +113,14 @@ class MultinomialEmission:
     def mean(self) -> NDArray[np.float64]:
         """Expected counts (K, d); of one trial where the number of trials is not known."""
         return self.probs * (1 if self.n_trials is None else self.n_trials)
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``P(counts <= x)`` of each category, (n, K, d): binomial; of one trial as `mean`."""
+        n = 1 if self.n_trials is None else self.n_trials
+        whole = np.floor(x)[:, None]
+        inside = np.clip(whole, 0, max(n - 1, 0))
+        found = betainc(np.maximum(n - inside, 1), inside + 1, 1 - self.probs)
+        return np.where(whole < 0, 0.0, np.where(whole < n, found, 1.0))
 
     @classmethod
     def pooled(

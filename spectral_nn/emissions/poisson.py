@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gammaln
+from numpy.typing import DTypeLike, NDArray
+from scipy.special import gammaincc, gammaln
 
 from spectral_nn.additive import Additive
 from spectral_nn.emissions.base import fill_missing, log_products
@@ -80,7 +80,9 @@ class PoissonEmission:
         """``K p``."""
         return self.rates.size
 
-    def log_likelihoods(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_likelihoods(
+        self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+    ) -> NDArray[np.float64]:
         """``x log rate - rate - log x!``, in products of matrices: 4 n K p flops."""
         seen, counts = fill_missing(x)
         found = log_products(counts, self.rates) - seen @ self.rates.T
@@ -123,6 +125,11 @@ class PoissonEmission:
     def mean(self) -> NDArray[np.float64]:
         """The rates (K, p)."""
         return self.rates
+
+    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``P(counts <= x)`` of each column, (n, K, p)."""
+        whole = np.floor(x)[:, None]
+        return np.where(whole < 0, 0.0, gammaincc(np.maximum(whole, 0) + 1, self.rates))
 
     @classmethod
     def pooled(cls, x: NDArray[np.float64], n_components: int) -> PoissonEmission:

@@ -19,7 +19,7 @@ from spectral_estimators._validation import (
     spawn_rng,
     takes_lengths_second,
 )
-from spectral_estimators.hmm._inference import HMMInference
+from spectral_estimators.hmm._criteria import HMMCriteria
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     check_concentration,
@@ -28,7 +28,7 @@ from spectral_estimators.hmm._parameters import (
     warn_of_overwriting,
 )
 from spectral_nn.arrays import require_one_device
-from spectral_nn.data import Source
+from spectral_nn.data import Sequences, Source
 from spectral_nn.models.base import Fit
 from spectral_nn.models.chains.fit import fit_hmm
 from spectral_nn.models.chains.options import HMMOptions
@@ -38,7 +38,7 @@ from spectral_nn.runners.base import Runner
 __all__ = ["BaseHMM"]
 
 
-class BaseHMM(HMMInference):
+class BaseHMM(HMMCriteria):
     """What hidden Markov models of all families have in common.
 
     A family names its attributes in `_parts`, and says how its observations are read
@@ -93,6 +93,9 @@ class BaseHMM(HMMInference):
         the emission of the core.
         """
         return self._emission(self.n_components)
+
+    def _agree(self, sequences: Sequences) -> None:
+        """Note, before fits to parts of `sequences`, what their models must have in common."""
 
     @takes_lengths_second
     def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:

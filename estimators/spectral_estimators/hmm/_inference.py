@@ -15,7 +15,8 @@ from spectral_estimators._validation import is_table, takes_lengths_second, toge
 from spectral_estimators.hmm._parameters import check_shape, probabilities
 from spectral_nn.data import Sequences, Source
 from spectral_nn.models.chains import inference, recursions
-from spectral_nn.models.chains.parameters import HMMParameters, n_parameters, stationary
+from spectral_nn.models.chains.forecast import Forecast, forecast
+from spectral_nn.models.chains.parameters import HMMParameters, stationary
 
 
 class HMMInference(MovableMixin, BaseEstimator, ABC):
@@ -193,6 +194,75 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
         following = state @ self._parameters().emission.mean()
         return at_home(following[0] if lengths is None and is_table(X) else following, home_of(X))
 
+    def forecast(
+        self,
+        X: Any,
+        steps: int,
+        *,
+        quantiles: ArrayLike | None = (0.05, 0.5, 0.95),
+        lengths: ArrayLike | None = None,
+    ) -> Forecast:
+        r"""States, means and quantiles of what follows a prefix, 1 .. ``steps`` ahead.
+
+        .. math:: P(x_{T+s} \le x | x_1 \ldots x_T)
+                  = \sum_{ij} P(h_T = i | x_1 \ldots x_T)\, (T^s)_{ij} P(x_{T+s} \le x | h = j)
+
+        Parameters
+        ----------
+        X : see `predict_next`
+        steps : int
+            How far ahead; far ahead the states have their stationary distribution, unless the
+            chain is periodic or falls apart.
+        quantiles : array of float, shape (n_levels,), optional
+            Levels of the quantiles, between 0 and 1.  None: no quantiles.
+        lengths : array of int, shape (m,), optional
+
+        Returns
+        -------
+        Forecast
+            ``states`` (steps, K), ``mean`` (steps, p), ``quantiles`` (steps, p, n_levels) and
+            ``levels`` for one prefix; the first three have an axis (m, ...) in front for a list,
+            `Sequences`, 3-D array or ``lengths``.  Of symbols, ``mean`` holds the probabilities
+            (steps, d), and ``quantiles`` is None.
+
+        Raises
+        ------
+        ValueError
+            If ``steps`` is below 1, a level is not between 0 and 1, or a prefix is impossible.
+
+        See Also
+        --------
+        predict_next : The mean one step ahead alone.
+        sample : Draws of what follows, ``prefix=``.
+
+        Notes
+        -----
+        Quantiles are marginal: those of one column at one step, exact for the mixture of the
+        states' laws; the least x at which its distribution function reaches the level.  Cost:
+        2 n K^2 flops for prefixes of n rows, then 64 distribution functions for each state, step,
+        column and level.
+
+        References
+        ----------
+        Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition,
+        2016, chapter 5.
+        """
+        if steps < 1 or steps != int(steps):
+            raise ValueError(f"steps must be a whole number of at least 1, got {steps}.")
+        levels = None if quantiles is None else np.asarray(quantiles, dtype=np.float64)
+        if levels is not None and (levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all()):
+            raise ValueError(
+                f"quantiles must be a row of levels between 0 and 1, such as (0.05, 0.95), or "
+                f"None; got {quantiles!r}."
+            )
+        found = forecast(self._parameters(), self._next_state(X, lengths), int(steps), levels)
+        one, home = lengths is None and is_table(X), home_of(X)
+
+        def given(array: Any) -> Any:
+            return None if array is None else at_home(array[0] if one else array, home)
+
+        return Forecast(given(found.states), given(found.mean), given(found.quantiles), levels)
+
     def sample(
         self,
         n_samples: int = 1,
@@ -244,35 +314,6 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
             replace(parameters, startprob=start), int(n_samples), rng, currstate
         )
         return self._as_given(observations), states
-
-    def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Akaike's information criterion, ``-2 log L + 2 p``; lower is better.
-
-        Parameters
-        ----------
-        X, lengths : see `score`
-
-        Returns
-        -------
-        float, with the p of `spectral_nn.models.chains.parameters.n_parameters`
-        """
-        return -2 * self.score(X, lengths=lengths) + 2 * n_parameters(self._parameters())
-
-    def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
-
-        Parameters
-        ----------
-        X, lengths : see `score`
-
-        Returns
-        -------
-        float
-            The number n counts the observations that are not missing.
-        """
-        parts = list(self._likelihoods(X, lengths))
-        total, n = sum(part.sum() for part, _ in parts), sum(seen for _, seen in parts)
-        return float(-2 * total + n_parameters(self._parameters()) * np.log(max(n, 1)))
 
     def get_stationary_distribution(self) -> np.ndarray:
         """Distribution over states that the transitions leave as it is.

@@ -40,9 +40,18 @@ class RowHMM(BaseHMM):
     """What observations are."""
 
     @property
-    @abstractmethod
     def n_features(self) -> int | None:
-        """Columns of the data, as fitted or set by hand; None before."""
+        """Columns of the data: those of the emissions, else as it was set, or None."""
+        found = self._columns()
+        return self.__dict__.get("n_features") if found is None else found
+
+    @n_features.setter
+    def n_features(self, value: int | None) -> None:
+        self.__dict__["n_features"] = value
+
+    @abstractmethod
+    def _columns(self) -> int | None:
+        """Columns of the emissions; None where there are none."""
 
     @property
     @abstractmethod

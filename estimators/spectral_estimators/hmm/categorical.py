@@ -27,11 +27,11 @@ from spectral_estimators.hmm._parameters import (
     kept_parts,
     probabilities,
 )
-from spectral_nn.data import Partitions, SequenceStream, Source
+from spectral_nn.data import Partitions, Sequences, SequenceStream, Source
 from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains.fit import count, fit_counts
 from spectral_nn.models.chains.options import HMMOptions
-from spectral_nn.runners.base import Runner
+from spectral_nn.runners.base import Runner, SerialRunner
 
 _AUTO_NEEDS_DATA = (
     "n_components='auto' holds out data, but partial_fit and fit on a generator keep only counts. "
@@ -181,6 +181,8 @@ class CategoricalHMM(BaseHMM):
         "missing": [Real, str, None],
     }
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
+    _agreed: Any = None
+    """Size of the alphabet and its strings, where the next fit must have those."""
 
     def __init__(
         self,
@@ -323,15 +325,22 @@ class CategoricalHMM(BaseHMM):
         source, n_symbols, symbols = self._alphabet(source, run)
         codes = encoded(source, n_symbols, self.missing, y, states, symbols)
         options = self._categorical_options(n_symbols, labelled=y is not None)
-        return codes, options, {"symbols_": symbols, "_counts": None}
+        return codes, options, {"symbols_": symbols, "_counts": None, "_agreed": None}
+
+    def _agree(self, sequences: Sequences) -> None:
+        """The alphabet: a symbol that a part lacks must be possible in its model."""
+        _, *self._agreed = self._alphabet(sequences, SerialRunner())
 
     def _alphabet(
         self, source: Source, run: Runner, known: int | None = None
     ) -> tuple[Source, int, np.ndarray | None]:
         """The source, its partitions measured, the size of the alphabet, and its strings if any.
 
-        The size is known already, or preset, or that of kept emissions, or found in the data.
+        These are agreed on (`_agree`), or the size is known already, or preset, or that of kept
+        emissions, or found in the data.
         """
+        if self._agreed is not None:
+            return source, *self._agreed
         symbols = None if known is None else self._symbols(known)
         if known is None and self.__dict__["n_features"] is not None:
             known = int(self.__dict__["n_features"])

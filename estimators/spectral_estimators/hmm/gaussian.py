@@ -202,9 +202,7 @@ class GaussianHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    @property
-    def n_features(self) -> int | None:
-        """Columns of the data, as fitted or set by hand; None before."""
+    def _columns(self) -> int | None:
         means = getattr(self, "means_", None)
         return None if means is None or np.ndim(means) != 2 else np.shape(means)[1]
 

@@ -235,9 +235,7 @@ class GMMHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    @property
-    def n_features(self) -> int | None:
-        """Columns of the data, as fitted or set by hand; None before."""
+    def _columns(self) -> int | None:
         means = getattr(self, "means_", None)
         return None if means is None or np.ndim(means) != 3 else np.shape(means)[2]
 

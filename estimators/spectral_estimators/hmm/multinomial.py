@@ -178,9 +178,7 @@ class MultinomialHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    @property
-    def n_features(self) -> int | None:
-        """Columns of the data, as fitted or set by hand; None before."""
+    def _columns(self) -> int | None:
         probs = getattr(self, "emissionprob_", None)
         return None if probs is None or np.ndim(probs) != 2 else np.shape(probs)[1]
 

@@ -160,9 +160,7 @@ class PoissonHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    @property
-    def n_features(self) -> int | None:
-        """Columns of the data, as fitted or set by hand; None before."""
+    def _columns(self) -> int | None:
         rates = getattr(self, "lambdas_", None)
         return None if rates is None or np.ndim(rates) != 2 else np.shape(rates)[1]
 

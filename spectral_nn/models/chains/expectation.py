@@ -63,7 +63,9 @@ def expect_lanes(
     n_batches = batches.own.shape[0] if batches.joined.size else 0
     boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
     layout = (batches.symbols, batches.offsets, batches.own)
-    start, xi, emit = np.zeros(size), np.zeros(size * size), np.zeros(table.size)
+    start, xi = np.zeros(size), np.zeros(size * size)
+    # A row is met once, but a symbol so often that its count needs double precision.
+    emit = np.zeros(table.size, dtype=np.float64 if batches.values is None else dtype)
     log_likelihood = expect_batches(
         entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
         *map(_writeable, layout), batches.weight.astype(dtype), boundary, start, xi, emit,

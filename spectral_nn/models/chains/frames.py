@@ -80,6 +80,11 @@ class Frames:
         return self.x.shape[0]
 
     @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each stretch begins, and the number of rows (m + 1,)."""
+        return np.append(np.flatnonzero(self.begins), self.n_rows)
+
+    @cached_property
     def stretch(self) -> NDArray[np.int64]:
         """Number of the stretch that each row belongs to (n,)."""
         return np.cumsum(self.begins) - 1

@@ -116,7 +116,7 @@ def expect_batches(
         steps, or has no rows where nobody wants it.
     start : (size,) float64, to be added to, as are
     xi : (size * size,) float64, without the factor `matrix`, and
-    emit : (D * size,) float64.
+    emit : (D * size,) float64, or of the precision of `table`.
 
     Returns
     -------

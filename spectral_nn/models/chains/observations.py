@@ -93,7 +93,8 @@ def tabulate(
         return Likelihoods(padded)
     padded = np.empty((values.shape[0] + 1, size), dtype=dtype)
     shift = np.empty(padded.shape[0])
-    _shift_rows(np.ascontiguousarray(_logarithms(emission, values, labelled)), shift, padded)
+    logarithms = _logarithms(emission, values, labelled, dtype)
+    _shift_rows(np.ascontiguousarray(logarithms), shift, padded)
     with np.errstate(under="ignore"):
         return Likelihoods(np.exp(padded, out=padded), shift)
 
@@ -130,11 +131,13 @@ def _symbols(emission: Any, labelled: bool) -> NDArray[np.float64]:
     return (masks[:, None, :] * emission.table).reshape(-1, K)
 
 
-def _logarithms(emission: Any, values: NDArray, labelled: bool) -> NDArray[np.float64]:
+def _logarithms(
+    emission: Any, values: NDArray, labelled: bool, dtype: DTypeLike = np.float64
+) -> NDArray[np.floating]:
     """Log-likelihoods (n, K) of rows."""
     if not labelled:
-        return emission.log_likelihoods(values)
-    found = emission.log_likelihoods(values[:, :-1])
+        return emission.log_likelihoods(values, dtype)
+    found = emission.log_likelihoods(values[:, :-1], dtype)
     labels = values[:, -1:].astype(np.int64)
     return np.where((labels < 0) | (labels == np.arange(found.shape[1])), found, -np.inf)
 

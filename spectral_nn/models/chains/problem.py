@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,6 +107,7 @@ def refine(
     engine: LaneEngine,
     run: Runner,
     tell: OnStep,
+    improve: Callable[[Start[HMMParameters]], Start[HMMParameters]] | None = None,
 ) -> Fit[HMMParameters]:
     """Race the starts on the data, and EM from the best; from all of them without rounds."""
     options = problem.options
@@ -123,6 +125,7 @@ def refine(
         race_tol=problem.tol / problem.n_rows,
         run=run,
         on_step=tell,
+        improve=improve,
     )
     return finish(result, starts, notes | engine.notes())
 

@@ -283,14 +283,14 @@ def look_up(typingctx, out, out_at, table, symbols, symbols_at, n_components):
 
 @intrinsic
 def scatter(typingctx, emit, table, symbols, symbols_at, n_components):
-    """``emit[symbols[lane], k] += table[k, lane]``, in float64, one lane after another."""
+    """``emit[symbols[lane], k] += table[k, lane]`` lane by lane, in the precision of `emit`."""
     sig = types.void(emit, table, symbols, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):
         emit, table, symbols = _pointers(context, builder, sig, args)
         symbols_at, size = args[3], args[4]
         scalar = context.get_value_type(sig.args[1].dtype)
-        quad = ir.VectorType(ir.DoubleType(), TILE)
+        quad = ir.VectorType(context.get_value_type(sig.args[0].dtype), TILE)
         integer = size.type
         zero, tile, lanes = (ir.Constant(integer, v) for v in (0, TILE, LANES))
         for group in _groups(scalar):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,9 @@ from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
+from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, improve
 from spectral_nn.models.chains.starts import label_start, with_parts
+from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.halving import Round
@@ -66,6 +70,7 @@ def fit_rows(
     x = some.values[:, :-1] if options.labelled else some.values
     check_amount(n_rows, int((~np.isnan(x)).any(axis=1).sum()), options.n_components)
     pooled = law(x, options.n_components)
+    _check_size(x, pooled)
     if callable(options.emission_prior):
         options = replace(options, emission_prior=options.emission_prior(pooled))
         problem = replace(problem, options=options)
@@ -75,9 +80,23 @@ def fit_rows(
         if isinstance(pooled, MixedEmission):
             start = _tell_parts_apart(start, some.values, pooled, options, rng)
         return refine(problem, [start], (), {}, engine, run, tell)
-    starts = _starts(some, pooled, options, rng)
-    rounds = _race(len(starts), options, n_rows) if len(starts) > 1 else ()
-    return refine(problem, starts, rounds, {}, engine, run, tell)
+    given = _given(pooled, options)
+    if given is not None:
+        return refine(problem, [given], (), {}, engine, run, tell)
+    frames = Frames.of(_few(some, rng), pooled)
+    starts = make_row_starts(frames, options, kinds_of_rows(options), rng)
+    starts = [with_parts(start, **options.fixed) for start in starts]
+    if options.init != "tensor" or options.n_iter == 0:
+        return refine(problem, starts, (), {}, engine, run, tell)
+    again = None
+    if not options.fixed and options.n_components >= LEAST_STATES:
+
+        def again(start: Start[HMMParameters]) -> Start[HMMParameters]:
+            advance = _climb_on(engine.sample(_RACE[-1][-1]), problem, run)
+            return improve(start, frames, advance, options.emission_prior, rng)
+
+    rounds = _race(len(starts), options, n_rows)
+    return refine(problem, starts, rounds, {}, engine, run, tell, again)
 
 
 def _tell_parts_apart(
@@ -96,30 +115,53 @@ def _tell_parts_apart(
     return with_parts(with_parts(start, emission=emission), **options.fixed)
 
 
-def _starts(
-    some: Excerpt, pooled: RowEmission, options: HMMOptions, rng: np.random.Generator
-) -> list[Start[HMMParameters]]:
-    """Starts of a race, or the one that follows from known emissions or a single state."""
+def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
+    """Warn where there are fewer numbers than free parameters."""
+    K = pooled.n_components
+    n_free, n_seen = pooled.n_parameters + K * K - 1, int((~np.isnan(x)).sum())
+    if n_free > n_seen:
+        warnings.warn(
+            f"Fitting a model of {n_free} free parameters to {n_seen} numbers will result in a "
+            "degenerate solution. Use fewer states, or covariances of fewer parameters.",
+            UserWarning,
+            stacklevel=7,
+        )
+
+
+def _given(pooled: RowEmission, options: HMMOptions) -> Start[HMMParameters] | None:
+    """The one start that follows from known emissions, or from having a single state."""
     K = options.n_components
     sticky = _STICKY * np.eye(K) + (1 - _STICKY) / K
     start = Start("given", HMMParameters(np.full(K, 1 / K), sticky, pooled))
     start = with_parts(start, **options.fixed)
     n_parts = pooled.n_parts if isinstance(pooled, MixedEmission) else 1
-    given = not isinstance(options.fixed.get("emission", {}), dict)
-    if K * n_parts == 1 or given or np.ptp(start.parameters.emission.mean(), axis=0).any():
-        return [start]
-    few = some
-    if some.n_rows > _FRAMES:
-        few = some.choose(Share(_FRAMES / some.n_rows, int(rng.integers(2**31))))
-    frames = Frames.of(few, pooled)
-    starts = make_row_starts(frames, options, kinds_of_rows(options), rng)
-    return [with_parts(start, **options.fixed) for start in starts]
+    known = not isinstance(options.fixed.get("emission", {}), dict)
+    apart = np.ptp(start.parameters.emission.mean(), axis=0).any()
+    return start if K * n_parts == 1 or known or apart else None
+
+
+def _few(some: Excerpt, rng: np.random.Generator) -> Excerpt:
+    """Blocks of rows that starts are made from."""
+    if some.n_rows <= _FRAMES:
+        return some
+    return some.choose(Share(_FRAMES / some.n_rows, int(rng.integers(2**31))))
+
+
+def _climb_on(chunks: list[Any], problem: Problem, run: Runner) -> Advance:
+    """EM steps of starts on some chunks."""
+
+    def climb(starts: list[Start[HMMParameters]], n_iter: int) -> Any:
+        n_iter = min(n_iter, problem.options.n_iter)
+        tol = problem.tol / problem.n_rows * min(problem.n_rows, _RACE[-1][-1])
+        return advance(
+            problem.model, starts, chunks, n_iter=n_iter, tol=tol, run=run, figure="likelihood"
+        )
+
+    return climb
 
 
 def _race(n_starts: int, options: HMMOptions, n_rows: int) -> tuple[Round, ...]:
-    """Rounds of the race; none for starts of one kind that was asked for."""
-    if options.init != "tensor":
-        return ()
+    """Rounds of the race."""
     share = n_starts / _RACE[0][0]
     rows = min(n_rows, RACE_ROWS)
     return tuple(

@@ -158,7 +158,7 @@ def _decompose(frames: Frames, K: int, number: int, rng: np.random.Generator) ->
     for cell in range(n_cells):
         here = codes == cell
         operators[cell] = future[here].T @ past[here] / frames.n_rows
-    sequences = Sequences(codes, np.append(np.flatnonzero(frames.begins), frames.n_rows))
+    sequences = Sequences(codes, frames.offsets)
     count = partial(count_ngrams, order=3, n_symbols=n_cells)
     counts = SerialRunner().total(count, sequences.parts(ngram_cut(3), ngram_chunk))
     moments = WhitenedMoments(np.append(1.0, correlations), operators)

@@ -61,7 +61,7 @@ def test_what_no_state_allows_stays_impossible():
         rows = True
         n_components = 2
 
-        def log_likelihoods(self, x):
+        def log_likelihoods(self, x, dtype):
             return np.full((x.shape[0], 2), -np.inf)
 
     table, log_scale, _ = look_up_rows(Nothing(), np.zeros((2, 1)))

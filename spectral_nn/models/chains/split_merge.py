@@ -1,0 +1,151 @@
+"""Out of a poor optimum: merge two states, split a third, and climb again.
+
+EM cannot move a state from where there is one too many to where there is one too few. After Ueda,
+Nakano, Ghahramani, Hinton, *SMEM algorithm for mixture models*, Neural Computation 2000, with
+posteriors of a chain in the place of those of a mixture, and splits in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.emissions import MixedEmission
+from spectral_nn.models.base import Start
+from spectral_nn.models.chains import recursions
+from spectral_nn.models.chains.frames import Frames
+from spectral_nn.models.chains.observations import look_up_rows, number
+from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.row_starts import fit_law
+
+__all__ = ["LEAST_STATES", "improve", "make_candidates"]
+
+LEAST_STATES = 4  # with fewer, starts find the best there is
+_CANDIDATES = 10
+_STEPS = (12, 100)  # of every candidate, and of the best of them
+_ROUNDS, _PATIENCE = 15, 2
+_LEAST_GAIN = 0.1  # nats
+_SIDES = 0.9  # of a row goes to the half of a state that it lies in
+_SEGMENTS, _IN_TIME = (10, 50), 0.85
+
+Advance = Callable[[list[Start[HMMParameters]], int], list[tuple[Start[HMMParameters], float, Any]]]
+"""Takes starts and EM steps; gives starts and objectives, the best first."""
+
+
+def improve(
+    start: Start[HMMParameters],
+    frames: Frames,
+    advance: Advance,
+    prior: Any,
+    rng: np.random.Generator,
+) -> Start[HMMParameters]:
+    """Replace a start by what splitting and merging its states leads to, while that gains.
+
+    Parameters
+    ----------
+    start : Start
+        Near an optimum.
+    frames : Frames
+        That candidates are made from.
+    advance : callable
+        EM steps on a sample of the data.
+    prior : anything
+        Of the emissions.
+    rng : Generator
+
+    Notes
+    -----
+    220 EM steps a round; two rounds without a gain are the last, or the fifteenth.
+    """
+    ((best, value, _),) = advance([start], _STEPS[1])
+    failed = 0
+    for _ in range(_ROUNDS):
+        candidates = make_candidates(best, frames, prior, rng)
+        first = advance(candidates, _STEPS[0])[0][0]
+        ((found, reached, _),) = advance([first], _STEPS[1])
+        if reached > value + _LEAST_GAIN:
+            best, value, failed = found, reached, 0
+        else:
+            failed += 1
+        if failed == _PATIENCE:
+            break
+    return best
+
+
+def make_candidates(
+    start: Start[HMMParameters], frames: Frames, prior: Any, rng: np.random.Generator
+) -> list[Start[HMMParameters]]:
+    """Models in which two states are one, and the one that is free is half of a third.
+
+    States whose posteriors overlap merge, or the rarest with another; states that are common split,
+    by the side of their mean or by stretches of time.
+    """
+    parameters = start.parameters
+    table, _, logarithms = look_up_rows(parameters.emission, frames.x)
+    mass, _ = recursions.posteriors(
+        parameters.startprob,
+        parameters.transmat,
+        table,
+        number(frames.x),
+        frames.offsets,
+        logarithms,
+    )
+    overlap = mass.T @ mass
+    norm = np.sqrt(np.maximum(overlap.diagonal(), 1e-300))
+    cosine = np.triu(overlap / np.outer(norm, norm), 1)
+    found = []
+    for _ in range(_CANDIDATES):
+        kept, free = _draw_pair(cosine, mass, rng)
+        moved = mass.copy()
+        moved[:, kept] += moved[:, free]
+        share = moved.sum(axis=0)
+        share[free] = 0.0
+        split = int(rng.choice(share.size, p=share / share.sum()))
+        half = _half(frames, moved[:, split], rng)
+        moved[:, free] = half * moved[:, split]
+        moved[:, split] -= moved[:, free]
+        follows = ~frames.begins[1:]
+        trans = moved[:-1][follows].T @ moved[1:][follows] + 1 / share.size
+        if isinstance(frames.law, MixedEmission):
+            emission = fit_law(frames, moved, prior, rng)
+        else:
+            sums = parameters.emission.gather(frames.x, moved)
+            emission = parameters.emission.maximise(sums, prior)
+        transmat = np.where(parameters.transmat > 0, trans, 0.0)
+        transmat /= transmat.sum(axis=1, keepdims=True)
+        startprob = (parameters.startprob + 1e-3) / (1 + 1e-3 * share.size)
+        found.append(Start(start.kind, HMMParameters(startprob, transmat, emission)))
+    return found
+
+
+def _draw_pair(
+    cosine: NDArray[np.float64], mass: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[int, int]:
+    """A pair to merge."""
+    K = cosine.shape[0]
+    if rng.random() < 0.3 or not cosine.any():
+        free = int(mass.sum(axis=0).argmin())
+        return int((free + rng.integers(1, K)) % K), free
+    kept, free = divmod(int(rng.choice(K * K, p=cosine.ravel() / cosine.sum())), K)
+    return kept, free
+
+
+def _half(
+    frames: Frames, weight: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """How much of each row goes to one half of a state."""
+    if rng.random() < 0.5:
+        length = int(rng.choice(_SEGMENTS))
+        segment = np.cumsum(frames.begins | (frames.position % length == 0)) - 1
+        side = rng.random(segment[-1] + 1)[segment] < 0.5
+        return np.where(side, _IN_TIME, 1 - _IN_TIME)
+    z = frames.standardised
+    share = weight / weight.sum()
+    z = z - share @ z
+    values, vectors = np.linalg.eigh((z * share[:, None]).T @ z)
+    values = np.maximum(values, 0.0) + 1e-12
+    axis = vectors[:, rng.choice(values.size, p=values / values.sum())]
+    return np.where(z @ axis > 0, _SIDES, 1 - _SIDES)
