@@ -157,7 +157,7 @@ class GMMHMM(RowHMM):
     >>> X = rng.normal(means[states, rng.integers(2, size=400)])[:, None]
     >>> model = GMMHMM(2, 2, random_state=0).fit(X)
     >>> np.sort(model.means_.ravel()).round(1).tolist()
-    [-4.0, 0.1, 3.9, 8.1]
+    [-4.2, 0.0, 4.1, 8.0]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
