@@ -8,6 +8,7 @@ from spectral_estimators.displays import (
     TransitionDisplay,
 )
 from spectral_estimators.hmm import (
+    GMMHMM,
     BernoulliHMM,
     CategoricalHMM,
     GaussianHMM,
@@ -24,6 +25,7 @@ from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning, RecoveryWarning
 
 __all__ = [
+    "GMMHMM",
     "BernoulliHMM",
     "CategoricalHMM",
     "EmissionDisplay",

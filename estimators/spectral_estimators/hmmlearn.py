@@ -4,10 +4,11 @@
 """
 
 from spectral_estimators.hmm import (
+    GMMHMM,
     CategoricalHMM,
     GaussianHMM,
     MultinomialHMM,
     PoissonHMM,
 )
 
-__all__ = ["CategoricalHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM"]
+__all__ = ["GMMHMM", "CategoricalHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM"]

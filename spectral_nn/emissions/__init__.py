@@ -1,6 +1,6 @@
 """Laws of an observation given the hidden state: what hidden Markov models and mixtures share."""
 
-from spectral_nn.emissions.base import Emission, MarginalEmission, RowEmission
+from spectral_nn.emissions.base import Emission, MarginalEmission, MixedEmission, RowEmission
 from spectral_nn.emissions.categorical import CategoricalEmission
 
-__all__ = ["CategoricalEmission", "Emission", "MarginalEmission", "RowEmission"]
+__all__ = ["CategoricalEmission", "Emission", "MarginalEmission", "MixedEmission", "RowEmission"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,6 +15,7 @@ __all__ = [
     "DifferentiableEmission",
     "Emission",
     "MarginalEmission",
+    "MixedEmission",
     "RowEmission",
     "fill_missing",
     "log_factorial",
@@ -118,6 +119,23 @@ class RowEmission(Emission, Protocol):
 
     def features(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers (n, f) in which distances between rows mean something, NaN where missing."""
+
+
+@runtime_checkable
+class MixedEmission(RowEmission, Protocol):
+    """A law of rows that is a mixture in each state: starts have to tell its parts apart.
+
+    See Also
+    --------
+    spectral_nn.emissions.gaussian_mixture
+    """
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts of each state, M."""
+
+    def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> Any:
+        """What `gather` sums, where `mass` (n, K, M) says how much of a row each part has."""
 
 
 class MarginalEmission(RowEmission, Protocol):

@@ -48,8 +48,8 @@ class GaussianPrior(NamedTuple):
     scatter : float or ndarray
         Psi: broadcasts to (K, p); of correlated columns a number or (p,), which are diagonals, or
         matrices (p, p) or (K, p, p).
-    weight : float
-        w.
+    weight : float or ndarray
+        w: broadcasts to (K, p); of correlated columns to as many as there are covariances.
     floor : float or ndarray of shape (p,)
         Least variance of each column.
     free : str
@@ -59,7 +59,7 @@ class GaussianPrior(NamedTuple):
     means: NDArray[np.float64] | float = 0.0
     means_weight: NDArray[np.float64] | float = 0.0
     scatter: NDArray[np.float64] | float = 0.0
-    weight: float = 0.0
+    weight: NDArray[np.float64] | float = 0.0
     floor: NDArray[np.float64] | float = 0.0
     free: str = "mc"
 

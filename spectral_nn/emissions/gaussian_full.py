@@ -147,8 +147,10 @@ class FullGaussian:
         total = self._pool(sums.weight[:, None, None])
         seen = total > 0
         scatter = scatter * np.outer(scale, scale) + _as_matrices(prior.scatter, means.shape[1])
-        new = _floored(scatter / np.where(seen, total + prior.weight, 1.0), prior.floor)
-        return replace(found, covariances=self._share(np.where(seen, new, self._each[: len(new)])))
+        total = total + np.reshape(prior.weight, (-1, 1, 1))
+        new = _floored(scatter / np.where(seen, total, 1.0), prior.floor)
+        kept = self.covariances.reshape(new.shape)
+        return replace(found, covariances=self._share(np.where(seen, new, kept)))
 
     def log_prior(self, prior: GaussianPrior | None = None) -> float:
         """Logarithm of the density of `GaussianPrior` up to a constant, nats."""
@@ -156,7 +158,7 @@ class FullGaussian:
         away = self.means - prior.means
         about = _state_weight(prior, away)[:, None, None] * _outer(away, away)
         each = self._pool(about) + _as_matrices(prior.scatter, away.shape[1])
-        covariances = self._each[: len(each)]
+        covariances = self.covariances.reshape(each.shape)
         found = np.trace(np.linalg.solve(covariances, each), axis1=1, axis2=2)
         return float(-0.5 * np.sum(found + prior.weight * np.linalg.slogdet(covariances)[1]))
 

@@ -33,7 +33,7 @@ def fit(
     race_tol: float,
     run: Runner,
     on_step: OnStep = silent,
-    improve: Callable[[Start[P]], Start[P]] | None = None,
+    improve: Callable[[list[Start[P]]], list[Start[P]]] | None = None,
 ) -> tuple[EMResult[P], list[Start[P]]]:
     """Race starts by successive halving on samples, then EM on all data from the winner.
 
@@ -56,7 +56,7 @@ def fit(
     on_step : callable
         Told (stage, step, objective).
     improve : callable, optional
-        What is done to the winner of the race before EM on all data.
+        What is done to the starts, the winner of the race first, before EM on all data.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def fit(
         starts = successive_halving(starts, rounds, compete)
         data.restart()
     if improve is not None:
-        starts = [improve(starts[0]), *starts[1:]]
+        starts = improve(starts)
     result = maximise_likelihood(
         model, starts[0].parameters, data.expect, n_iter=n_iter, tol=tol, on_step=on_step
     )

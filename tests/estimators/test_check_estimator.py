@@ -7,6 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import spectral_estimators
 from spectral_estimators import (
+    GMMHMM,
     BernoulliHMM,
     CategoricalHMM,
     GaussianHMM,
@@ -43,6 +44,8 @@ ESTIMATORS = [
     MLPRegressor(),
     GaussianHMM(),
     GaussianHMM(n_components=4, covariance_type="full", n_iter=3, n_init=2, random_state=0),
+    GMMHMM(),
+    GMMHMM(n_components=4, n_mix=2, n_iter=3, n_init=2, random_state=0),
     MultinomialHMM(),
     MultinomialHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     PerSequence(StandardScaler()),
@@ -66,11 +69,11 @@ def expected_failed_checks(estimator):
     if isinstance(estimator, CategoricalHMM) and estimator.n_components == 1:
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
     if (
-        isinstance(estimator, (ClippedHMM, GaussianHMM, MultinomialHMM, PoissonHMM))
+        isinstance(estimator, (ClippedHMM, GaussianHMM, GMMHMM, MultinomialHMM, PoissonHMM))
         and estimator.n_components == 1
     ):
         of_rows = dict.fromkeys(LABELLED_CHECKS_OF_ROWS, LABELS_OF_THREE_STATES)
-        if isinstance(estimator, GaussianHMM):
+        if isinstance(estimator, (GaussianHMM, GMMHMM)):
             of_rows["check_positive_only_tag_during_fit"] = LABELS_OF_THREE_STATES
         return expected | of_rows
     return expected

@@ -11,12 +11,15 @@ from spectral_nn.arrays import to_numpy
 
 __all__ = [
     "PRIOR",
+    "broadcastable",
     "check_concentration",
+    "check_covariances",
     "check_letters",
     "check_shape",
     "checked_symbols",
     "kept_parts",
     "probabilities",
+    "real_numbers",
     "warn_of_overwriting",
 ]
 
@@ -127,6 +130,60 @@ def probabilities(value: Any, name: str) -> np.ndarray:
     if off.size:
         which = name if array.ndim == 1 else f"row {off[0]} of {name}"
         raise ValueError(f"{which} must sum to 1, got {sums.flat[off[0]]:.6g}. Normalise {name}.")
+    return array
+
+
+def real_numbers(value: Any, name: str) -> np.ndarray:
+    """An array of float64 without NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        Naming the array.
+    """
+    array = np.asarray(to_numpy(value), dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite numbers.")
+    return array
+
+
+def check_covariances(array: np.ndarray, name: str, matrices: bool) -> None:
+    """Check that variances are positive, or that matrices (..., p, p) are positive-definite.
+
+    Raises
+    ------
+    ValueError
+        Naming the array, and the matrix in it.
+    """
+    if not matrices:
+        if not (array > 0).all():
+            raise ValueError(f"{name} must be positive; the least of them is {array.min()}.")
+        return
+    for index in np.ndindex(array.shape[:-2]):
+        matrix = array[index]
+        if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
+            which = f"{name}{list(index)}" if index else name
+            raise ValueError(f"{which} must be symmetric, positive-definite.")
+
+
+def broadcastable(value: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray:
+    """An array of finite numbers that broadcasts to the first shape, or has one of the others.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    try:
+        fits = np.broadcast_shapes(array.shape, shapes[0]) == shapes[0]
+    except ValueError:
+        fits = False
+    if not (fits or array.shape in shapes[1:]) or not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be a number, or an array of finite numbers that broadcasts to "
+            f"{shapes[0]}; got {value!r}."
+        )
     return array
 
 

@@ -75,7 +75,7 @@ class RowHMM(BaseHMM):
         self, source: Source, y: Any, states: int | None, run: Runner
     ) -> tuple[Source, HMMOptions, dict[str, Any]]:
         source, n_features = measure(source, run)
-        if "emission" in kept_parts(self) and self.n_features != n_features:
+        if "emission" in kept_parts(self) and self.n_features not in (None, n_features):
             raise ValueError(
                 f"X has {n_features} features, but the emissions that fit starts from, as "
                 f"init_params={self.init_params!r} says, are of {self.n_features}. Set others, or "

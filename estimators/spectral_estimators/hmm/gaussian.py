@@ -9,7 +9,12 @@ import numpy as np
 
 from spectral_estimators._devices import at_home, home_of
 from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input_tags
-from spectral_estimators.hmm._parameters import check_shape
+from spectral_estimators.hmm._parameters import (
+    broadcastable,
+    check_covariances,
+    check_shape,
+    real_numbers,
+)
 from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
 from spectral_nn.emissions.coordinates import Symmetric
@@ -248,14 +253,14 @@ class GaussianHMM(RowHMM):
         k = 1 if self.n_components == "auto" else self.n_components
         correlated = self.covariance_type in ("tied", "full")
         wanted: dict[str, list[tuple[int, ...]]] = {
-            "means_prior": [(k, n_features)],
-            "means_weight": [(k, n_features)],
-            "covars_prior": [(k, n_features, n_features)] if correlated else [(k, n_features)],
+            "means_prior": [(k, n_features), (k,)],
+            "means_weight": [(k, n_features), (k,)],
+            "covars_prior": [(k, n_features, n_features) if correlated else (k, n_features), (k,)],
         }
         found = {}
         for name, shapes in wanted.items():
             value = getattr(self, name)
-            found[name] = None if value is None else _broadcastable(value, name, shapes[0])
+            found[name] = None if value is None else broadcastable(value, name, *shapes)
         if found["covars_prior"] is not None and self.covariance_type == "spherical":
             array = found["covars_prior"]
             found["covars_prior"] = array[:, None] if array.ndim == 1 else array
@@ -282,15 +287,13 @@ class GaussianHMM(RowHMM):
         return {"covariances": self._checked_covars(k, None)}
 
     def _checked_means(self, k: int) -> np.ndarray:
-        means = np.asarray(to_numpy(self.means_), dtype=np.float64)
+        means = real_numbers(self.means_, "means_")
         check_shape(means, "means_", (k, None), k)
-        if not np.isfinite(means).all():
-            raise ValueError("means_ must hold finite numbers.")
         return means
 
     def _checked_covars(self, k: int, p: int | None) -> np.ndarray:
         """Covariances in the shape of their type."""
-        covars = np.asarray(to_numpy(self._covars_), dtype=np.float64)
+        covars = real_numbers(self._covars_, "covars_")
         kind = self.covariance_type
         if kind == "spherical" and covars.size == k:
             covars = covars.reshape(k)
@@ -298,17 +301,7 @@ class GaussianHMM(RowHMM):
             "spherical": (k,), "diag": (k, p), "tied": (p, p), "full": (k, p, p),
         }  # fmt: skip
         check_shape(covars, "covars_", shapes[kind], k, p)
-        if not np.isfinite(covars).all():
-            raise ValueError("covars_ must hold finite numbers.")
-        if kind in ("spherical", "diag"):
-            if not (covars > 0).all():
-                raise ValueError(f"covars_ must be positive; the least of them is {covars.min()}.")
-            return covars
-        matrices = covars.reshape(-1, *covars.shape[-2:])
-        for i, matrix in enumerate(matrices):
-            if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
-                which = "covars_" if kind == "tied" else f"covars_[{i}]"
-                raise ValueError(f"{which} must be symmetric, positive-definite.")
+        check_covariances(covars, "covars_", matrices=kind in ("tied", "full"))
         return covars
 
     def _emission_values(self, emission: Any) -> dict[str, np.ndarray]:
@@ -333,18 +326,3 @@ def _make_prior(
         min_covar * variance,
         free,
     )
-
-
-def _broadcastable(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of finite numbers that broadcasts to a shape; or (K,)."""
-    array = np.asarray(value, dtype=np.float64)
-    try:
-        fits = np.broadcast_shapes(array.shape, shape) == shape or array.shape == shape[:1]
-    except ValueError:
-        fits = array.shape == shape[:1]
-    if not fits or not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be a number, or an array of finite numbers that broadcasts to {shape}; "
-            f"got {value!r}."
-        )
-    return array

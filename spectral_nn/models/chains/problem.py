@@ -107,7 +107,7 @@ def refine(
     engine: LaneEngine,
     run: Runner,
     tell: OnStep,
-    improve: Callable[[Start[HMMParameters]], Start[HMMParameters]] | None = None,
+    improve: Callable[[list[Start[HMMParameters]]], list[Start[HMMParameters]]] | None = None,
 ) -> Fit[HMMParameters]:
     """Race the starts on the data, and EM from the best; from all of them without rounds."""
     options = problem.options

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.data import Source
-from spectral_nn.emissions import RowEmission
+from spectral_nn.emissions import MixedEmission, RowEmission
 from spectral_nn.models.base import Fit, OnStep, Start
 from spectral_nn.models.chains.engine import RACE_ROWS
 from spectral_nn.models.chains.excerpts import Excerpt, Share
@@ -18,8 +18,8 @@ from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine
-from spectral_nn.models.chains.row_starts import kinds_of_rows, make_row_starts
-from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, improve
+from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
+from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, agree, improve
 from spectral_nn.models.chains.starts import label_start, with_parts
 from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
@@ -77,6 +77,8 @@ def fit_rows(
         engine = problem.engine(run)
     if options.labelled:
         start = label_start(pooled, options, engine.expect, options.emission_prior)
+        if isinstance(pooled, MixedEmission):
+            start = _tell_parts_apart(start, some.values, pooled, options, rng)
         return refine(problem, [start], (), {}, engine, run, tell)
     given = _given(pooled, options)
     if given is not None:
@@ -86,15 +88,33 @@ def fit_rows(
     starts = [with_parts(start, **options.fixed) for start in starts]
     if options.init != "tensor" or options.n_iter == 0:
         return refine(problem, starts, (), {}, engine, run, tell)
-    again = None
-    if not options.fixed and options.n_components >= LEAST_STATES:
-
-        def again(start: Start[HMMParameters]) -> Start[HMMParameters]:
-            advance = _climb_on(engine.sample(_RACE[-1][-1]), problem, run)
-            return improve(start, frames, advance, options.emission_prior, rng)
-
     rounds = _race(len(starts), options, n_rows)
+    in_order = bool(options.fixed) or options.n_components < LEAST_STATES
+
+    def again(starts: list[Start[HMMParameters]]) -> list[Start[HMMParameters]]:
+        if in_order or agree(starts[: rounds[-1].n_starts]):
+            return starts
+        advance = _climb_on(engine.sample(_RACE[-1][-1]), problem, run)
+        best = improve(starts[0], frames, advance, options.emission_prior, rng)
+        return [best, *starts[1:]]
+
     return refine(problem, starts, rounds, {}, engine, run, tell, again)
+
+
+def _tell_parts_apart(
+    start: Start[HMMParameters],
+    values: NDArray[np.float64],
+    pooled: MixedEmission,
+    options: HMMOptions,
+    rng: np.random.Generator,
+) -> Start[HMMParameters]:
+    """The same start with the parts of mixtures that labelled rows suggest."""
+    labels = values[:, -1].astype(np.int64)
+    known = labels >= 0
+    frames = Frames(values[known, :-1], np.zeros(known.sum(), dtype=bool), pooled)
+    mass = np.eye(options.n_components)[labels[known]]
+    emission = fit_law(frames, mass, options.emission_prior, rng)
+    return with_parts(with_parts(start, emission=emission), **options.fixed)
 
 
 def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
@@ -116,8 +136,10 @@ def _given(pooled: RowEmission, options: HMMOptions) -> Start[HMMParameters] | N
     sticky = _STICKY * np.eye(K) + (1 - _STICKY) / K
     start = Start("given", HMMParameters(np.full(K, 1 / K), sticky, pooled))
     start = with_parts(start, **options.fixed)
+    n_parts = pooled.n_parts if isinstance(pooled, MixedEmission) else 1
+    known = not isinstance(options.fixed.get("emission", {}), dict)
     apart = np.ptp(start.parameters.emission.mean(), axis=0).any()
-    return start if K == 1 or apart else None
+    return start if K * n_parts == 1 or known or apart else None
 
 
 def _few(some: Excerpt, rng: np.random.Generator) -> Excerpt:

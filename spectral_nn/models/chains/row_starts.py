@@ -1,7 +1,8 @@
 """Starts for observations that are rows of numbers: who belongs to which state, then an M-step.
 
 Each kind says how much of each row of some frames belongs to each state, and how states follow each
-other; the M-step of the law makes the emissions of that. So every law has all kinds:
+other; the M-step of the law makes the emissions of that (the rows of a state are clustered first
+where it is a mixture). So every law has all kinds:
 
 * ``tensor``: past and future, reduced to canonical variates, whiten the moments that rows of each
   of a few dozen cells have; the slices are decomposed as those of symbols are
@@ -17,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.data import Sequences
+from spectral_nn.emissions import MixedEmission, RowEmission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains import recursions
 from spectral_nn.models.chains.frames import Frames
@@ -32,7 +34,7 @@ from spectral_nn.models.chains.spectral import WhitenedMoments, decompose
 from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import SerialRunner
 
-__all__ = ["MAKERS", "Assignment", "kinds_of_rows", "make_row_starts"]
+__all__ = ["MAKERS", "Assignment", "fit_law", "kinds_of_rows", "make_row_starts"]
 
 MIN_CELLS = 24
 _PORTFOLIO = {"tensor": 2, "variates": 4, "segments": 4, "kmeans": 2, "smoothed": 2, "random": 2}
@@ -103,16 +105,49 @@ def make_row_starts(
     starts = []
     for i, kind in enumerate(kinds):
         mass, transmat = MAKERS[kind](frames, K, kinds[:i].count(kind), rng)
-        emission = frames.law.maximise(frames.law.gather(frames.x, mass), options.emission_prior)
+        emission = fit_law(frames, mass, options.emission_prior, rng)
         starts.append(Start(kind, HMMParameters(np.full(K, 1 / K), transmat, emission)))
     return starts
+
+
+def fit_law(
+    frames: Frames, mass: NDArray[np.float64], prior: Any, rng: np.random.Generator
+) -> RowEmission:
+    """M-step from the law of all rows together.
+
+    The parts of a mixture are the same there, and no M-step tells them apart: they begin as
+    clusters of the rows of each state.
+
+    Parameters
+    ----------
+    frames : Frames
+    mass : ndarray of shape (n, K)
+        How much of each row belongs to each state.
+    prior : anything
+        What the law calls its prior.
+    rng : Generator
+
+    Returns
+    -------
+    RowEmission
+    """
+    law = frames.law
+    if not isinstance(law, MixedEmission):
+        return law.maximise(law.gather(frames.x, mass), prior)
+    M = law.n_parts
+    share = np.full((*mass.shape, M), 1 / M)
+    likeliest = mass.argmax(axis=1)
+    for k in range(mass.shape[1]):
+        rows = np.flatnonzero(likeliest == k)
+        share[rows, k] = _soft(_cluster(frames.standardised[rows], M, rng), M, _LIKELY)
+    return law.maximise(law.gather_parts(frames.x, mass[:, :, None] * share), prior)
 
 
 def _decompose(frames: Frames, K: int, number: int, rng: np.random.Generator) -> Assignment:
     """Moments of past, present and future, decomposed; or random where they carry too little."""
     variates = frames.canonical
     codes, n_cells = _cells(frames, max(2 * K, MIN_CELLS), rng)
-    if variates.correlations.size < K - 1 or n_cells < K:
+    if K == 1 or variates.correlations.size < K - 1 or n_cells < K:
         return _nearest(frames, K, number, rng)
     correlations = variates.correlations[: K - 1]
     scale = np.sqrt(np.maximum(correlations, max(_FLOOR * correlations[0], 1e-12)))

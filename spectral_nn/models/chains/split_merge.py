@@ -18,19 +18,27 @@ from spectral_nn.models.chains import recursions
 from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.observations import look_up_rows, number
 from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.row_starts import fit_law
 
-__all__ = ["LEAST_STATES", "improve", "make_candidates"]
+__all__ = ["LEAST_STATES", "agree", "improve", "make_candidates"]
 
 LEAST_STATES = 4  # with fewer, starts find the best there is
 _CANDIDATES = (10, 20)  # at the least and at the most; else as many as states
 _STEPS = (12, 100)  # of every candidate, and of the best of them
 _ROUNDS, _PATIENCE = 15, 3
 _LEAST_GAIN = 0.1  # nats
+_AGREE, _SAME = 3, 0.5  # starts, and nats between them
 _SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
 
 Advance = Callable[[list[Start[HMMParameters]], int], list[tuple[Start[HMMParameters], float, Any]]]
 """Takes starts and EM steps; gives starts and objectives, the best first."""
+
+
+def agree(starts: list[Start[HMMParameters]]) -> bool:
+    """Whether three starts came to the same objective: the best there is, most likely."""
+    reached = np.array([start.likelihood for start in starts])
+    return int(np.sum(reached > reached.max() - _SAME)) >= _AGREE
 
 
 def improve(
@@ -107,7 +115,7 @@ def make_candidates(
         moved[:, split] -= moved[:, free]
         follows = ~frames.begins[1:]
         trans = moved[:-1][follows].T @ moved[1:][follows] + 1 / K
-        emission = parameters.emission.maximise(parameters.emission.gather(frames.x, moved), prior)
+        emission = fit_law(frames, moved, prior, rng)
         transmat = np.where(parameters.transmat > 0, trans, 0.0)
         transmat /= transmat.sum(axis=1, keepdims=True)
         startprob = (parameters.startprob + 1e-3) / (1 + 1e-3 * K)

@@ -40,11 +40,16 @@ def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
 
 
 def with_parts(start: Start[HMMParameters], **parts: Any) -> Start[HMMParameters]:
-    """The same start with some parts in the place of its own; of emissions, also a dict of some."""
-    emission = parts.get("emission")
-    if isinstance(emission, dict):
-        parts["emission"] = replace(start.parameters.emission, **emission)
-    return replace(start, parameters=replace(start.parameters, **parts))
+    """The same start with some parts in the place of its own; a dict names parts of a part."""
+    return replace(start, parameters=_replace(start.parameters, parts))
+
+
+def _replace(whole: Any, parts: dict[str, Any]) -> Any:
+    found = {
+        name: _replace(getattr(whole, name), part) if isinstance(part, dict) else part
+        for name, part in parts.items()
+    }
+    return replace(whole, **found)
 
 
 def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
