@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from spectral_estimators import (
+    GMMHMM,
     BernoulliHMM,
     CategoricalHMM,
     GaussianHMM,
@@ -149,3 +150,10 @@ def test_bad_settings():
         model.standard_errors(np.zeros((9, 3)))
     with pytest.warns(UserWarning, match="standard errors from a maximum"):
         model.standard_errors(X + 0.1, kind="hessian")
+
+
+def test_mixtures_have_none_and_say_so(rng):
+    X = rng.standard_normal((60, 1))
+    model = GMMHMM(1, 2, random_state=0).fit(X)
+    with pytest.raises(NotImplementedError, match="not written for the emissions of GMMHMM"):
+        model.standard_errors(X)

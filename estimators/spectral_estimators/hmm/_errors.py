@@ -58,6 +58,8 @@ class HMMErrors(HMMInference):
         ValueError
             If X is impossible under the model, ``kind`` is unknown, ``block`` is below 1, or there
             are fewer blocks than parameters.
+        NotImplementedError
+            If the emissions are mixtures.
 
         Warns
         -----
@@ -89,6 +91,11 @@ class HMMErrors(HMMInference):
         if block is not None and (block < 1 or block != int(block)):
             raise ValueError(f"block must be a whole number of rows of at least 1; got {block!r}.")
         parameters, codes, _ = self._prepared(X, lengths)
+        if not hasattr(parameters.emission, "coordinates"):
+            raise NotImplementedError(
+                f"standard_errors is not written for the emissions of {type(self).__name__}; fit "
+                "bootstrap samples of the sequences instead."
+            )
         with one_blas_thread():
             found = find_standard_errors(parameters, codes, kind=kind, block=block)
         return self._renamed(found)

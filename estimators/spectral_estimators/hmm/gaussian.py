@@ -135,8 +135,8 @@ class GaussianHMM(RowHMM):
     >>> states = np.repeat([0, 1, 0, 1], 100)
     >>> X = rng.normal(0, np.array([1.0, 3.0])[states])[:, None]
     >>> model = GaussianHMM(2, random_state=0).fit(X)
-    >>> np.sort(model.covars_.ravel() ** 0.5).round(1).tolist()
-    [1.0, 2.9]
+    >>> np.sort(model.covars_.ravel() ** 0.5).round().tolist()
+    [1.0, 3.0]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
