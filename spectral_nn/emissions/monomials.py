@@ -95,33 +95,36 @@ def products(
 def _square(x, centre, inverse, out):
     """Write squares, columns and a one; whether anything is missing, which is written as zero."""
     n, p = x.shape
-    missing = False
+    n_missing = 0
+    u = np.empty(p)
     for i in range(n):
+        row = out[i]
         for j in range(p):
-            u = (x[i, j] - centre[j]) * inverse[j]
-            if u != u:
-                missing = True
-                u = 0.0
-            out[i, j] = u * u
-            out[i, p + j] = u
-        out[i, 2 * p] = 1.0
-    return missing
+            value = (x[i, j] - centre[j]) * inverse[j]
+            n_missing += value != value
+            u[j] = value if value == value else 0.0
+        for j in range(p):
+            row[j] = u[j] * u[j]
+        for j in range(p):
+            row[p + j] = u[j]
+        row[2 * p] = 1.0
+    return n_missing > 0
 
 
 @Compiled
 def _multiply(x, centre, inverse, out):
     """Write products of each row, its columns and a one."""
     n, p = x.shape
-    width = out.shape[1]
+    u = np.empty(p, dtype=out.dtype)
     for i in range(n):
         row = out[i]
-        first = width - 1 - p
         for j in range(p):
-            row[first + j] = (x[i, j] - centre[j]) * inverse[j]
-        at = 0
+            u[j] = (x[i, j] - centre[j]) * inverse[j]
+        at = np.uint64(0)  # an index without a sign lets the loop below use vectors
         for j in range(p):
-            u = row[first + j]
-            for k in range(j, p):
-                row[at] = u * row[first + k]
-                at += 1
-        row[width - 1] = 1.0
+            for k in range(p - j):
+                row[at + np.uint64(k)] = u[j] * u[j + k]
+            at += np.uint64(p - j)
+        for j in range(p):
+            row[at + np.uint64(j)] = u[j]
+        row[-1] = 1.0
