@@ -202,9 +202,8 @@ def test_history_is_the_likelihood_and_never_falls(sticky, sticky_fit):
     gains = np.diff(sticky_fit.history)
     assert (gains >= 0).all()
     exact = expect_exact(sticky_fit.parameters, data).log_likelihood
-    tol = 1e-5 * 30_000
-    assert sticky_fit.history[-1] - tol < exact < sticky_fit.history[-1] + 5 * tol
-    assert gains[-1] < tol <= gains[:-1].min(initial=np.inf)
+    assert sticky_fit.history[-1] - 0.3 < exact < sticky_fit.history[-1] + 1.5
+    assert gains[-1] < 3e-6 * 30_000 <= gains[:-1].min(initial=np.inf)
 
 
 def test_diagnostics(sticky_fit):
@@ -215,8 +214,8 @@ def test_diagnostics(sticky_fit):
     assert diagnostics["sigma_ratio"] == pytest.approx(
         diagnostics["singular_values"][3] / diagnostics["singular_values"][0]
     )
-    likelihoods = [start["likelihood"] for start in diagnostics["starts"]]
-    assert likelihoods == sorted(likelihoods, reverse=True)
+    assert diagnostics["starts"][0]["likelihood"] == sticky_fit.history[-1]
+    assert all(np.isfinite(start["likelihood"]) for start in diagnostics["starts"])
     assert all(np.isfinite(start["composite"]) for start in diagnostics["starts"])
 
 
