@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
 from spectral_nn.data import Sequences
 from spectral_nn.models.chains.expectation_on import expect_on
@@ -146,8 +145,8 @@ def expect_parts(
         begun = slice(begins[i], begins[i + 1])
         own = posterior[rows]
         if values is None:
-            n, where = len(own), (np.ones(len(own)), index[rows], np.arange(len(own) + 1))
-            mass = sparse.csr_array(where, shape=(n, table.shape[0])).T @ own
+            counts = [np.bincount(index[rows], weight, table.shape[0]) for weight in own.T]
+            mass: NDArray[np.float64] = np.stack(counts, axis=1, dtype=np.float64)
             gathered = gather(emission, None, mass, labelled)
         else:
             mass = np.append(own, np.zeros((1, table.shape[1])), axis=0)
