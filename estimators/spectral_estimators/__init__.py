@@ -1,9 +1,13 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
 from spectral_estimators.displays import (
+    DensityDisplay,
+    DurationDisplay,
     EmissionDisplay,
     LossDisplay,
     RecoveryDisplay,
+    ResidualDisplay,
+    SeriesDisplay,
     SpectrumDisplay,
     TransitionDisplay,
 )
@@ -26,6 +30,8 @@ from spectral_nn.results import RankWarning, RecoveryWarning
 __all__ = [
     "BernoulliHMM",
     "CategoricalHMM",
+    "DensityDisplay",
+    "DurationDisplay",
     "EmissionDisplay",
     "GaussianHMM",
     "GaussianMixtureScore",
@@ -40,8 +46,10 @@ __all__ = [
     "RankWarning",
     "RecoveryDisplay",
     "RecoveryWarning",
+    "ResidualDisplay",
     "SequenceStream",
     "Sequences",
+    "SeriesDisplay",
     "SpectrumDisplay",
     "TensorFeatures",
     "TransitionDisplay",
