@@ -95,6 +95,8 @@ def test_series_over_dates_and_several_sequences():
     assert mpl.dates.num2date(ax.get_xlim()[0]).year == 2019
     edges = [edge for band in ax.collections for span in spans(band) for edge in span]
     assert begin in edges  # a stay ends where its sequence ends
+    _, given = plt.subplots()
+    assert SeriesDisplay.from_estimator(ONE, X, ax=given).axes_ == [given]
     with pytest.raises(ValueError, match="one entry for each of 50 rows"):
         SeriesDisplay.from_estimator(ONE, X, index=days[:-1])
 
