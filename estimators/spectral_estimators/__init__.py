@@ -1,9 +1,13 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
 from spectral_estimators.displays import (
+    DensityDisplay,
+    DurationDisplay,
     EmissionDisplay,
     LossDisplay,
     RecoveryDisplay,
+    ResidualDisplay,
+    SeriesDisplay,
     SpectrumDisplay,
     TransitionDisplay,
 )
@@ -28,6 +32,8 @@ __all__ = [
     "GMMHMM",
     "BernoulliHMM",
     "CategoricalHMM",
+    "DensityDisplay",
+    "DurationDisplay",
     "EmissionDisplay",
     "GaussianHMM",
     "GaussianMixtureScore",
@@ -42,8 +48,10 @@ __all__ = [
     "RankWarning",
     "RecoveryDisplay",
     "RecoveryWarning",
+    "ResidualDisplay",
     "SequenceStream",
     "Sequences",
+    "SeriesDisplay",
     "SpectrumDisplay",
     "TensorFeatures",
     "TransitionDisplay",

@@ -143,7 +143,7 @@ class MarginalEmission(RowEmission, Protocol):
 
     See Also
     --------
-    spectral_nn.models.chains.forecast
+    spectral_nn.models.chains.forecast, spectral_nn.models.chains.residuals
     """
 
     def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,18 +4,25 @@ The data are in the constructor, the drawing in ``plot``, and ``from_estimator``
 Matplotlib is imported when something is drawn.
 """
 
+from spectral_estimators.displays.densities import DensityDisplay
 from spectral_estimators.displays.hidden_markov import (
     EmissionDisplay,
     TransitionDisplay,
     state_order,
 )
 from spectral_estimators.displays.network import LossDisplay, RecoveryDisplay
+from spectral_estimators.displays.residuals import ResidualDisplay
+from spectral_estimators.displays.series import DurationDisplay, SeriesDisplay
 from spectral_estimators.displays.spectrum import SpectrumDisplay
 
 __all__ = [
+    "DensityDisplay",
+    "DurationDisplay",
     "EmissionDisplay",
     "LossDisplay",
     "RecoveryDisplay",
+    "ResidualDisplay",
+    "SeriesDisplay",
     "SpectrumDisplay",
     "TransitionDisplay",
     "state_order",

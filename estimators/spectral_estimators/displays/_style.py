@@ -18,6 +18,9 @@ __all__ = [
     "NOISE",
     "NOISE_EDGE",
     "SIGNAL",
+    "colour_of",
+    "dashes_of",
+    "hatch_of",
     "name_ends",
     "new_axes",
     "plain_numbers",
@@ -26,8 +29,28 @@ __all__ = [
 
 INK, SIGNAL, NOISE, NOISE_EDGE = "#333333", "#2b6ca3", "#c3c9cf", "#8a949e"
 COLOURS = (SIGNAL, "#c8642b", "#4d8f5b", "#8661a8", "#b08a1e", "#5f6b76")  # one fit each
+# M. Okabe and K. Ito's palette, which readers with colour-blindness tell apart, but for its yellow,
+# which does not show as a line, and its light blue, which as a band is blue; grey for its black
+_STATES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#7f7f7f")
+_HATCHES = (None, "////", "....", "xxxx")
+_DASHES = ("-", "--", ":", "-.")
 _NAME_SIZE = 9.5  # points
 _STEPS = (0, 0.6, -0.6, 0.95, -0.95, 1.3, -1.3, 1.9, -1.9, 2.5, -2.5)  # rows up, to try in turn
+
+
+def colour_of(state: int) -> str:
+    """Colour of a state, the same in every picture; from state 6 on colours repeat."""
+    return _STATES[state % len(_STATES)]
+
+
+def hatch_of(state: int) -> str | None:
+    """Hatching that tells states of one colour apart; the first six have none."""
+    return _HATCHES[state // len(_STATES) % len(_HATCHES)]
+
+
+def dashes_of(state: int) -> str:
+    """Style of lines that tells states of one colour apart; the first six are solid."""
+    return _DASHES[state // len(_STATES) % len(_DASHES)]
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:

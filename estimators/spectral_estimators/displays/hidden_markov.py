@@ -201,7 +201,17 @@ class EmissionDisplay:
         Returns
         -------
         EmissionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the model is not of symbols or categories.
         """
+        if not hasattr(estimator, "emissionprob_"):
+            raise ValueError(
+                f"{type(estimator).__name__} has no emissionprob_; DensityDisplay draws the states "
+                "of a GaussianHMM."
+            )
         weights = estimator.get_stationary_distribution()
         display = cls(
             estimator.emissionprob_,

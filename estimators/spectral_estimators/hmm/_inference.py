@@ -100,7 +100,7 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
         """
         parameters, codes, home = self._prepared(X, lengths)
         posterior, log_likelihood = inference.smooth(parameters, codes)
-        return float(log_likelihood.sum()), at_home(_shaped_like(X, posterior, codes), home)
+        return float(log_likelihood.sum()), at_home(shaped_like(X, posterior, codes), home)
 
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Probabilities of the states at every position given the whole sequence (smoothing).
@@ -148,11 +148,11 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
             home = home_of(X)
             posterior = on_host(self.predict_proba(X, lengths))
             rows = posterior.values if isinstance(posterior, Sequences) else posterior
-            states = _shaped_like(X, rows.argmax(axis=1), posterior)
+            states = shaped_like(X, rows.argmax(axis=1), posterior)
             return float(rows.max(axis=1).sum()), at_home(states, home)
         parameters, codes, home = self._prepared(X, lengths)
         states, log_probability = inference.find_paths(parameters, codes)
-        return float(log_probability.sum()), at_home(_shaped_like(X, states, codes), home)
+        return float(log_probability.sum()), at_home(shaped_like(X, states, codes), home)
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """States behind the observations, by the estimator's ``algorithm``.
@@ -368,6 +368,6 @@ class HMMInference(MovableMixin, BaseEstimator, ABC):
         return last @ parameters.transmat
 
 
-def _shaped_like(X: Any, values: np.ndarray, sequences: Any) -> Any:
+def shaped_like(X: Any, values: np.ndarray, sequences: Any) -> Any:
     """``values`` themselves for a table X, else cut into the sequences that X holds."""
     return values if is_table(X) else Sequences(values, sequences.offsets)

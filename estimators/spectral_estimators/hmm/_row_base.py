@@ -6,15 +6,18 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from spectral_estimators._devices import on_host
+from spectral_estimators._devices import at_home, on_host
 from spectral_estimators._sklearn_compat import StrOptions
 from spectral_estimators._validation import read
 from spectral_estimators.hmm._base import BaseHMM
+from spectral_estimators.hmm._inference import shaped_like
 from spectral_estimators.hmm._parameters import kept_parts
 from spectral_estimators.hmm._rows import RowRule, RowRules, as_rows_of, measure
 from spectral_nn.data import Source
 from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.residuals import pseudo_residuals
 from spectral_nn.runners.base import Runner
 
 __all__ = ["RowHMM"]
@@ -48,6 +51,38 @@ class RowHMM(BaseHMM):
     @n_features.setter
     def n_features(self, value: int | None) -> None:
         self.__dict__["n_features"] = value
+
+    def pseudo_residuals(self, X: Any, lengths: ArrayLike | None = None) -> Any:
+        r"""How surprising every entry is, given all other rows of its sequence.
+
+        .. math:: r_{tj} = \Phi^{-1}(P(x_{tj} \le x | \text{all rows but } x_t))
+
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+
+        Returns
+        -------
+        array, shape (n, p), for a table; Sequences of such arrays for a list or `Sequences`
+            Standard normal, column by column, if the model is right; of counts, the middle of the
+            step.  NaN where an entry is missing; beyond 8.2 cut off, where float64 ends.
+
+        See Also
+        --------
+        spectral_estimators.ResidualDisplay : Draws them.
+
+        Notes
+        -----
+        2 n K^2 exponentials.  They are nearly, not quite, independent of each other.
+
+        References
+        ----------
+        Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition,
+        2016, chapter 6.
+        """
+        parameters, rows, home = self._prepared(X, lengths)
+        found = pseudo_residuals(parameters, rows)
+        return at_home(shaped_like(X, found, rows), home)
 
     @abstractmethod
     def _columns(self) -> int | None:

@@ -178,6 +178,21 @@ class MultinomialHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
+    def pseudo_residuals(self, X: Any, lengths: Any = None) -> Any:
+        """As of every family of rows, where ``n_trials`` is one number for all of them.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
+        if _number(self._trials()) is None:
+            raise ValueError(
+                f"pseudo_residuals needs n_trials as one number, got {self.n_trials!r}: without it "
+                "the law of a count is not known."
+            )
+        return super().pseudo_residuals(X, lengths)
+
     def _columns(self) -> int | None:
         probs = getattr(self, "emissionprob_", None)
         return None if probs is None or np.ndim(probs) != 2 else np.shape(probs)[1]

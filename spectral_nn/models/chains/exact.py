@@ -6,7 +6,15 @@ import numpy as np
 
 from spectral_nn.compiled import Compiled, compiled_part
 
-__all__ = ["best_paths", "draw_path", "forward", "log_backward", "log_forward", "smooth"]
+__all__ = [
+    "best_paths",
+    "draw_path",
+    "forward",
+    "leave_out",
+    "log_backward",
+    "log_forward",
+    "smooth",
+]
 
 TINY = 1e-200  # below it, states that rounding lost could carry the likelihood
 LOST = 1e-30  # share of a posterior that is nothing
@@ -176,6 +184,53 @@ def log_backward(log_trans, log_table, codes, part, lattice, log_likelihood, tra
             norm += lattice[t, i]
         for i in range(n_components):
             lattice[t, i] /= norm
+
+
+@compiled_part
+def _log_sum(logs):
+    """Logarithm of the sum of what some logarithms stand for."""
+    top = logs.max()
+    return top if top == -np.inf else top + np.log(np.exp(logs - top).sum())
+
+
+@compiled_part
+def _shift_to_zero(logs):
+    """Take off the largest of some logarithms, so that they stay small; return it."""
+    top = logs.max()
+    if top > -np.inf:
+        logs -= top
+    return top
+
+
+@Compiled
+def leave_out(log_start, log_trans, log_table, codes, offsets, out, log_likelihood):
+    """Distribution of every state given all positions but its own, in logarithms.
+
+    It is the product of what comes from the left, ``P(h_t | x_1 .. x_t-1)``, and from the right,
+    ``P(x_t+1 .. x_T | h_t)``; uniform where the other positions are impossible.
+    """
+    K = log_start.size
+    now, ahead = np.empty(K), np.empty(K)
+    for s in range(offsets.size - 1):
+        ahead[:] = log_start
+        total = 0.0
+        for t in range(offsets[s], offsets[s + 1]):
+            total += _shift_to_zero(ahead)
+            out[t] = ahead
+            now[:] = ahead + log_table[codes[t]]
+            for j in range(K):
+                ahead[j] = _log_sum(now + log_trans[:, j])
+        log_likelihood[s] = total + _log_sum(now)
+        ahead[:] = 0.0
+        for t in range(offsets[s + 1] - 1, offsets[s] - 1, -1):
+            out[t] += ahead
+            norm = _log_sum(out[t])
+            for k in range(K):
+                out[t, k] = np.exp(out[t, k] - norm) if norm > -np.inf else 1 / K
+            now[:] = ahead + log_table[codes[t]]
+            for i in range(K):
+                ahead[i] = _log_sum(log_trans[i] + now)
+            _shift_to_zero(ahead)
 
 
 @compiled_part

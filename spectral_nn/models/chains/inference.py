@@ -15,7 +15,7 @@ from spectral_nn.models.chains import recursions
 from spectral_nn.models.chains.observations import look_up_rows, number
 from spectral_nn.models.chains.parameters import HMMParameters
 
-__all__ = ["filter_last", "find_paths", "log_likelihoods", "smooth"]
+__all__ = ["filter_last", "find_paths", "leave_out", "log_likelihoods", "smooth"]
 
 
 def log_likelihoods(parameters: HMMParameters, data: Sequences) -> NDArray[np.float64]:
@@ -35,6 +35,13 @@ def smooth(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distribution (n, K) of every state given its whole sequence; log-likelihoods (m,)."""
     return _infer(recursions.posteriors, parameters, data)
+
+
+def leave_out(
+    parameters: HMMParameters, data: Sequences
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distribution (n, K) of every state given all other positions; log-likelihoods (m,)."""
+    return _infer(recursions.left_out, parameters, data)
 
 
 def find_paths(

@@ -27,7 +27,7 @@ from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains import exact
 from spectral_nn.models.chains.parameters import HMMParameters
 
-__all__ = ["expected_counts", "filtered", "posteriors", "sample", "viterbi"]
+__all__ = ["expected_counts", "filtered", "left_out", "posteriors", "sample", "viterbi"]
 
 
 def filtered(
@@ -140,6 +140,35 @@ def expected_counts(
             startprob, transmat, table, codes[rows], log_table, parts[rows], trans
         )
     return trans[0] if part is None else trans, posterior, log_likelihood
+
+
+def left_out(
+    startprob: Any,
+    transmat: Any,
+    table: Any,
+    codes: Any,
+    offsets: Any,
+    log_table: Any = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distribution of every state given all positions of its sequence but its own.
+
+    Returns
+    -------
+    distribution : array, shape (n, K)
+        ``P(h_t = k | x_1 .. x_t-1, x_t+1 .. x_T)``; uniform where these are impossible.
+    log_likelihood : array, shape (m,), nats
+
+    Notes
+    -----
+    n K^2 exponentials in either direction, memory n K float64 (the result itself).  It is not the
+    posterior divided by the likelihood of the position: that loses the states in which a position
+    is 1e-308 times less likely than in the best.
+    """
+    startprob, transmat, table, codes, offsets = _arrays(startprob, transmat, table, codes, offsets)
+    found, log_likelihood = np.empty((codes.size, startprob.size)), np.empty(offsets.size - 1)
+    logs = _logs(startprob, transmat, table, log_table)
+    exact.leave_out(*logs, codes, offsets, found, log_likelihood)
+    return found, log_likelihood
 
 
 def viterbi(
