@@ -12,7 +12,7 @@ from spectral_estimators import CategoricalHMM, Sequences, SequenceStream
 from spectral_nn.arrays import to_numpy, where_it_lives
 from spectral_nn.data import lazy
 from spectral_nn.datasets import planted_hmm, sample_hmm
-from spectral_nn.models.chains import engine, plan
+from spectral_nn.models.chains import engine, plan, row_fit
 from spectral_nn.models.chains import fit as recipe
 from spectral_nn.moments.ngrams import ngram_cut
 from spectral_nn.runners.base import SerialRunner
@@ -46,7 +46,7 @@ def small_scale(request, monkeypatch):
         monkeypatch.setattr(kind, "chunk_tokens", 2**11)
     monkeypatch.setattr(lazy, "WINDOW", 2**12)
     if request.param == "a sample races":
-        for module in (engine, plan, recipe):
+        for module in (engine, plan, row_fit):
             monkeypatch.setattr(module, "RACE_ROWS", 2**12)
     return request.param
 
@@ -329,7 +329,7 @@ def peak(X, **arguments):
 def test_memory_does_not_grow_with_the_data(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "_WINDOW", 2**13)
     monkeypatch.setattr(lazy, "WINDOW", 2**13)
-    for module in (engine, plan, recipe):
+    for module in (engine, plan, row_fit):
         monkeypatch.setattr(module, "RACE_ROWS", 2**13)
     monkeypatch.setattr(recipe, "ngram_cut", partial(ngram_cut, length=2**13))
 
