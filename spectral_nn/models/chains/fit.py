@@ -1,8 +1,8 @@
 """The fit of a hidden Markov model: count, start, race, refine.
 
 1. Count symbols, gather an excerpt of the data, and count its n-grams.
-2. Start: decompositions of the moments, classes of symbols, or random draws.  Rows of numbers are
-   sorted into cells first, which are the symbols of the starts.
+2. Start: decompositions of the moments, classes of symbols, or random draws.  (Rows of numbers have
+   starts of their own, see `spectral_nn.models.chains.row_fit`.)
 3. Race: fit the trigrams from every start (composite EM; longer windows where there are more states
    than symbols), then take EM steps on parts of the excerpt, more steps from fewer and fewer starts
    (successive halving).  It costs about one climb: `spectral_nn.models.chains.plan` sets sizes.

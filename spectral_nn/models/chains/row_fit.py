@@ -73,8 +73,7 @@ def fit_rows(
     _check_size(x, pooled)
     if callable(options.emission_prior):
         options = replace(options, emission_prior=options.emission_prior(pooled))
-        problem = replace(problem, options=options)
-        engine = problem.engine(run)
+        problem = replace(problem, options=options)  # E-steps, and so the engine, know no prior
     if options.labelled:
         start = label_start(pooled, options, engine.expect, options.emission_prior)
         if isinstance(pooled, MixedEmission):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.data import Sequences
 from spectral_nn.models.base import Start
-from spectral_nn.models.chains import recursions
 from spectral_nn.models.chains.frames import Frames
-from spectral_nn.models.chains.observations import look_up_rows, number
+from spectral_nn.models.chains.inference import smooth
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.row_starts import fit_law
 
@@ -90,15 +90,7 @@ def make_candidates(
     by the side of their mean or by stretches of time.
     """
     parameters = start.parameters
-    table, _, logarithms = look_up_rows(parameters.emission, frames.x)
-    mass, _ = recursions.posteriors(
-        parameters.startprob,
-        parameters.transmat,
-        table,
-        number(frames.x),
-        frames.offsets,
-        logarithms,
-    )
+    mass, _ = smooth(parameters, Sequences(frames.x, frames.offsets))
     overlap = mass.T @ mass
     norm = np.sqrt(np.maximum(overlap.diagonal(), 1e-300))
     cosine = np.triu(overlap / np.outer(norm, norm), 1)
