@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_estimators._devices import at_home, on_host
-from spectral_estimators._sklearn_compat import StrOptions
+from spectral_estimators._sklearn_compat import StrOptions, with_input_tags
 from spectral_estimators._validation import read
 from spectral_estimators.hmm._base import BaseHMM
 from spectral_estimators.hmm._inference import shaped_like
@@ -26,9 +26,10 @@ __all__ = ["RowHMM"]
 class RowHMM(BaseHMM):
     """The base of a family whose observations are rows of numbers.
 
-    A family names its law and its attributes (`_law`, `_parts`), says what an observation may be
-    (`_is_bad`, `_words`; of whole rows, where that says more, `_rule`), and what its prior is
-    (`_prior`), beside its emissions (`_emission`, `_emission_values`).
+    A family names its law and its attributes (`_law`, `_parts`, `_sized_by`), says what an
+    observation may be (`_is_bad`, `_words`, `_of_counts`; of whole rows, where that says more,
+    `_rule`), and what its prior is (`_prior`), beside its emissions (`_emission`,
+    `_emission_values`).
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -42,11 +43,19 @@ class RowHMM(BaseHMM):
     _words: ClassVar[str]
     """What observations are."""
 
+    _sized_by: ClassVar[tuple[str, int]]
+    """The attribute whose last axis are the columns of the data, and how many axes it has."""
+
+    _of_counts: ClassVar[bool] = False
+    """Whether observations are whole numbers from 0, which scikit-learn calls categorical."""
+
     @property
     def n_features(self) -> int | None:
         """Columns of the data: those of the emissions, else as it was set, or None."""
-        found = self._columns()
-        return self.__dict__.get("n_features") if found is None else found
+        name, n_axes = self._sized_by
+        value: Any = getattr(self, name, None)
+        known = value is not None and np.ndim(value) == n_axes
+        return np.shape(value)[-1] if known else self.__dict__.get("n_features")
 
     @n_features.setter
     def n_features(self, value: int | None) -> None:
@@ -83,10 +92,6 @@ class RowHMM(BaseHMM):
         parameters, rows, home = self._prepared(X, lengths)
         found = pseudo_residuals(parameters, rows)
         return at_home(shaped_like(X, found, rows), home)
-
-    @abstractmethod
-    def _columns(self) -> int | None:
-        """Columns of the emissions; None where there are none."""
 
     @property
     @abstractmethod
@@ -136,3 +141,12 @@ class RowHMM(BaseHMM):
 
     def _n_observed(self, values: np.ndarray, emission: Any) -> int:
         return int(np.count_nonzero(~np.isnan(values).all(axis=1)))
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn which X it may try."""
+        return with_input_tags(
+            super().__sklearn_tags__(),
+            categorical=self._of_counts,
+            positive_only=self._of_counts,
+            three_d_array=True,
+        )

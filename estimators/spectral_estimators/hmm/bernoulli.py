@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spectral_estimators._sklearn_compat import with_input_tags
 from spectral_estimators.hmm._parameters import PRIOR, check_concentration, check_shape, kept_parts
 from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
@@ -114,6 +113,8 @@ class BernoulliHMM(RowHMM):
     }
     _law = staticmethod(BernoulliEmission.pooled)
     _words = "marks are 0 or 1"
+    _sized_by = ("emissionprob_", 2)
+    _of_counts = True
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
 
     emissionprob_: Any
@@ -159,10 +160,6 @@ class BernoulliHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    def _columns(self) -> int | None:
-        probs = getattr(self, "emissionprob_", None)
-        return None if probs is None or np.ndim(probs) != 2 else np.shape(probs)[1]
-
     def _prior(self, n_features: int) -> np.ndarray:
         k = 1 if self.n_components == "auto" else self.n_components
         prior = self.emissionprob_prior
@@ -183,9 +180,3 @@ class BernoulliHMM(RowHMM):
 
     def _emission_values(self, emission: BernoulliEmission) -> dict[str, np.ndarray]:
         return {"emissionprob_": emission.probs}
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that X holds categories, and nothing below 0."""
-        return with_input_tags(
-            super().__sklearn_tags__(), categorical=True, positive_only=True, three_d_array=True
-        )

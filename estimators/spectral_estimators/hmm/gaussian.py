@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spectral_estimators._devices import at_home, home_of
-from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input_tags
+from spectral_estimators._sklearn_compat import Interval, StrOptions
 from spectral_estimators.hmm._parameters import (
     broadcastable,
     check_covariances,
@@ -149,6 +149,7 @@ class GaussianHMM(RowHMM):
         "covars_weight": [Real],
     }
     _words = "observations are finite numbers"
+    _sized_by = ("means_", 2)
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "m": "means_", "c": "_covars_"}
 
     means_: Any
@@ -204,10 +205,6 @@ class GaussianHMM(RowHMM):
         self.device = device
         self.dtype = dtype
         self.missing = missing
-
-    def _columns(self) -> int | None:
-        means = getattr(self, "means_", None)
-        return None if means is None or np.ndim(means) != 2 else np.shape(means)[1]
 
     @property
     def covars_(self) -> Any:
@@ -306,10 +303,6 @@ class GaussianHMM(RowHMM):
 
     def _emission_values(self, emission: Any) -> dict[str, np.ndarray]:
         return {"means_": emission.means, "_covars_": emission.covariances}
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn which X it may try."""
-        return with_input_tags(super().__sklearn_tags__(), three_d_array=True)
 
 
 def _make_prior(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spectral_estimators._sklearn_compat import Interval, StrOptions, with_input_tags
+from spectral_estimators._sklearn_compat import Interval, StrOptions
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     broadcastable,
@@ -172,6 +172,7 @@ class GMMHMM(RowHMM):
         "covars_weight": [Real, "array-like", None],
     }
     _words = "observations are finite numbers"
+    _sized_by = ("means_", 3)
     _parts: ClassVar = {
         "s": "startprob_", "t": "transmat_", "m": "means_", "c": "covars_", "w": "weights_",
     }  # fmt: skip
@@ -234,10 +235,6 @@ class GMMHMM(RowHMM):
         self.device = device
         self.dtype = dtype
         self.missing = missing
-
-    def _columns(self) -> int | None:
-        means = getattr(self, "means_", None)
-        return None if means is None or np.ndim(means) != 3 else np.shape(means)[2]
 
     @property
     def _law(self) -> Any:
@@ -323,10 +320,6 @@ class GMMHMM(RowHMM):
             covars = covars.reshape(*weights.shape, *covars.shape[1:])
         means = law.means.reshape(*weights.shape, -1)
         return {"weights_": weights, "means_": means, "covars_": covars}
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn which X it may try."""
-        return with_input_tags(super().__sklearn_tags__(), three_d_array=True)
 
 
 def _shapes_of_priors(kind: str, k: int, m: int, p: int) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spectral_estimators._sklearn_compat import Interval, with_input_tags
+from spectral_estimators._sklearn_compat import Interval
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     check_concentration,
@@ -131,6 +131,8 @@ class MultinomialHMM(RowHMM):
         "emissionprob_prior": PRIOR,
     }
     _words = "counts are whole numbers from 0"
+    _sized_by = ("emissionprob_", 2)
+    _of_counts = True
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
 
     emissionprob_: Any
@@ -193,10 +195,6 @@ class MultinomialHMM(RowHMM):
             )
         return super().pseudo_residuals(X, lengths)
 
-    def _columns(self) -> int | None:
-        probs = getattr(self, "emissionprob_", None)
-        return None if probs is None or np.ndim(probs) != 2 else np.shape(probs)[1]
-
     @property
     def _law(self) -> Any:
         return partial(MultinomialEmission.pooled, n_trials=_number(self._trials()))
@@ -245,12 +243,6 @@ class MultinomialHMM(RowHMM):
 
     def _emission_values(self, emission: MultinomialEmission) -> dict[str, np.ndarray]:
         return {"emissionprob_": emission.probs}
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that X holds whole numbers from 0, which it calls categorical."""
-        return with_input_tags(
-            super().__sklearn_tags__(), categorical=True, positive_only=True, three_d_array=True
-        )
 
 
 def _number(trials: np.ndarray | None) -> int | None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spectral_estimators._sklearn_compat import Interval, with_input_tags
+from spectral_estimators._sklearn_compat import Interval
 from spectral_estimators.hmm._parameters import check_shape
 from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
@@ -19,10 +19,9 @@ _AT_LEAST_ZERO = [Interval(Real, 0, None, closed="left"), "array-like"]
 class PoissonHMM(RowHMM):
     """Hidden Markov model with Poisson emissions: moments first, likelihood to finish.
 
-    ``fit`` sorts observations into a few dozen cells, counts n-grams of cells in one pass, takes
-    several starts (a quarter of them decompositions of moments, the others random), races them,
-    and climbs with EM from the winner. It can stand in for ``hmmlearn.hmm.PoissonHMM``; what
-    differs is listed under Notes.
+    ``fit`` takes 16 starts, most of which see how the past and the future of a row depend on each
+    other (among them decompositions of moments), races them, and climbs with EM from the winner.
+    It can stand in for ``hmmlearn.hmm.PoissonHMM``; what differs is listed under Notes.
 
     Parameters
     ----------
@@ -50,10 +49,11 @@ class PoissonHMM(RowHMM):
         Which of startprob, transmat and lambdas ``fit`` re-estimates, and which it starts anew.
     implementation : {"log", "scaling"}, default="log"
         hmmlearn's; has no effect.
-    init : {"tensor", "random"}, default="tensor"
-        Where starts come from.
+    init : {"tensor", "kmeans", "random"}, default="tensor"
+        Where starts come from.  "tensor": the race told above, and with ``n_iter=0`` the
+        decomposition of moments alone.  "kmeans": clusters of rows.  "random": random rows.
     n_init : int, optional
-        Number of starts.  None: 12, or fewer where few steps are wanted; 1 for "random".
+        Number of starts.  None: 16, or 1 without a race.
     n_jobs : int, optional
         Workers, as joblib means it.  The result does not depend on it.
     device : {"cuda", "cuda:1", ..., "cpu"}, optional
@@ -112,7 +112,10 @@ class PoissonHMM(RowHMM):
         "lambdas_prior": _AT_LEAST_ZERO,
         "lambdas_weight": _AT_LEAST_ZERO,
     }
+    _law = staticmethod(PoissonEmission.pooled)
     _words = "counts are whole numbers from 0"
+    _sized_by = ("lambdas_", 2)
+    _of_counts = True
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "l": "lambdas_"}
 
     lambdas_: Any
@@ -160,10 +163,6 @@ class PoissonHMM(RowHMM):
         self.dtype = dtype
         self.missing = missing
 
-    def _columns(self) -> int | None:
-        rates = getattr(self, "lambdas_", None)
-        return None if rates is None or np.ndim(rates) != 2 else np.shape(rates)[1]
-
     def _prior(self, n_features: int) -> GammaPrior:
         """The prior of the rates, checked."""
         k = 1 if self.n_components == "auto" else self.n_components
@@ -183,10 +182,6 @@ class PoissonHMM(RowHMM):
             found.append(array)
         return GammaPrior(*found)
 
-    @property
-    def _law(self) -> Any:
-        return PoissonEmission.pooled
-
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:
         return (rows < 0) | (rows != np.floor(rows))
@@ -200,9 +195,3 @@ class PoissonHMM(RowHMM):
 
     def _emission_values(self, emission: PoissonEmission) -> dict[str, np.ndarray]:
         return {"lambdas_": emission.rates}
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that X holds whole numbers from 0, which it calls categorical."""
-        return with_input_tags(
-            super().__sklearn_tags__(), categorical=True, positive_only=True, three_d_array=True
-        )
