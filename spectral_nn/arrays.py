@@ -8,6 +8,8 @@ the host between `to_numpy` and `from_numpy`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, wraps
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -21,6 +23,7 @@ __all__ = [
     "clip",
     "erf",
     "from_numpy",
+    "fused",
     "get_namespace",
     "is_foreign",
     "numpy_dtype",
@@ -202,9 +205,50 @@ def clip(x: Array, low: float | None = None, high: float | None = None) -> Array
     The general wrapper of `array_api_compat` for CuPy looks the entries up by masks, which makes
     the host wait for the device twice.
     """
-    if array_api_compat.is_cupy_array(x):
-        return x.clip(low, high)
+    if (
+        type(x).__module__.partition(".")[0] == "cupy"
+    ):  # an array, or what stands for one in `fused`
+        import cupy
+
+        bounds = -np.inf if low is None else low, np.inf if high is None else high
+        return cupy.clip(x, *bounds)
     return get_namespace(x).clip(x, low, high)
+
+
+def fused(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Let CuPy make one kernel of a function, which reads and writes its arrays once.
+
+    Parameters
+    ----------
+    function : callable
+        Of arrays alone, broadcast, that it combines entry by entry: operators, `clip`.
+
+    Returns
+    -------
+    function : callable
+        With arrays of any other library the same function, step by step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_nn.arrays import fused
+    >>> fused(lambda x, mean: (x - mean) ** 2)(np.ones(2), np.asarray(3.0))
+    array([4., 4.])
+    """
+
+    @wraps(function)
+    def call(*arrays: Array) -> Array:
+        on_gpu = array_api_compat.is_cupy_array(arrays[0])
+        return (_one_kernel(function) if on_gpu else function)(*arrays)
+
+    return call
+
+
+@cache
+def _one_kernel(function: Callable[..., Array]) -> Callable[..., Array]:
+    import cupy
+
+    return cupy.fuse(function)
 
 
 def is_foreign(x: Any) -> bool:

@@ -7,6 +7,7 @@ from spectral_nn.arrays import (
     add_at,
     clip,
     from_numpy,
+    fused,
     get_namespace,
     require_one_device,
     to_numpy,
@@ -90,6 +91,16 @@ def test_rows_are_added_on_another_device_than_the_default_one():
     table = add_at(strict.zeros((2, 1), device=device), index, strict.ones((3, 1), device=device))
     assert table.device == device
     np.testing.assert_array_equal(to_numpy(table), [[1], [2]])
+
+
+def test_a_fused_function_is_the_function(xp):
+    def far(x, mean):
+        return clip((x - mean) * 2, -1.0, 1.0)
+
+    x, mean = xp.asarray([[0.0, 1.0], [2.0, 3.0]], dtype=xp.float32), xp.asarray(1.25)
+    found = fused(far)(x, xp.astype(mean, xp.float32))
+    assert found.dtype == xp.float32
+    np.testing.assert_array_equal(to_numpy(found), [[-1, -0.5], [1, 1]])
 
 
 def test_clip_keeps_dtype_and_nan(xp):

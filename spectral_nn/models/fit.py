@@ -20,6 +20,7 @@ P = TypeVar("P")
 S = TypeVar("S")
 
 _STAGES = {"composite": "windows", "likelihood": "race"}  # what callbacks are told
+_TIE = 2.0**-20  # of an objective, which single precision may lose
 
 
 def fit(
@@ -154,7 +155,7 @@ def advance(
     Returns
     -------
     list of (Start, objective, gain)
-        Best first.
+        Best first; of starts that rounding alone may tell apart, the earlier.
     """
     results: Iterator[EMResult[P]]
     if run.n_workers > 1:
@@ -169,7 +170,9 @@ def advance(
         on_step(f"{_STAGES[figure]}, {start.kind} start", i, value)
         reached: dict[str, Any] = {"parameters": result.parameters, figure: value}
         moved.append((replace(start, **reached), value, value - result.history[0]))
-    return sorted(moved, key=lambda one: -one[1])
+    best = max(value for _, value, _ in moved)
+    tie = _TIE * abs(best) if math.isfinite(best) and best else 1.0
+    return sorted(moved, key=lambda one: (best - one[1]) // tie if one[1] < best else 0.0)
 
 
 def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -> Fit[P]:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from spectral_nn.additive import Additive
-from spectral_nn.arrays import Array, clip, from_numpy, get_namespace, numpy_dtype, to_numpy
+from spectral_nn.arrays import (
+    Array,
+    clip,
+    from_numpy,
+    fused,
+    get_namespace,
+    numpy_dtype,
+    to_numpy,
+)
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.moments.extent import Extent, exponents, extent, largest, powers
@@ -208,13 +216,12 @@ def input_moments(rows: Rows, columns: ColumnMoments) -> InputMoments:
     x = clip(free, -CLIP, CLIP)
     y = frame.outputs(rows.Y)
     weighted = x * rows.weight[:, None]
-    squares = clip(free * free, high=_FAR * _FAR)  # powers other than 2 are slow
     return InputMoments(
         xp.sum(rows.weight),
-        xp.sum(weighted, axis=0),
+        rows.weight @ x,
         weighted.T @ x,
         (free * rows.weight[:, None]).T @ free,
-        rows.weight @ (squares * squares),
+        rows.weight @ _fourth_power(free),
         weighted.T @ y,
         (y * rows.weight[:, None]).T @ y,
     )
@@ -296,15 +303,17 @@ class Frame:
 
     def standardise(self, X: Array) -> Array:
         """``(x - mean) / deviation`` of the kept columns."""
-        xp = get_namespace(X)
-        if self.kept.size < X.shape[1]:
-            X = xp.take(X, from_numpy(self.kept, like=X), axis=1)
-        return (X - from_numpy(self.mean, like=X)) / from_numpy(self.deviation, like=X)
+        return _standardise(*self._columns(X))
 
     def centred(self, X: Array) -> Array:
         """Standardised, clipped and centred columns (n, d0) of X (n, d)."""
-        x = clip(self.standardise(X), -CLIP, CLIP)
-        return x - from_numpy(self.centre, like=x)
+        return _centre(*self._columns(X), from_numpy(self.centre, like=X))
+
+    def _columns(self, X: Array) -> tuple[Array, Array, Array]:
+        """The kept columns, their means and their deviations, where X is."""
+        if self.kept.size < X.shape[1]:
+            X = get_namespace(X).take(X, from_numpy(self.kept, like=X), axis=1)
+        return X, from_numpy(self.mean, like=X), from_numpy(self.deviation, like=X)
 
     def inputs(self, X: Array) -> Array:
         """Z (n, d') of X (n, d)."""
@@ -338,6 +347,23 @@ class Frame:
         W = np.zeros((n_features, directions.shape[1]))
         W[self.kept] = inner / self.deviation[:, None]
         return W, -(self.mean @ W[self.kept] + self.centre @ inner)
+
+
+@fused
+def _standardise(X: Array, mean: Array, deviation: Array) -> Array:
+    return (X - mean) / deviation
+
+
+@fused
+def _centre(X: Array, mean: Array, deviation: Array, centre: Array) -> Array:
+    return clip(_standardise(X, mean, deviation), -CLIP, CLIP) - centre
+
+
+@fused
+def _fourth_power(x: Array) -> Array:
+    """Fourth powers, cut off; powers other than 2 are slow."""
+    squares = clip(x * x, high=_FAR * _FAR)
+    return squares * squares
 
 
 def with_fixed_signs(vectors: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.arrays import Array, add_at, from_numpy, get_namespace, to_numpy
 from spectral_nn.models.chains.kernels import LANES
+from spectral_nn.models.chains.lane_step import filter_rows, smooth_rows
 from spectral_nn.models.chains.lanes import LaneBatches
 from spectral_nn.models.chains.observations import gather, look_up_rows
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
@@ -154,8 +155,6 @@ def _forward(
 
     Rabiner 1989, section V.A.
     """
-    ones = xp.ones_like(transmat[0, :])
-    never = from_numpy(np.asarray(np.inf), like=transmat)
     filtered: list[Array] = []
     scale: list[Array] = []
     for here in lanes.steps:
@@ -163,10 +162,7 @@ def _forward(
             table = filtered[-1][: here.stop - here.start, :] @ transmat
         else:
             table = xp.take(entries, lanes.fresh, axis=0)
-        table *= xp.take(emission, lanes.codes[here], axis=0)
-        total = table @ ones
-        total = xp.where(total > 0, total, never)
-        table /= total[:, None]
+        table, total = filter_rows(table, emission, lanes.codes[here])
         filtered.append(table)
         scale.append(total)
     return filtered, scale
@@ -194,16 +190,15 @@ def _backward(
         if begin < n:  # lanes that end here; their multiplicity travels with them
             multiplicity = lanes.multiplicity[begin:n][:, None]
             backward = xp.concat([backward, xp.broadcast_to(multiplicity, (n - begin, K))])
-        smoothed = filtered[t] * backward
+        smoothed, onward, counted = smooth_rows(
+            filtered[t], backward, emission, lanes.codes[here], scale[t], lanes.own[here]
+        )
         if indicator is None:
             emit = add_at(emit, lanes.counted[here], smoothed)
         else:
             emit += xp.take(indicator, lanes.counted[here], axis=0).T @ smoothed
         if t > 0:
-            onward = xp.take(emission, lanes.codes[here], axis=0)
-            onward *= backward
-            onward /= scale[t][:, None]
-            xi += filtered[t - 1][:n, :].T @ (onward * lanes.own[here][:, None])
+            xi += filtered[t - 1][:n, :].T @ counted
             backward = onward @ transmat.T
     first = lanes.own[lanes.steps[0]] * xp.astype(lanes.fresh, emission.dtype)
     start = xp.sum(xp.astype(smoothed * first[:, None], xp.float64), axis=0)
