@@ -75,11 +75,12 @@ def log_dirichlet(p: NDArray[np.float64], pseudo: NDArray[np.float64] | float) -
     """
     if not np.any(pseudo):
         return 0.0
-    pseudo = np.broadcast_to(pseudo, p.shape)
-    used = pseudo != 0
-    bounded = np.where(pseudo < 0, np.maximum(p, _TINY), p)
+    if np.min(pseudo) <= 0:
+        pseudo = np.broadcast_to(pseudo, p.shape)
+        used = pseudo != 0
+        p, pseudo = np.where(pseudo < 0, np.maximum(p, _TINY), p)[used], pseudo[used]
     with np.errstate(divide="ignore"):
-        return float(np.sum(pseudo[used] * np.log(bounded[used])))
+        return float(np.sum(pseudo * np.log(p)))
 
 
 def score_rows(counts: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
