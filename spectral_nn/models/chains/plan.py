@@ -24,7 +24,7 @@ WINDOW_STEPS = 30
 
 _CLIMB_STEPS = 100
 _BUDGET = 1.25  # climbs for the race
-_LEAST_BUDGET = 4e8  # flops: less than 0.1 s is nothing to save
+_LEAST_BUDGET = 6e8  # flops: less than 0.15 s is nothing to save
 _ON_WINDOWS = 0.3  # of the budget; rounds on the data share the rest evenly
 _FOR_SPECTRAL = 0.3  # of the budget, at the most, to make spectral starts
 _ROUNDS = ((1.0, 8), (1 / 2, 16), (1 / 4, 32))  # share of the starts, EM steps each
