@@ -91,6 +91,7 @@ def decompose(
     counts: NgramCounts,
     rng: np.random.Generator,
     n_updates: int = N_UPDATES,
+    n_iter: int = 100,
 ) -> HMMParameters:
     """Read a model off whitened moments: Jennrich, alternating least squares, simplex, bigrams.
 
@@ -100,6 +101,7 @@ def decompose(
     counts : the windows they come from.
     rng : draws the random combinations of Jennrich's algorithm.
     n_updates : most updates of `fit_transitions`; a start that EM goes on from needs few.
+    n_iter : most iterations of alternating least squares.
 
     Returns
     -------
@@ -124,6 +126,7 @@ def decompose(
             core.transpose(1, 2, 0),
             n_components,
             init=[start.basis, inverse.T, start.eigenvalues],
+            n_iter=n_iter,
             rng=rng,
         ).vectors[2]
     except np.linalg.LinAlgError:  # a handful of symbols whose core has no rank K

@@ -29,6 +29,7 @@ from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
+_ROUGH = 20  # iterations of alternating least squares on a bootstrap sample
 
 
 def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
@@ -134,7 +135,7 @@ def _decompose(
     again = counts.resampled(rng)
     try:
         moments = whitened_moments(again, options.n_components, rng)
-        return decompose(moments, again, rng, _n_updates(options))
+        return decompose(moments, again, rng, _n_updates(options), _ROUGH)
     except ValueError:
         return random_start(options.n_components, counts, rng)
 
