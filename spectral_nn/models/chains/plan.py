@@ -57,11 +57,11 @@ class Plan:
 
 
 def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
-    """Plan a race that costs 1.25 climbs and 0.05 s, or more in proportion to an `n_init` beyond 12.
+    """Plan a race that costs 1.25 climbs and 0.05 s; more where `n_init` is beyond 12.
 
-    More starts, or more states, get fewer rows a round rather than more time.  Where little
-    can be spent (few EM steps are wanted, or states are many) fewer starts take part, and spectral
-    ones are left out that would cost more than a third of the race.
+    It grows in proportion. More starts, or more states, get fewer rows a round rather than more
+    time.  Where little can be spent (few EM steps are wanted, or states are many) fewer starts take
+    part, and spectral ones are left out that would cost more than a third of the race.
     """
     rows = min(counts.n_rows, RACE_ROWS)
     climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)

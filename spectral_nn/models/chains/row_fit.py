@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spectral_nn.data import Source
 from spectral_nn.emissions import MixedEmission, RowEmission
 from spectral_nn.models.base import Fit, OnStep, Start
-from spectral_nn.models.chains.engine import RACE_ROWS
+from spectral_nn.models.chains.engine import RACE_ROWS, LaneEngine
 from spectral_nn.models.chains.excerpts import Excerpt, Share
 from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.options import HMMOptions
@@ -93,8 +93,8 @@ def fit_rows(
     def again(starts: list[Start[HMMParameters]]) -> list[Start[HMMParameters]]:
         if in_order or agree(starts[: rounds[-1].n_starts]):
             return starts
-        advance = _climb_on(engine.sample(_RACE[-1][-1]), problem, run)
-        best = improve(starts[0], frames, advance, options.emission_prior, rng)
+        climb = _climb_on(engine, problem, run)
+        best = improve(starts[0], frames, climb, options.emission_prior, rng)
         return [best, *starts[1:]]
 
     return refine(problem, starts, rounds, {}, engine, run, tell, again)
@@ -148,14 +148,18 @@ def _few(some: Excerpt, rng: np.random.Generator) -> Excerpt:
     return some.choose(Share(_FRAMES / some.n_rows, int(rng.integers(2**31))))
 
 
-def _climb_on(chunks: list[Any], problem: Problem, run: Runner) -> Advance:
-    """EM steps of starts on some chunks."""
+def _climb_on(engine: LaneEngine, problem: Problem, run: Runner) -> Advance:
+    """EM steps of starts on samples of the data."""
 
-    def climb(starts: list[Start[HMMParameters]], n_iter: int) -> Any:
-        n_iter = min(n_iter, problem.options.n_iter)
-        tol = problem.tol / problem.n_rows * min(problem.n_rows, _RACE[-1][-1])
+    def climb(starts: list[Start[HMMParameters]], one: Round) -> Any:
         return advance(
-            problem.model, starts, chunks, n_iter=n_iter, tol=tol, run=run, figure="likelihood"
+            problem.model,
+            starts,
+            engine.sample(one.n_rows),
+            n_iter=min(one.n_steps, problem.options.n_iter),
+            tol=problem.tol / problem.n_rows * min(problem.n_rows, one.n_rows),
+            run=run,
+            figure="likelihood",
         )
 
     return climb

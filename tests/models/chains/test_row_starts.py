@@ -22,6 +22,7 @@ from spectral_nn.models.chains.split_merge import improve, make_candidates
 from spectral_nn.models.chains.statistics import Priors
 from spectral_nn.models.fit import advance
 from spectral_nn.runners.base import SerialRunner
+from spectral_nn.trainers.halving import Round
 
 
 def chain(K, stay, n, rng):
@@ -167,13 +168,13 @@ def climbing(frames):
     model = ChainModel(Priors(emission=GaussianPrior()), dtype=np.float64)
     data = Sequences(frames.x, frames.offsets)
     climb = partial(advance, model, tol=1e-2, run=SerialRunner(), figure="likelihood")
-    return lambda starts, n: climb(starts, [data], n_iter=n)
+    return lambda starts, one: climb(starts, [data], n_iter=one.n_steps)
 
 
 def test_em_alone_stays_and_merging_gets_out(stuck, rng):
     frames, start, levels = stuck
     climb = climbing(frames)
-    ((alone, value, _),) = climb([start], 200)
+    ((alone, value, _),) = climb([start], Round(1, 200, 0))
     assert np.sum(alone.parameters.emission.means[:, 0] > 15) == 2
     found = improve(start, frames, climb, GaussianPrior(), rng)
     means = found.parameters.emission.means
