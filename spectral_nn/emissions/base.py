@@ -81,7 +81,7 @@ class DifferentiableEmission(Emission, Protocol):
     """
 
     def coordinates(self) -> dict[str, Real]:
-        """Coordinates of each parameter, by the name of its field."""
+        """Coordinates of each parameter, by the name of its field; "law.field" is one of a part."""
 
     def score(self, sums: Any) -> dict[str, NDArray[np.float64]]:
         """Derivative of the expected log-likelihood that `gather` summed, by each field.

@@ -190,8 +190,9 @@ class FullGaussian:
 
     def coordinates(self) -> dict[str, Real]:
         """Means and covariances, white."""
-        root = np.linalg.cholesky(self.covariances)
-        return {"means": Vector(root), "covariances": Symmetric(root)}
+        roots = np.linalg.cholesky(self._each)
+        own = np.linalg.cholesky(self.covariances)
+        return {"means": Vector(roots), "covariances": Symmetric(own)}
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
@@ -201,8 +202,8 @@ class FullGaussian:
         away = sums.first - sums.weight[:, None] * means
         known = _outer(means, sums.first) + _outer(away, means)
         change = sums.second - self._pool(known + sums.weight[:, None, None] * covariances)
-        shared = precision[: len(change)]
-        each = 0.5 * shared @ change @ shared / np.outer(scale, scale)
+        own = np.linalg.inv(self.covariances / np.outer(scale, scale))
+        each = 0.5 * own @ change @ own / np.outer(scale, scale)
         slope = np.einsum("kij,kj->ki", precision, away) / scale
         return {"means": slope, "covariances": self._share(each)}
 
@@ -266,13 +267,6 @@ class TiedGaussian(FullGaussian):
     @property
     def _each(self) -> NDArray[np.float64]:
         return np.broadcast_to(self.covariances, (self.n_components, *self.covariances.shape))
-
-    def _precision(
-        self, means: NDArray[np.float64], covariances: NDArray[np.float64], wanted: DTypeLike
-    ) -> Any:
-        """Precision that products may have, in the frame."""
-        least = np.linalg.eigvalsh(covariances)[:, :1]
-        return precision_for(means, 1 / least, wanted)
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         return each.sum(axis=0, keepdims=True)

@@ -15,9 +15,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.compiled import Compiled
+from spectral_nn.emissions.coordinates import Real, Simplex
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, GaussianSums
 from spectral_nn.emissions.gaussian_full import FullGaussian
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
 
 __all__ = ["GaussianMixtureEmission", "GroupedGaussian", "MixturePrior", "MixtureSums"]
 
@@ -163,6 +164,19 @@ class GaussianMixtureEmission:
         each = self.components.cdf(x).reshape(len(x), *self.weights.shape, -1)
         return (self.weights[:, :, None] * each).sum(axis=2)
 
+    def coordinates(self) -> dict[str, Real]:
+        """Logits of weights; those of the Gaussians."""
+        return {"weights": Simplex(), **_inner(self.components.coordinates())}
+
+    def score(self, sums: MixtureSums) -> dict[str, NDArray[np.float64]]:
+        """See `spectral_nn.emissions.simplex.score_rows`; that of the Gaussians."""
+        inner = _inner(self.components.score(sums.components))
+        return {"weights": score_rows(sums.counts, self.weights), **inner}
+
+    def support(self, sums: MixtureSums) -> dict[str, NDArray[np.float64]]:
+        """Observations of each part."""
+        return {"weights": sums.counts, **_inner(self.components.support(sums.components))}
+
     @classmethod
     def pooled(
         cls,
@@ -190,6 +204,11 @@ class GaussianMixtureEmission:
         found = np.empty(parts.shape[:2], dtype=parts.dtype)
         _normalise(parts, found)
         return found, parts
+
+
+def _inner(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the Gaussians by their names in the mixture."""
+    return {f"components.{name}": value for name, value in fields.items()}
 
 
 @Compiled

@@ -152,8 +152,18 @@ def test_bad_settings():
         model.standard_errors(X + 0.1, kind="hessian")
 
 
-def test_mixtures_have_none_and_say_so(rng):
-    X = rng.standard_normal((60, 1))
-    model = GMMHMM(1, 2, random_state=0).fit(X)
-    with pytest.raises(NotImplementedError, match="not written for the emissions of GMMHMM"):
-        model.standard_errors(X)
+@pytest.mark.parametrize("covariance_type", ["spherical", "diag", "tied", "full"])
+def test_mixtures_have_those_of_their_parts(covariance_type):
+    """Parts that are far apart are Gaussians of their own: errors of means are s / sqrt(n)."""
+    rng = np.random.default_rng(5)
+    part = rng.integers(0, 3, 3000)
+    X = np.array([[0, 0], [20, 0], [0, 30]])[part] + rng.standard_normal((3000, 2))
+    model = GMMHMM(1, 3, covariance_type=covariance_type, random_state=0).fit(X)
+    found = model.standard_errors(X, kind="hessian")
+    shapes = {name: getattr(model, name).shape for name in ("weights_", "means_", "covars_")}
+    assert {name: found[name].shape for name in shapes} == shapes
+    expected = 1 / np.sqrt(3000 * model.weights_)[0][:, None] * np.ones((3, 2))
+    assert_allclose(found["means_"][0], expected, rtol=0.1)
+    assert_allclose(found["weights_"][0], np.sqrt(2 / 9 / 3000), rtol=0.1)
+    low, high = found.intervals()["covars_"]
+    assert (low < high).all()

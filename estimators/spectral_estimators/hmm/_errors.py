@@ -58,8 +58,6 @@ class HMMErrors(HMMInference):
         ValueError
             If X is impossible under the model, ``kind`` is unknown, ``block`` is below 1, or there
             are fewer blocks than parameters.
-        NotImplementedError
-            If the emissions are mixtures.
 
         Warns
         -----
@@ -91,26 +89,25 @@ class HMMErrors(HMMInference):
         if block is not None and (block < 1 or block != int(block)):
             raise ValueError(f"block must be a whole number of rows of at least 1; got {block!r}.")
         parameters, codes, _ = self._prepared(X, lengths)
-        if not hasattr(parameters.emission, "coordinates"):
-            raise NotImplementedError(
-                f"standard_errors is not written for the emissions of {type(self).__name__}; fit "
-                "bootstrap samples of the sequences instead."
-            )
         with one_blas_thread():
             found = find_standard_errors(parameters, codes, kind=kind, block=block)
         return self._renamed(found)
 
     def _renamed(self, found: StandardErrors) -> StandardErrors:
         """Standard errors by the names of attributes."""
-
-        def renamed(fields: dict[str, Any]) -> dict[str, Any]:
-            chain = {"startprob_": fields["startprob"], "transmat_": fields["transmat"]}
-            own = self._emission_values(SimpleNamespace(**fields))
-            return chain | {name.lstrip("_"): value for name, value in own.items()}
-
         return replace(
             found,
-            values=renamed(found.values),
-            errors=renamed(found.errors),
-            coordinates=renamed(found.coordinates),
+            values=self._by_attribute(found.values),
+            errors=self._by_attribute(found.errors),
+            coordinates=self._by_attribute(found.coordinates),
         )
+
+    def _by_attribute(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Fields of all parameters by the names of the attributes that hold them."""
+        chain = {"startprob_": fields["startprob"], "transmat_": fields["transmat"]}
+        own = self._emission_fields(fields)
+        return chain | {name.lstrip("_"): value for name, value in own.items()}
+
+    def _emission_fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Those of emissions alone."""
+        return self._emission_values(SimpleNamespace(**fields))

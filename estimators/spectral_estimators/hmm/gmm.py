@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -313,7 +314,16 @@ class GMMHMM(RowHMM):
         check_covariances(covars, "covars_", matrices=kind in ("tied", "full"))
         return covars if kind == "tied" else covars.reshape(k * m, *covars.shape[2:])
 
-    def _emission_values(self, emission: GaussianMixtureEmission) -> dict[str, np.ndarray]:
+    def _emission_fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        weights = fields["weights"]
+        law = SimpleNamespace(
+            means=fields["components.means"], covariances=fields["components.covariances"]
+        )
+        if not isinstance(weights, np.ndarray):  # coordinates, which have no shape
+            return {"weights_": weights, "means_": law.means, "covars_": law.covariances}
+        return self._emission_values(SimpleNamespace(weights=weights, components=law))
+
+    def _emission_values(self, emission: Any) -> dict[str, np.ndarray]:
         weights, law = emission.weights, emission.components
         covars = law.covariances
         if self.covariance_type != "tied":

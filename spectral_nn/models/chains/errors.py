@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ class _Chart:
         """All parameters by their names."""
         chain = {"startprob": parameters.startprob, "transmat": parameters.transmat}
         emission = parameters.emission
-        own = {name: getattr(emission, name) for name in self.coordinates if name not in chain}
+        own = {n: attrgetter(n)(emission) for n in self.coordinates if n not in chain}
         return chain | own
 
     def moved(self, step: Vector) -> HMMParameters:
@@ -229,7 +230,7 @@ class _Chart:
         steps = _split(step, values)
         found = {name: self.coordinates[name].move(values[name], steps[name]) for name in values}
         chain = found.pop("startprob"), found.pop("transmat")
-        return HMMParameters(*chain, replace(self.parameters.emission, **found))
+        return HMMParameters(*chain, _replace(self.parameters.emission, found))
 
     def gradient(self, parameters: HMMParameters, statistics: HMMStatistics) -> Vector:
         """Derivative of the expected log-likelihood by the coordinates, at a model of the chart."""
@@ -352,6 +353,20 @@ def _check_distance(shift: Vector, covariance: NDArray[np.float64]) -> float:
             stacklevel=4,
         )
     return distance
+
+
+def _replace(whole: Any, fields: Fields) -> Any:
+    """A law with other fields, of which "law.field" is one of a part."""
+    own: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in fields.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            parts.setdefault(first, {})[rest] = value
+        else:
+            own[first] = value
+    inner = {name: _replace(getattr(whole, name), part) for name, part in parts.items()}
+    return replace(whole, **own, **inner)
 
 
 def _flat(fields: Fields) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.emissions.bernoulli import BernoulliEmission
 from spectral_nn.emissions.gaussian import DiagonalGaussian, SphericalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian, TiedGaussian
+from spectral_nn.emissions.gaussian_mixture import GaussianMixtureEmission, GroupedGaussian
 from spectral_nn.emissions.multinomial import MultinomialEmission
 from spectral_nn.emissions.poisson import PoissonEmission
 from spectral_nn.models.chains import recursions
@@ -23,6 +24,7 @@ from spectral_nn.models.chains.statistics import Priors, maximise
 
 MEANS = np.array([[0.0, 1.0], [3.0, -1.0]])
 FULL = np.array([[[1.0, 0.4], [0.4, 0.5]], [[2.0, -0.6], [-0.6, 1.0]]])
+SPREAD = np.array([[0.0, 1.0], [3.0, -1.0], [-3.0, -3.0], [6.0, 4.0]])
 LAWS = {
     "categorical": CategoricalEmission(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])),
     "multinomial": MultinomialEmission(np.array([[0.5, 0.3, 0.2], [0.1, 0.3, 0.6]]), 4),
@@ -32,6 +34,13 @@ LAWS = {
     "diag": DiagonalGaussian(MEANS, np.array([[0.5, 1.0], [2.0, 0.8]])),
     "tied": TiedGaussian(MEANS, FULL[0]),
     "full": FullGaussian(MEANS, FULL),
+    "mixture": GaussianMixtureEmission(
+        np.array([[0.6, 0.4], [0.3, 0.7]]),
+        DiagonalGaussian(SPREAD, np.array([[0.3, 0.5], [0.6, 0.4], [0.5, 0.8], [0.4, 0.3]])),
+    ),
+    "mixture, tied": GaussianMixtureEmission(
+        np.array([[0.6, 0.4], [0.3, 0.7]]), GroupedGaussian(SPREAD, FULL / 3)
+    ),
 }
 LENGTH, N_SEQUENCES = 6, 60
 
@@ -70,12 +79,15 @@ def drawn(law, n_sequences=N_SEQUENCES, length=LENGTH, holes=0.0, seed=0):
 def theta_of(parameters):
     """All parameters without those that others determine, and the way back."""
     emission = parameters.emission
-    names = [name for name in ("probs", "rates", "means", "covariances") if hasattr(emission, name)]
+    mixed = isinstance(emission, GaussianMixtureEmission)
+    law = emission.components if mixed else emission
+    names = [name for name in ("probs", "rates", "means", "covariances") if hasattr(law, name)]
     fields = {"startprob": parameters.startprob, "transmat": parameters.transmat}
-    fields |= {name: getattr(emission, name) for name in names}
-    rows = ["startprob", "transmat"]
+    fields |= {"weights": emission.weights} if mixed else {}
+    fields |= {name: getattr(law, name) for name in names}
+    rows = ["startprob", "transmat", "weights"]
     rows += [] if isinstance(emission, BernoulliEmission) else ["probs"]
-    matrices = ["covariances"] if isinstance(emission, FullGaussian) else []
+    matrices = ["covariances"] if isinstance(law, FullGaussian) else []
     free = {name: np.ones(value.shape, dtype=bool) for name, value in fields.items()}
     for name in fields:
         if name in rows:
@@ -93,8 +105,8 @@ def theta_of(parameters):
             if name in matrices:
                 value += np.swapaxes(np.triu(value, 1), -1, -2)
             found[name] = value
-        own = {name: found[name] for name in names}
-        moved = replace(emission, **own)
+        moved = replace(law, **{name: found[name] for name in names})
+        moved = replace(emission, weights=found["weights"], components=moved) if mixed else moved
         return HMMParameters(found["startprob"], found["transmat"], moved), found
 
     return np.concatenate([fields[name][mask] for name, mask in free.items()]), back
