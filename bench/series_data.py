@@ -12,6 +12,7 @@ on planted regimes as those below, of other draws: figures on those are no fresh
 import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,13 +107,20 @@ def returns(index: str) -> Series:
     ----------
     index : {"sp500", "nasdaq"}
     """
-    path = package_folder("arch") / "data" / index / f"{index}.csv.gz"
-    with gzip.open(path, "rt") as file:
-        names = next(file).split(",")
-        close = [float(line.split(",")[names.index("Close")]) for line in file]
+    _, close = closing_prices(index)
     rows = 100 * np.diff(np.log(close))[:, None]
     n_train = 3 * rows.shape[0] // 4
     return _joined([rows[:n_train]], [rows[n_train:]])
+
+
+def closing_prices(index: str) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Trading days from 1999 to 2018, and the prices at their ends; `index` as in `returns`."""
+    path = package_folder("arch") / "data" / index / f"{index}.csv.gz"
+    with gzip.open(path, "rt") as file:
+        names, *lines = (line.strip().split(",") for line in file)
+    days = [datetime.strptime(line[names.index("Date")], "%m/%d/%Y") for line in lines]
+    close = [float(line[names.index("Close")]) for line in lines]
+    return np.array(days, dtype="datetime64[D]"), np.array(close)
 
 
 def earthquakes() -> Series:

@@ -1,12 +1,15 @@
 """The main jobs, by moments and by what is used otherwise: ``make demo``.
 
-First a text.  A hidden Markov model with ten states learns from 100,000 characters of the Python
+First series of numbers, real and planted, beside hmmlearn (`examples.demo_series`): two tables, a
+picture.
+
+Then a text.  A hidden Markov model with ten states learns from 100,000 characters of the Python
 manual, which ships with the interpreter, and is judged on the 50,000 that follow.  Our estimator
 runs once for each of five seeds; beside it hmmlearn runs ten restarts of at most 100 iterations and
 keeps the one with the best training likelihood.  One thread each; both are scored by the same
 function.  It prints one table and draws three pictures.
 
-Then networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
+Last networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
 pictures.
 
 Pictures go to ``build/demo``, which git ignores, or to a folder named as the only argument:
@@ -29,7 +32,7 @@ from matplotlib.figure import Figure
 from bench import ours
 from bench.rivals import hmmlearn
 from bench.scoring import SMOOTHING, Split, held_out_bits, split_text
-from examples import demo_network, demo_pictures
+from examples import demo_network, demo_pictures, demo_series
 from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
 from spectral_nn.metrics import bits_per_symbol
@@ -178,8 +181,8 @@ def noise_spectrum(split: Split) -> np.ndarray:
 
 
 def main() -> None:
-    """Run both parts, and say where their pictures are."""
-    parser = argparse.ArgumentParser(description="The main jobs, beside rivals; two minutes.")
+    """Run all parts, and say where their pictures are."""
+    parser = argparse.ArgumentParser(description="The main jobs, beside rivals; three minutes.")
     parser.add_argument(
         "folder",
         nargs="?",
@@ -189,9 +192,11 @@ def main() -> None:
     )
     folder = parser.parse_args().folder
     line = LiveLine()
-    print("1. A hidden Markov model of a text\n")
-    pictures = demo_pictures.save(learn_text(line), folder)
-    print("\n\n2. A shallow network\n")
+    print("1. Hidden Markov models of series\n")
+    pictures = demo_pictures.save(demo_series.main(line), folder)
+    print("\n\n2. A hidden Markov model of a text\n")
+    pictures += demo_pictures.save(learn_text(line), folder)
+    print("\n\n3. A shallow network\n")
     pictures += demo_pictures.save(demo_network.main(line), folder)
     print(f"\nPictures, in {folder}:", *(path.name for path in pictures), sep="\n  ")
 

@@ -1,4 +1,4 @@
-"""The second part of ``make demo``: shallow networks, by moments and by backpropagation.
+"""The last part of ``make demo``: shallow networks, by moments and by backpropagation.
 
 A network of ten ReLUs is planted, and everybody gets 30,000 noisy rows of it: our estimator once,
 started from moments; our estimator and scikit-learn's from five random starts each, of which the

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from spectral_estimators import (
     CategoricalHMM,
     EmissionDisplay,
+    GaussianHMM,
     LossDisplay,
     RecoveryDisplay,
+    SeriesDisplay,
     SpectrumDisplay,
 )
 from spectral_estimators.displays import state_order
@@ -32,6 +34,43 @@ SIGNS = {DIGIT: "#", OTHER: "…"}  # alphabet of `encode_characters`: any digit
 STRIP = 72  # characters in a line of text
 
 Curve = Sequence[tuple[float, float]]  # seconds, bits a character
+
+
+def market(
+    model: GaussianHMM,
+    days: NDArray[np.datetime64],
+    prices: NDArray[np.float64],
+    n_train: int,
+) -> Figure:
+    """Prices and returns, the states of the days behind them; the model saw the first returns."""
+    returns = 100 * np.diff(np.log(prices))[:, None]
+    unknown = np.full(model.n_components_, np.nan)  # the model says nothing of prices
+    figure, axes = plt.subplots(2, 1, figsize=(9.6, 4.6), layout="constrained", sharex=True)
+    SeriesDisplay(
+        np.column_stack([prices[1:], returns]),
+        model.predict(returns),
+        means=np.column_stack([unknown, model.means_]),
+        spreads=np.column_stack([unknown, np.sqrt(model.covars_.ravel())]),
+        index=days[1:],
+        columns=["S&P 500", "return, %"],
+    ).plot(ax=axes)
+    axes[0].get_legend().remove()
+    axes[0].set_yscale("log")
+    axes[0].minorticks_off()
+    axes[0].set_yticks([700, 1000, 1500, 2000, 3000], ["700", "1000", "1500", "2000", "3000"])
+    for ax in axes:
+        ax.axvline(days[1 + n_train], color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes[0].annotate(
+        "held out from here",
+        (days[1 + n_train], 0.04),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        fontsize=9,
+        color=INK,
+    )
+    _title(axes[0], "Four states found in daily returns of the S&P 500")
+    return figure
 
 
 def likelihood_against_time(ours: Sequence[Curve], theirs: Sequence[Curve]) -> Figure:

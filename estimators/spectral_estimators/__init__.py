@@ -24,7 +24,7 @@ from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_nn import __version__
-from spectral_nn.data import Sequences, SequenceStream
+from spectral_nn.data import Sequences, SequenceStream, sequences_of_table
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 from spectral_nn.results import RankWarning, RecoveryWarning
 
@@ -56,4 +56,5 @@ __all__ = [
     "TensorFeatures",
     "TransitionDisplay",
     "__version__",
+    "sequences_of_table",
 ]

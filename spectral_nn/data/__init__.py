@@ -12,6 +12,7 @@ from spectral_nn.data.container import (
 )
 from spectral_nn.data.cuts import Blocks, Cut, Place, Window, blocks
 from spectral_nn.data.lazy import LazySequences
+from spectral_nn.data.long_tables import TableSequences, sequences_of_table
 from spectral_nn.data.partitions import Partitions, is_partitioned
 from spectral_nn.data.source import Source
 from spectral_nn.data.streams import SequenceStream
@@ -25,10 +26,12 @@ __all__ = [
     "SequenceStream",
     "Sequences",
     "Source",
+    "TableSequences",
     "Window",
     "as_rows",
     "blocks",
     "is_list_of_sequences",
     "is_partitioned",
+    "sequences_of_table",
     "whole_sequences",
 ]
