@@ -13,11 +13,12 @@ from spectral_estimators._devices import at_home, check_device, home_of, on_host
 from spectral_estimators._progress import ConvergenceMonitor, listener
 from spectral_estimators._sklearn_compat import Interval, StrOptions, check_constraints
 from spectral_estimators._validation import (
+    in_memory,
     is_one_shot,
-    labelled_source,
     read,
     spawn_rng,
     takes_lengths_second,
+    weighted,
 )
 from spectral_estimators.hmm._criteria import HMMCriteria
 from spectral_estimators.hmm._errors import HMMErrors
@@ -103,7 +104,13 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """Note, before fits to parts of `sequences`, what their models must have in common."""
 
     @takes_lengths_second
-    def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn the parameters.
 
         Parameters
@@ -123,6 +130,12 @@ class BaseHMM(HMMCriteria, HMMErrors):
             are n of them.
         lengths : array of int, shape (m,), optional
             Rows of each sequence of a table.
+        sample_weight : array of float, shape (m,), optional
+            How often each of the m sequences counts, finite and at least 0: a sequence of weight 2
+            is worth two of them, one of weight 0 is left out (but its symbols belong to the
+            alphabet).  EM on all data is weighted; starts are made of, and race on, whole copies,
+            as many as weights say after rounding, and so is what priors take from the data.  Not
+            with iterables, dask, or ``n_components="auto"``.
 
         Returns
         -------
@@ -145,6 +158,10 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
+        if sample_weight is not None:
+            if self.n_components == "auto":
+                raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
+            source = weighted(source, sample_weight)
         if is_one_shot(X):
             return self._fit_once(source, y, home)
         return self._fit_source(source, y, home)
@@ -218,7 +235,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
     def _fit_source(self, source: Source, y: Any, home: Any) -> Self:
         """Fit to sequences that can be walked again."""
         if y is not None:
-            source = labelled_source(source)
+            source = in_memory(source, "y (labels)")
         with runner_at(home, self.n_jobs, self.device, source.remote) as run:
             states = self._labelled_states(y)
             data, options, found = self._read(source, y, states, run)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from spectral_estimators._devices import at_home, on_host, runner_at
 from spectral_estimators._sklearn_compat import StrOptions, with_input_tags
-from spectral_estimators._validation import is_one_shot, labelled_source, read
+from spectral_estimators._validation import in_memory, is_one_shot, read
 from spectral_estimators.hmm._base import BaseHMM
 from spectral_estimators.hmm._inference import shaped_like
 from spectral_estimators.hmm._parameters import kept_parts
@@ -131,7 +131,7 @@ class RowHMM(BaseHMM):
         if is_one_shot(source):
             return self._fit_once(source, y, home)
         if y is not None:
-            source = labelled_source(source)
+            source = in_memory(source, "y (labels)")
         with runner_at(home, self.n_jobs, self.device, source.remote) as run:
             states, how = self._labelled_states(y), self._how(run)
             if seen is None:

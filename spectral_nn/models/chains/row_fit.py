@@ -17,7 +17,7 @@ from spectral_nn.models.chains.excerpts import Excerpt, Share
 from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.models.chains.problem import Problem, check_amount, refine
+from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
 from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, agree, improve
 from spectral_nn.models.chains.starts import label_start, with_parts
@@ -87,8 +87,9 @@ def pose_rows(
     """Count rows, look at some of them, and settle the prior; see `fit_rows`."""
     law = options.law
     assert law is not None
-    n_rows = run.total(count_rows, source.parts(ngram_cut(1), ngram_chunk))
-    problem = Problem(source, options, int(rng.integers(2**31)), n_rows)
+    shown, weighted = shown_of(source)
+    n_rows = run.total(count_rows, shown.parts(ngram_cut(1), ngram_chunk))
+    problem = Problem(shown, options, int(rng.integers(2**31)), n_rows, weighted=weighted)
     engine = problem.engine(run)
     some = engine.excerpt()
     x = some.values[:, :-1] if options.labelled else some.values
@@ -190,7 +191,7 @@ def _climb_on(chunks: list[Any], problem: Problem, run: Runner) -> Advance:
 
     def climb(starts: list[Start[HMMParameters]], n_iter: int) -> Any:
         n_iter = min(n_iter, problem.options.n_iter)
-        tol = problem.tol / problem.n_rows * min(problem.n_rows, _RACE[-1][-1])
+        tol = problem.race_tol * min(problem.n_rows, _RACE[-1][-1])
         return advance(
             problem.model, starts, chunks, n_iter=n_iter, tol=tol, run=run, figure="likelihood"
         )
