@@ -26,6 +26,10 @@ class Additive:
             *(getattr(self, field.name) + getattr(other, field.name) for field in fields(self))
         )
 
+    def __rmul__(self, weight: float) -> Self:
+        """Statistics of a chunk that counts `weight` times."""
+        return type(self)(*(weight * getattr(self, field.name) for field in fields(self)))
+
 
 def tree_sum(results: Iterable[T]) -> T:
     """Sum in a binary tree, neighbours first: ``((a + b) + (c + d)) + (e + f)``.

@@ -44,7 +44,21 @@ _MANY_LABELS = (
     "have are refused"
 )
 
-CHECKS_OF_COUNTS = dict.fromkeys(
+_WEIGHED_CHECKS = dict.fromkeys(
+    (
+        "check_all_zero_sample_weights_error",
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weights_list",
+        "check_sample_weights_not_an_array",
+        "check_sample_weights_not_overwritten",
+        "check_sample_weights_pandas_series",
+        "check_sample_weights_shape",
+    ),
+    "the check gives a weight for every row of a table, but a table is one sequence, and weights "
+    "are those of sequences; see test_sample_weight.py",
+)
+
+CHECKS_OF_COUNTS = _WEIGHED_CHECKS | dict.fromkeys(
     (
         "check_dont_overwrite_parameters",
         "check_methods_sample_order_invariance",
@@ -56,7 +70,8 @@ CHECKS_OF_COUNTS = dict.fromkeys(
 )
 
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
-    "BernoulliHMM": dict.fromkeys(
+    "BernoulliHMM": _WEIGHED_CHECKS
+    | dict.fromkeys(
         (
             "check_array_api_input",
             "check_dict_unchanged",
@@ -84,7 +99,8 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "GMMHMM": CHECKS_OF_COUNTS | {"check_fit2d_1sample": _MANY_LABELS},
     "MultinomialHMM": CHECKS_OF_COUNTS,
     "PoissonHMM": CHECKS_OF_COUNTS,
-    "CategoricalHMM": {
+    "CategoricalHMM": _WEIGHED_CHECKS
+    | {
         "check_fit_score_takes_y": (
             "y holds labels of states, which partial_fit refuses rather than ignores: n-gram "
             "counts cannot carry them"

@@ -1,6 +1,7 @@
 """From the sequences that users pass to what the core takes, with errors that name the argument."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
@@ -27,9 +28,9 @@ from spectral_nn.stored import is_stored
 __all__ = [
     "chained",
     "encoded",
+    "in_memory",
     "is_one_shot",
     "is_table",
-    "labelled_source",
     "labels_of",
     "look_through",
     "read",
@@ -37,6 +38,7 @@ __all__ = [
     "surveyed",
     "takes_lengths_second",
     "together",
+    "weighted",
 ]
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -120,18 +122,46 @@ def _are_lengths(X: Any, second: Any) -> bool:
     return True
 
 
-def labelled_source(source: Source) -> Sequences:
-    """Sequences in memory, which is where labels are.
+def in_memory(source: Source, argument: str) -> Sequences:
+    """Sequences in memory, which is where what goes with them (labels, weights) is.
 
     Raises
     ------
     ValueError
-        Naming ``y``, of sequences in a stream or of dask; nothing of X has been read.
+        Naming ``argument``, of sequences in a stream or of dask; nothing of X has been read.
     """
     if source.remote or not isinstance(source, (Sequences, LazySequences)):
         kind = "a dask collection" if source.remote else "an iterable"
-        raise ValueError(f"y (labels) needs sequences in memory; X is {kind}.")
+        raise ValueError(f"{argument} needs sequences in memory; X is {kind}.")
     return together(source)
+
+
+def weighted(source: Source, sample_weight: Any) -> Sequences:
+    """Sequences in memory, with their weights.
+
+    Raises
+    ------
+    ValueError
+        Naming ``sample_weight``.
+    """
+    sequences = in_memory(source, "sample_weight")
+    try:
+        weight = np.array(on_host(sample_weight), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold numbers: {error}") from error
+    if weight.shape != (len(sequences),):
+        raise ValueError(
+            f"sample_weight must hold one number for each of the {len(sequences)} sequences of X; "
+            f"got shape {weight.shape}. (A table is one sequence, unless lengths cuts it.)"
+        )
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight must be finite and at least 0; entry {bad[0]} is {weight[bad[0]]}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is 0 for every sequence of X. Give one of them a weight.")
+    return replace(sequences, weight=weight)
 
 
 def together(source: Source) -> Sequences:

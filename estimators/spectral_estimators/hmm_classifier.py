@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import on_host
 from spectral_estimators._sklearn_compat import check_constraints, with_input_tags
-from spectral_estimators._validation import is_table, labelled_source, read, together
+from spectral_estimators._validation import in_memory, is_table, read, together
 from spectral_estimators.hmm._base import BaseHMM
 from spectral_estimators.hmm._parameters import probabilities
 from spectral_nn.data import Sequences, Source, is_list_of_sequences
@@ -115,7 +115,7 @@ class HMMClassifier(ClassifierMixin, BaseEstimator):
         """
         check_constraints(self)
         labels = _labels(y)
-        sequences = labelled_source(_source(X))
+        sequences = in_memory(_source(X), "y (labels)")
         if labels.size != len(sequences):
             raise ValueError(
                 f"y has {labels.size} labels, but X holds {len(sequences)} sequences. Give one "

@@ -8,7 +8,7 @@ search and worker processes cut it between sequences and never through one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -20,6 +20,8 @@ from spectral_nn.stored import is_stored
 __all__ = ["Sequences", "as_rows", "is_list_of_sequences", "offsets_of", "whole_sequences"]
 
 T = TypeVar("T")
+
+_MOST_COPIED = 2**19  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,9 @@ class Sequences:
     table : bool
         Whether `values` are what a user has: a table whose rows errors count from its beginning,
         and not within a sequence.
+    weight : array of float64, shape (m,), optional
+        How often each sequence counts in a fit, 0 or more; None for once.  (Of estimators it is
+        ``sample_weight`` of ``fit``.)
 
     Raises
     ------
@@ -55,6 +60,7 @@ class Sequences:
     values: Any
     offsets: np.ndarray
     table: bool = False
+    weight: np.ndarray | None = None
     remote: ClassVar[bool] = False
     stays_on_host: ClassVar[bool] = True  # recursions over whole sequences are compiled for it
 
@@ -207,10 +213,12 @@ class Sequences:
         starts, sizes = self.offsets[chosen], self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         n = int(offsets[-1])
+        weight = None if self.weight is None else self.weight[chosen]
         if n and (np.diff(chosen) == 1).all():
-            return Sequences(self.values[int(starts[0]) : int(starts[0]) + n], offsets)
-        rows = np.repeat(starts - offsets[:-1], sizes) + np.arange(n)
-        return Sequences(self.values[rows], offsets)
+            values = self.values[int(starts[0]) : int(starts[0]) + n]
+        else:
+            values = self.values[np.repeat(starts - offsets[:-1], sizes) + np.arange(n)]
+        return Sequences(values, offsets, weight=weight)
 
     def __repr__(self) -> str:
         kind = getattr(self.values, "dtype", type(self.values).__name__)
@@ -231,17 +239,41 @@ class Sequences:
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> Sequences:
         """The same sequences of ``encode(values, place)``, which is called here."""
-        return Sequences(encode(self.values, self.place), self.offsets)
+        return Sequences(encode(self.values, self.place), self.offsets, weight=self.weight)
 
     def parts(self, cut: Cut, make: Callable[[Any, Window], T], row: int = 0) -> list[T]:
         """``make(values, window)`` of each window, called here; `row` is where the data begin."""
         windows = (frame.window() for frame in frames(self.offsets, cut, row))
-        return [make(self.values[w.low : w.high], w) for w in windows if w is not None]
+        weighed = (self._weighed(w, row) for w in windows if w is not None)
+        return [make(self.values[w.low : w.high], w) for w in weighed]
+
+    def _weighed(self, window: Window, row: int) -> Window:
+        """The window with the weights of the sequences that its blocks are of."""
+        if self.weight is None:
+            return window
+        start = window.row - row + window.blocks.start
+        return window._replace(
+            weight=self.weight[np.searchsorted(self.offsets, start, side="right") - 1]
+        )
+
+    def in_copies(self) -> Sequences:
+        """Sequences without weights, each as often as it counts, rounded.
+
+        Fractions are carried on to the next sequence.  Where that would make fewer rows than there
+        are, or more than twice as many and half a million, it makes as many.
+        """
+        assert self.weight is not None
+        n, weighted = int(self.offsets[-1]), float(self.weight @ self.lengths)
+        scale = 1.0 if n <= weighted <= max(_MOST_COPIED, 2 * n) else n / weighted
+        reached = np.round(np.cumsum(scale * self.weight)).astype(np.int64)
+        copies = np.diff(reached, prepend=0)
+        return replace(self[np.repeat(np.arange(len(self)), copies)], weight=None)
 
 
 def whole_sequences(values: Any, window: Window) -> Sequences:
     """What a window holds, where its blocks follow each other and are whole sequences."""
-    return Sequences(values, np.append(window.blocks.start, window.high - window.low))
+    offsets = np.append(window.blocks.start, window.high - window.low)
+    return Sequences(values, offsets, weight=window.weight)
 
 
 def offsets_of(shape: tuple[int, ...], lengths: Any) -> np.ndarray:

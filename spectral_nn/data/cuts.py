@@ -60,6 +60,7 @@ class Window(NamedTuple):
     blocks : the blocks, with rows counted from `low`.
     begins : whether a block with its context begins a sequence.
     row : row of the whole data that `low` is.
+    weight : how often each block counts; None for once.
     """
 
     low: int
@@ -67,6 +68,7 @@ class Window(NamedTuple):
     blocks: Blocks
     begins: np.ndarray
     row: int = 0
+    weight: np.ndarray | None = None
 
 
 class Place(NamedTuple):

@@ -1,6 +1,19 @@
 """Laws of an observation given the hidden state: what hidden Markov models and mixtures share."""
 
-from spectral_nn.emissions.base import Emission, MarginalEmission, MixedEmission, RowEmission
+from spectral_nn.emissions.base import (
+    Emission,
+    FramedEmission,
+    MarginalEmission,
+    MixedEmission,
+    RowEmission,
+)
 from spectral_nn.emissions.categorical import CategoricalEmission
 
-__all__ = ["CategoricalEmission", "Emission", "MarginalEmission", "MixedEmission", "RowEmission"]
+__all__ = [
+    "CategoricalEmission",
+    "Emission",
+    "FramedEmission",
+    "MarginalEmission",
+    "MixedEmission",
+    "RowEmission",
+]

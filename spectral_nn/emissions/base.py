@@ -14,6 +14,7 @@ from spectral_nn.emissions.coordinates import Real
 __all__ = [
     "DifferentiableEmission",
     "Emission",
+    "FramedEmission",
     "MarginalEmission",
     "MixedEmission",
     "RowEmission",
@@ -136,6 +137,19 @@ class MixedEmission(RowEmission, Protocol):
 
     def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> Any:
         """What `gather` sums, where `mass` (n, K, M) says how much of a row each part has."""
+
+
+@runtime_checkable
+class FramedEmission(RowEmission, Protocol):
+    """A law that gathers in a frame of its own, so that sums of two such laws do not add up.
+
+    See Also
+    --------
+    spectral_nn.emissions.gaussian
+    """
+
+    def reframe(self, sums: Any, law: Any) -> Any:
+        """Sums that this law has gathered, in the frame of another of its kind."""
 
 
 class MarginalEmission(RowEmission, Protocol):

@@ -23,6 +23,7 @@ __all__ = [
     "GaussianPrior",
     "GaussianSums",
     "SphericalGaussian",
+    "between_frames",
     "find_means",
     "moments_of",
     "normal_cdf",
@@ -163,6 +164,13 @@ class DiagonalGaussian:
             sums[:, 2 * p :] += found[:, 2 * p :]
         second, first, weight = np.split(sums, 3, axis=1)
         return GaussianSums(weight, first, second)
+
+    def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
+        """Sums that this law has gathered, in the frame of another of its kind."""
+        scale, shift = between_frames(self._frame(), law._frame())
+        first = scale * sums.first
+        second = scale**2 * sums.second + 2 * shift * first + shift**2 * sums.weight
+        return GaussianSums(sums.weight, first + shift * sums.weight, second)
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
@@ -311,6 +319,15 @@ def moments_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     # A column of one number varies by rounding only.
     varies = variance > (1e-12 * np.abs(mean)) ** 2
     return mean, np.where(varies, variance, 1.0)
+
+
+def between_frames(
+    one: tuple[NDArray[np.float64], NDArray[np.float64]],
+    other: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale (p,) and shift (p,) that lead from one frame, a centre and a scale, to another."""
+    (centre, scale), (new_centre, new_scale) = one, other
+    return scale / new_scale, (centre - new_centre) / new_scale
 
 
 def find_means(

@@ -20,6 +20,7 @@ from spectral_nn.emissions.gaussian import (
     LOG_2_PI,
     GaussianPrior,
     GaussianSums,
+    between_frames,
     find_means,
     moments_of,
     normal_cdf,
@@ -127,6 +128,16 @@ class FullGaussian:
             known = _unpack(mass[rows].T @ products(x[rows][:, seen], *frame), int(seen.sum()))
             sums += _complete(known, seen, means, covariances)
         return replace(sums, second=self._pool(sums.second))
+
+    def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
+        """Sums that this law has gathered, in the frame of another of its kind."""
+        scale, shift = between_frames(self._frame(), law._frame())
+        first, moved = scale * sums.first, np.broadcast_to(shift, sums.first.shape)
+        cross = _outer(first, moved)
+        about = cross + cross.transpose(0, 2, 1)
+        about += sums.weight[:, None, None] * _outer(moved, moved)
+        second = np.outer(scale, scale) * sums.second + self._pool(about)
+        return GaussianSums(sums.weight, first + sums.weight[:, None] * shift, second)
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of covariances given these; a state without mass stays."""

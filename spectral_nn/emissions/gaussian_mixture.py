@@ -124,6 +124,11 @@ class GaussianMixtureEmission:
         components = self.components.gather(x, mass.reshape(-1, self.weights.size))
         return MixtureSums(mass.sum(axis=0, dtype=np.float64), components)
 
+    def reframe(self, sums: MixtureSums, law: Self) -> MixtureSums:
+        """Sums that this law has gathered, in the frame of another of its kind."""
+        components = self.components.reframe(sums.components, law.components)
+        return MixtureSums(sums.counts, components)
+
     def maximise(self, sums: MixtureSums, prior: MixturePrior | None = None) -> Self:
         """Posterior mode of weights and of the Gaussians; a part without mass keeps its own."""
         prior = prior or MixturePrior()

@@ -146,6 +146,21 @@ def test_sums_add_up(law, rng, holes):
         assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
 
+def test_sums_move_to_the_frame_of_another_law(law, rng):
+    x, mass = 5 + rng.standard_normal((90, P)), rng.dirichlet(np.ones(K), 90)
+    other = law_of(type(law), rng, offset=3.0)
+    found, expected = law.reframe(law.gather(x, mass), other), other.gather(x, mass)
+    for name in ("weight", "first", "second"):
+        assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-9)
+
+
+def test_columns_move_with_what_is_seen_of_them(rng, holes):
+    law, other = (law_of(DiagonalGaussian, rng, offset) for offset in (0.0, 3.0))
+    mass = rng.dirichlet(np.ones(K), len(holes))
+    found, expected = law.reframe(law.gather(holes, mass), other), other.gather(holes, mass)
+    assert_allclose(found.second, expected.second, rtol=1e-9)
+
+
 def test_the_m_step_is_the_mode_of_likelihood_and_prior(law, rng):
     """Nudging any mean or variance lowers expected log-likelihood plus log prior."""
     x = rng.standard_normal((60, P))

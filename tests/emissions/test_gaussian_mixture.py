@@ -179,6 +179,18 @@ def test_sums_add_up(law, rng, holes):
     assert_allclose(parts.components.second, whole.components.second, rtol=1e-10, atol=1e-10)
 
 
+def test_sums_move_to_the_frame_of_another_law(law, rng):
+    x, mass = 2 * rng.standard_normal((90, P)), rng.dirichlet(np.ones(K * M), 90)
+    kind = next(name for name, one in KINDS.items() if isinstance(law.components, one))
+    other, mass = law_of(kind, rng), mass.reshape(-1, K, M)
+    found = law.reframe(law.gather_parts(x, mass), other)
+    expected = other.gather_parts(x, mass)
+    assert_allclose(found.counts, expected.counts)
+    for name in ("first", "second"):
+        one, two = (getattr(sums.components, name) for sums in (found, expected))
+        assert_allclose(one, two, rtol=1e-9, atol=1e-9)
+
+
 def test_parts_without_mass_keep_their_law(law, rng):
     """Also one whose share of every row is below what can be divided by."""
     far = law.components.means.copy()

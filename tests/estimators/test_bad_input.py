@@ -215,10 +215,15 @@ def test_settings(case, method):
     assert_refused(message, lambda: getattr(model, method)(GOOD), model)
 
 
+def test_counts_take_no_labels():
+    model = CategoricalHMM(3)
+    assert_refused("partial_fit takes no labels", lambda: model.partial_fit(GOOD, GOOD), model)
+
+
 def test_labels_do_not_choose_k():
     model = CategoricalHMM("auto", init_params="st")
     assert_refused("y .labels. needs n_components", lambda: model.fit(GOOD, GOOD), model)
-    assert_refused("partial_fit takes no labels", lambda: model.partial_fit(GOOD, GOOD), model)
+    assert_refused("holds out data", lambda: model.partial_fit(GOOD), model)
     model.startprob_, model.init_params = [0.5, 0.5], "te"
     assert_refused("cannot start from startprob", lambda: model.fit(GOOD), model)
 

@@ -13,11 +13,12 @@ from spectral_estimators._devices import at_home, check_device, home_of, on_host
 from spectral_estimators._progress import ConvergenceMonitor, listener
 from spectral_estimators._sklearn_compat import Interval, StrOptions, check_constraints
 from spectral_estimators._validation import (
+    in_memory,
     is_one_shot,
-    labelled_source,
     read,
     spawn_rng,
     takes_lengths_second,
+    weighted,
 )
 from spectral_estimators.hmm._criteria import HMMCriteria
 from spectral_estimators.hmm._errors import HMMErrors
@@ -36,7 +37,12 @@ from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.order import choose_n_components
 from spectral_nn.runners.base import Runner
 
-__all__ = ["BaseHMM"]
+__all__ = ["AUTO_NEEDS_DATA", "BaseHMM"]
+
+AUTO_NEEDS_DATA = (
+    "n_components='auto' holds out data, but partial_fit and fit on a generator keep only sums. "
+    "Give n_components as a number."
+)
 
 
 class BaseHMM(HMMCriteria, HMMErrors):
@@ -77,6 +83,9 @@ class BaseHMM(HMMCriteria, HMMErrors):
     device: str | None
     dtype: str
 
+    _seen: Any = None
+    """What is kept of the data of earlier calls of `partial_fit`."""
+
     @abstractmethod
     def _read(
         self, source: Source, y: Any, states: int | None, run: Runner
@@ -95,7 +104,13 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """Note, before fits to parts of `sequences`, what their models must have in common."""
 
     @takes_lengths_second
-    def fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn the parameters.
 
         Parameters
@@ -115,6 +130,12 @@ class BaseHMM(HMMCriteria, HMMErrors):
             are n of them.
         lengths : array of int, shape (m,), optional
             Rows of each sequence of a table.
+        sample_weight : array of float, shape (m,), optional
+            How often each of the m sequences counts, finite and at least 0: a sequence of weight 2
+            is worth two of them, one of weight 0 is left out (but its symbols belong to the
+            alphabet).  EM on all data is weighted; starts are made of, and race on, whole copies,
+            as many as weights say after rounding, and so is what priors take from the data.  Not
+            with iterables, dask, or ``n_components="auto"``.
 
         Returns
         -------
@@ -137,9 +158,72 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
+        if sample_weight is not None:
+            if self.n_components == "auto":
+                raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
+            source = weighted(source, sample_weight)
         if is_one_shot(X):
             return self._fit_once(source, y, home)
         return self._fit_source(source, y, home)
+
+    @takes_lengths_second
+    def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
+        """Add data to what earlier calls of `partial_fit` have seen, and learn from all of it.
+
+        Sums over the data are kept, not the data, and sums add up: memory stays bounded.  The
+        first call, and the first one after `fit`, begins a new model.
+
+        Symbols (`CategoricalHMM`): n-grams are counted, and the model is the same whether the
+        sequences come in one call or in many.  Beyond 2**23 distinct n-grams (128 MiB) a uniform
+        sample of them is kept.  It is fitted to the n-grams (``monitor_`` tells of their
+        objective); `fit`, which walks the data again, also uses what lies further apart.  Each call
+        runs all starts anew, so states may change places.
+
+        Rows of numbers (all other families): the first call is that of `fit`, so let it be large.
+        Each later one is an EM step: the expected counts of X under the model as it stands are
+        added to those that earlier data had when they came, and the model is refitted to the sum.
+        States keep their places, ``n_iter`` plays no role, and ``monitor_.history`` is the
+        objective of X before the step.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Of symbols, the first call fixes the alphabet, so preset ``n_features`` if later data
+            may hold larger ones; rows must have as many columns as in the first call, whose
+            variances are the unit of priors that have one.
+        y : labels of the states, optional
+            As in `fit`, with rows alone.  ``partial_fit(X, lengths)`` works as in `fit`.
+        lengths : array of int, shape (m,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault.  The estimator is then as it was before.
+
+        Warns
+        -----
+        RankWarning, UserWarning
+            As in `fit`.
+
+        Notes
+        -----
+        Symbols: one counting pass over X, then 6 K^2 flops for each symbol of a window, start and
+        EM step, for at most 65,536 windows, however much was seen before.  Rows: after the first
+        call, an E-step of X (Neal, Hinton, "A view of the EM algorithm that justifies incremental,
+        sparse, and other variants", 1998).
+        """
+        X, y, lengths, home = self._given(X, y, lengths)
+        if self.n_components == "auto":
+            raise ValueError(AUTO_NEEDS_DATA)
+        return self._absorb(read(X, lengths), y, self._seen, home)
+
+    @abstractmethod
+    def _absorb(self, source: Source, y: Any, seen: Any, home: Any) -> Self:
+        """Fit to a source together with what was `seen` before, None for nothing."""
 
     def _fit_once(self, source: Source, y: Any, home: Any) -> Self:
         """Fit to a generator, which can be walked once."""
@@ -151,15 +235,12 @@ class BaseHMM(HMMCriteria, HMMErrors):
     def _fit_source(self, source: Source, y: Any, home: Any) -> Self:
         """Fit to sequences that can be walked again."""
         if y is not None:
-            source = labelled_source(source)
+            source = in_memory(source, "y (labels)")
         with runner_at(home, self.n_jobs, self.device, source.remote) as run:
             states = self._labelled_states(y)
             data, options, found = self._read(source, y, states, run)
-            how: dict[str, Any] = {
-                "rng": spawn_rng(self.random_state),
-                "run": run,
-                "on_step": listener(self.verbose),
-            }
+            how = self._how(run)
+            found["_seen"] = None
             if self.n_components != "auto":
                 return self._assign(fit_hmm(data, options, **how), home, found)
             n_components, evidence = choose_n_components(data, options, **how)
@@ -178,6 +259,14 @@ class BaseHMM(HMMCriteria, HMMErrors):
         if y is not None and home_of_y is not None:
             require_one_device(X=np.zeros(0) if home is None else home, y=home_of_y)
         return X, y, lengths, home
+
+    def _how(self, run: Runner) -> dict[str, Any]:
+        """What fits of the core take by name: who draws, who computes, and who is told."""
+        return {
+            "rng": spawn_rng(self.random_state),
+            "run": run,
+            "on_step": listener(self.verbose),
+        }
 
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""

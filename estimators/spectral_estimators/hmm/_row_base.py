@@ -3,19 +3,20 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_estimators._devices import at_home, on_host
+from spectral_estimators._devices import at_home, on_host, runner_at
 from spectral_estimators._sklearn_compat import StrOptions, with_input_tags
-from spectral_estimators._validation import read
+from spectral_estimators._validation import in_memory, is_one_shot, read
 from spectral_estimators.hmm._base import BaseHMM
 from spectral_estimators.hmm._inference import shaped_like
 from spectral_estimators.hmm._parameters import kept_parts
 from spectral_estimators.hmm._rows import RowRule, RowRules, as_rows_of, measure
 from spectral_nn.data import Source
+from spectral_nn.models.chains.instalments import fit_first, fit_next
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.residuals import pseudo_residuals
 from spectral_nn.runners.base import Runner
@@ -39,6 +40,7 @@ class RowHMM(BaseHMM):
     }
 
     missing: float | None
+    n_features_in_: int
 
     _words: ClassVar[str]
     """What observations are."""
@@ -122,13 +124,34 @@ class RowHMM(BaseHMM):
                 "let init_params name them."
             )
         rows = self._rows(source, n_features, y, states)
-        options = self._options(
+        return rows, self._row_options(n_features, y), {"n_features_in_": n_features}
+
+    def _absorb(self, source: Source, y: Any, seen: Any, home: Any) -> Self:
+        """Fit to rows; or where rows were seen before, take an EM step with what they have left."""
+        if is_one_shot(source):
+            return self._fit_once(source, y, home)
+        if y is not None:
+            source = in_memory(source, "y (labels)")
+        with runner_at(home, self.n_jobs, self.device, source.remote) as run:
+            states, how = self._labelled_states(y), self._how(run)
+            if seen is None:
+                rows, options, found = self._read(source, y, states, run)
+                result, seen = fit_first(rows, options, **how)
+            else:
+                n_features, found = self.n_features_in_, {}
+                rows = self._rows(measure(source, run)[0], n_features, y, states)
+                options = self._row_options(n_features, y)
+                result, seen = fit_next(seen, self._parameters(), rows, options, **how)
+        return self._assign(result, home, found | {"_seen": seen})
+
+    def _row_options(self, n_features: int, y: Any) -> HMMOptions:
+        """Gather the constructor's arguments for the core."""
+        return self._options(
             n_symbols=0,
             law=self._law,
             emission_prior=self._prior(n_features),
             labelled=y is not None,
         )
-        return rows, options, {"n_features_in_": n_features}
 
     def _rows(self, source: Source, n_features: int, y: Any = None, k: int | None = None) -> Source:
         model = type(self).__name__

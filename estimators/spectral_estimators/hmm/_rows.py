@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ def as_rows_of(
     n = rows.values.shape[0]
     codes = encode(np.zeros(n), 1, None, labels, n_components, place_of_labels=place)
     known = codes // 2 - 1.0
-    return Sequences(np.column_stack([rows.values, known]), rows.offsets, rows.table)
+    return replace(rows, values=np.column_stack([rows.values, known]))
 
 
 def _width(values: Any, place: Place) -> tuple[int, int]:

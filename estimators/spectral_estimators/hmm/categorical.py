@@ -4,7 +4,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from spectral_estimators._devices import on_host, runner_at
 from spectral_estimators._progress import listener
@@ -16,9 +15,8 @@ from spectral_estimators._validation import (
     read,
     spawn_rng,
     surveyed,
-    takes_lengths_second,
 )
-from spectral_estimators.hmm._base import BaseHMM
+from spectral_estimators.hmm._base import AUTO_NEEDS_DATA, BaseHMM
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     check_concentration,
@@ -32,11 +30,6 @@ from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains.fit import count, fit_counts
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.runners.base import Runner, SerialRunner
-
-_AUTO_NEEDS_DATA = (
-    "n_components='auto' holds out data, but partial_fit and fit on a generator keep only counts. "
-    "Give n_components as a number."
-)
 
 
 class CategoricalHMM(BaseHMM):
@@ -233,63 +226,22 @@ class CategoricalHMM(BaseHMM):
         pieces = source.pieces()
         first, second = next(pieces), next(pieces, None)
         if second is not None:
-            return self._absorb(chained(first, second, pieces), None, home)
+            return self._absorb(chained(first, second, pieces), None, None, home)
         return self._fit_source(first, None, home)
-
-    @takes_lengths_second
-    def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
-        """Add data to what earlier calls of `partial_fit` have seen, and learn from all of it.
-
-        The n-gram counts of the data are kept, not the data, and counts add up: the model is the
-        same whether the sequences come in one call or in many.  Memory stays bounded: beyond
-        2**23 distinct n-grams (128 MiB) a uniform sample of them is kept.  It is fitted to the
-        n-grams (``monitor_`` tells of their objective); `fit`, which walks the data again, also
-        uses what lies further apart.  Each call runs all starts anew, so states may change places.
-
-        Parameters
-        ----------
-        X : as in `fit`
-            The first call fixes the alphabet, so preset ``n_features`` if later data may hold
-            larger symbols.
-        y : None
-            Labels are not taken here; ``partial_fit(X, lengths)`` works as in `fit`.
-        lengths : array of int, shape (m,), optional
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            Naming the argument at fault.  The estimator is then as it was before.
-
-        Warns
-        -----
-        RankWarning
-            As in `fit`.
-
-        Notes
-        -----
-        One counting pass over X, then 6 K^2 flops for each symbol of a window, start and EM step,
-        for at most 65,536 windows, however much was seen before.
-        """
-        X, y, lengths, home = self._given(X, y, lengths)
-        if y is not None:
-            raise ValueError("partial_fit takes no labels y: use fit with all labelled data.")
-        return self._absorb(read(X, lengths), getattr(self, "_counts", None), home)
 
     def _check_one_walk(self, y: Any) -> None:
         """Refuse, before anything is read, what takes more than one walk over X."""
         if y is not None:
             raise ValueError("y (labels) needs sequences in memory; X is a generator.")
         if self.n_components == "auto":
-            raise ValueError(_AUTO_NEEDS_DATA)
+            raise ValueError(AUTO_NEEDS_DATA)
 
-    def _absorb(self, source: Source, counts: Any, home: Any) -> Self:
+    def _absorb(self, source: Source, y: Any, counts: Any, home: Any) -> Self:
         """Fit to the counts of a source, added to earlier ``counts``."""
-        if self.n_components == "auto":
-            raise ValueError(_AUTO_NEEDS_DATA)
+        if y is not None:
+            raise ValueError(
+                "partial_fit takes no labels y of symbols: use fit with all labelled data."
+            )
         preset = self.__dict__["n_features"]
         if counts is not None and preset not in (None, counts.n_symbols):
             raise ValueError(
@@ -317,7 +269,7 @@ class CategoricalHMM(BaseHMM):
                 rng=spawn_rng(self.random_state),
                 on_step=listener(self.verbose),
             )
-        return self._assign(result, home, {"symbols_": symbols, "_counts": total})
+        return self._assign(result, home, {"symbols_": symbols, "_seen": total})
 
     def _read(
         self, source: Source, y: Any, states: int | None, run: Runner
@@ -325,7 +277,7 @@ class CategoricalHMM(BaseHMM):
         source, n_symbols, symbols = self._alphabet(source, run)
         codes = encoded(source, n_symbols, self.missing, y, states, symbols)
         options = self._categorical_options(n_symbols, labelled=y is not None)
-        return codes, options, {"symbols_": symbols, "_counts": None, "_agreed": None}
+        return codes, options, {"symbols_": symbols, "_agreed": None}
 
     def _agree(self, sequences: Sequences) -> None:
         """The alphabet: a symbol that a part lacks must be possible in its model."""

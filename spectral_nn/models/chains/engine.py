@@ -204,6 +204,38 @@ class LaneEngine:
         return Cut(length, (self.burn_in, self.burn_in), window, chosen)
 
 
+class WeightedEngine(LaneEngine):
+    """E-steps of weighted sequences; starts are made of others, and race on them.
+
+    Parameters
+    ----------
+    source : with weights.
+    shown : E-steps of the sequences that starts see, without weights.
+    how : as of `LaneEngine`.
+    """
+
+    def __init__(self, source: Source, shown: LaneEngine, **how: Any) -> None:
+        super().__init__(source, **how)
+        self._shown = shown
+
+    def restart(self) -> None:
+        """See `LaneEngine.restart`."""
+        super().restart()
+        self._shown.restart()
+
+    def settle(self, parameters: HMMParameters) -> None:
+        """See `LaneEngine.settle`."""
+        self._shown.settle(parameters)
+
+    def excerpt(self) -> Excerpt:
+        """See `LaneEngine.excerpt`."""
+        return self._shown.excerpt()
+
+    def sample(self, n_rows: int) -> list[Any]:
+        """See `LaneEngine.sample`."""
+        return self._shown.sample(n_rows)
+
+
 def _lane_length(n_rows: int) -> int:
     """Length at which so many rows fill some batches of lanes."""
     return int(np.clip(n_rows / (_LEAST_BATCHES * LANES), *_LANE_LENGTH))

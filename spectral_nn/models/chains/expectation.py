@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from spectral_nn.additive import tree_sum
 from spectral_nn.data import Sequences
 from spectral_nn.models.chains.expectation_on import expect_on
 from spectral_nn.models.chains.kernels import LANES, expect_batches, padded
@@ -91,7 +92,8 @@ def expect_exact(
     Parameters
     ----------
     parameters : K states.
-    sequences : rows, or int32 codes below d + 1 (or (d + 1)(K + 1) with labels).
+    sequences : rows, or int32 codes below d + 1 (or (d + 1)(K + 1) with labels); with or without
+        weights.
     labelled : whether observations carry labels.
 
     Returns
@@ -102,8 +104,22 @@ def expect_exact(
     -----
     8 K^2 flops a token, sequential; equal to hmmlearn's E-step to rounding.
     """
+    if sequences.weight is not None:
+        return _expect_weighted(parameters, sequences, labelled)
     whole = np.array([0, sequences.values.shape[0]])
     return next(expect_parts(parameters, sequences, whole, labelled=labelled))
+
+
+def _expect_weighted(
+    parameters: HMMParameters, sequences: Sequences, labelled: bool
+) -> HMMStatistics:
+    """Expected counts of sequences of one weight together, times the weight; summed."""
+    assert sequences.weight is not None
+    data = sequences[np.argsort(sequences.weight, kind="stable")]
+    weights, first = np.unique(data.weight, return_index=True)
+    ends = np.append(data.offsets[first], data.offsets[-1])
+    parts = expect_parts(parameters, data, ends, labelled=labelled)
+    return tree_sum(w * part for w, part in zip(weights.tolist(), parts, strict=True))
 
 
 def expect_parts(

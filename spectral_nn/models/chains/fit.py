@@ -32,7 +32,7 @@ from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import MAX_WINDOWS, plan_race
-from spectral_nn.models.chains.problem import Problem, check_amount, refine
+from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
 from spectral_nn.models.chains.row_fit import fit_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
@@ -105,6 +105,7 @@ def fit_hmm(
     Parameters
     ----------
     source : int32 codes (see `spectral_nn.data.symbols`), or rows of numbers, wherever they are.
+        If its sequences have weights, EM is weighted, and all before sees whole copies of them.
     options : what to fit.
     rng : draws the starts, and the lanes that the race looks at.
     run : who computes, on which the result does not depend; None for this process alone.
@@ -133,17 +134,18 @@ def fit_hmm(
     tell, run = on_step or silent, run or SerialRunner()
     if options.law is not None:
         return fit_rows(source, options, rng, run, tell)
-    d = options.n_symbols
+    d, (source, weighted) = options.n_symbols, shown_of(source)
     if options.n_iter:
         order, symbols = window_order(d), partial(count_symbols, n_symbols=d)
         seen = _counted(source, symbols, 1, run)
-        problem = Problem(source, options, int(rng.integers(2**31)), seen.n_rows, seen.symbols)
+        seed = int(rng.integers(2**31))
+        problem = Problem(source, options, seed, seen.n_rows, seen.symbols, weighted)
         engine = problem.engine(run)
         counts = count_excerpt(engine.excerpt(), seen, d, order)
     else:
         counts = count(source, d, run)
         seed = int(rng.integers(2**31))
-        problem = Problem(source, options, seed, counts.n_rows, counts.symbols)
+        problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
         engine = problem.engine(run)
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     tell("distinct windows", counts.codes.size, float("nan"))

@@ -145,7 +145,7 @@ def window_lanes(values: NDArray, window: Window, pad: int | None) -> LaneBatche
     -------
     LaneBatches, longest lanes first.
     """
-    weight = np.ones(window.begins.size)
+    weight = np.ones(window.begins.size) if window.weight is None else window.weight
     pad = values.shape[0] if pad is None else pad
     lanes = _laid_out(number(values), window.blocks, window.begins, pad, weight)
     return lanes if values.ndim == 1 else lanes._with_rows(values)

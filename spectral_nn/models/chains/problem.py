@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.data import Source
+from spectral_nn.data import Sequences, Source
 from spectral_nn.models.base import Fit, OnStep, Start
-from spectral_nn.models.chains.engine import LaneEngine
+from spectral_nn.models.chains.engine import LaneEngine, WeightedEngine
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
@@ -22,7 +22,7 @@ from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult
 from spectral_nn.trainers.halving import Round
 
-__all__ = ["Problem", "check_amount", "refine"]
+__all__ = ["Problem", "check_amount", "refine", "shown_of"]
 
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
@@ -30,13 +30,24 @@ _TOL = 3e-6  # nats a token
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Data and options of a fit; a source of None means that only counts are left."""
+    """Data and options of a fit.
+
+    Attributes
+    ----------
+    source : what starts are made of and race on, and EM climbs on; None if only counts are left.
+    options : what to fit.
+    seed : chooses the lanes of a sample.
+    n_rows : positions of the source.
+    symbols : counts of each; None for rows of numbers.
+    weighted : what EM climbs on in the place of the source.
+    """
 
     source: Source | None
     options: HMMOptions
     seed: int
     n_rows: int
-    symbols: NDArray[np.int64] | None = None  # counts of each; None for rows of numbers
+    symbols: NDArray[np.int64] | None = None
+    weighted: Sequences | None = None
 
     @property
     def model(self) -> ChainModel:
@@ -51,19 +62,34 @@ class Problem:
     def tol(self) -> float:
         """Least gain of an EM step on all data, nats."""
         n_tokens = self.n_rows if self.symbols is None else int(self.symbols.sum())
-        return _TOL * n_tokens if self.options.tol is None else self.options.tol
+        default = _TOL * n_tokens * self._weight_of_a_row
+        return default if self.options.tol is None else self.options.tol
+
+    @property
+    def race_tol(self) -> float:
+        """The same in the race, nats a position."""
+        return self.tol / (self.n_rows * self._weight_of_a_row)
+
+    @property
+    def _weight_of_a_row(self) -> float:
+        """How often a position of the source counts on all data, in the mean."""
+        if self.weighted is None or self.weighted.weight is None:
+            return 1.0
+        return float(self.weighted.weight @ self.weighted.lengths) / self.n_rows
 
     def engine(self, run: Runner) -> LaneEngine:
         """E-steps of the data."""
         assert self.source is not None
-        return LaneEngine(
-            self.source,
-            self.model,
-            n_rows=self.n_rows,
-            pad=None if self.options.law else self.options.n_symbols,
-            run=run,
-            seed=self.seed,
-        )
+        how: dict[str, Any] = {
+            "model": self.model,
+            "pad": None if self.options.law else self.options.n_symbols,
+            "run": run,
+            "seed": self.seed,
+        }
+        engine = LaneEngine(self.source, n_rows=self.n_rows, **how)
+        if self.weighted is None:
+            return engine
+        return WeightedEngine(self.weighted, engine, n_rows=int(self.weighted.offsets[-1]), **how)
 
     def climb(
         self, start: HMMParameters, run: Runner | None = None
@@ -73,6 +99,14 @@ class Problem:
         n_iter = self.options.n_iter
         result = maximise_likelihood(self.model, start, engine.expect, n_iter=n_iter, tol=self.tol)
         return result, engine.notes()
+
+
+def shown_of(source: Source) -> tuple[Source, Sequences | None]:
+    """What starts see: sequences without weights; and those with weights, where there are any."""
+    if not isinstance(source, Sequences) or source.weight is None:
+        return source, None
+    weighted = source[source.weight > 0]
+    return weighted.in_copies(), weighted
 
 
 def check_amount(n_rows: int, n_observed: int, n_components: int) -> None:
@@ -122,7 +156,7 @@ def refine(
         rounds=rounds,
         n_iter=options.n_iter,
         tol=problem.tol,
-        race_tol=problem.tol / problem.n_rows,
+        race_tol=problem.race_tol,
         run=run,
         on_step=tell,
         improve=improve,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from spectral_nn.models.chains.excerpts import Excerpt, Share
 from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
-from spectral_nn.models.chains.problem import Problem, check_amount, refine
+from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
 from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, agree, improve
 from spectral_nn.models.chains.starts import label_start, with_parts
@@ -26,11 +26,28 @@ from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.halving import Round
 
-__all__ = ["fit_rows"]
+__all__ = ["PosedRows", "fit_rows", "pose_rows", "settled", "solve_rows"]
 
 _STICKY = 0.8  # share that stays, in a start of which only the emissions are known
 _FRAMES = 20_000  # that starts are made of
 _RACE = ((16, 10, 2**14), (8, 20, 2**14), (4, 40, 2**15))  # starts, EM steps each, rows
+
+
+class PosedRows(NamedTuple):
+    """A fit of rows, before there are starts.
+
+    Attributes
+    ----------
+    problem : with a settled prior.
+    engine : E-steps of its data.
+    some : rows that starts are made of and race on.
+    pooled : the law of these together.
+    """
+
+    problem: Problem
+    engine: LaneEngine
+    some: Excerpt
+    pooled: RowEmission
 
 
 def fit_rows(
@@ -61,19 +78,40 @@ def fit_rows(
     Two passes before EM begins: one counts rows, the other gathers 2^19 of them at most. Starts are
     made from 20,000 of those.
     """
+    return solve_rows(pose_rows(source, options, rng, run), rng, run, tell)
+
+
+def pose_rows(
+    source: Source, options: HMMOptions, rng: np.random.Generator, run: Runner
+) -> PosedRows:
+    """Count rows, look at some of them, and settle the prior; see `fit_rows`."""
     law = options.law
     assert law is not None
-    n_rows = run.total(count_rows, source.parts(ngram_cut(1), ngram_chunk))
-    problem = Problem(source, options, int(rng.integers(2**31)), n_rows)
+    shown, weighted = shown_of(source)
+    n_rows = run.total(count_rows, shown.parts(ngram_cut(1), ngram_chunk))
+    problem = Problem(shown, options, int(rng.integers(2**31)), n_rows, weighted=weighted)
     engine = problem.engine(run)
     some = engine.excerpt()
     x = some.values[:, :-1] if options.labelled else some.values
     check_amount(n_rows, int((~np.isnan(x)).any(axis=1).sum()), options.n_components)
     pooled = law(x, options.n_components)
     _check_size(x, pooled)
-    if callable(options.emission_prior):
-        options = replace(options, emission_prior=options.emission_prior(pooled))
-        problem = replace(problem, options=options)  # E-steps, and so the engine, know no prior
+    problem = replace(problem, options=settled(options, pooled))
+    return PosedRows(problem, engine, some, pooled)  # E-steps, and so the engine, know no prior
+
+
+def settled(options: HMMOptions, pooled: RowEmission) -> HMMOptions:
+    """The options with the prior that is made of the law of all rows together."""
+    prior = options.emission_prior
+    return replace(options, emission_prior=prior(pooled)) if callable(prior) else options
+
+
+def solve_rows(
+    posed: PosedRows, rng: np.random.Generator, run: Runner, tell: OnStep
+) -> Fit[HMMParameters]:
+    """Start, race, refine; see `fit_rows`."""
+    problem, engine, some, pooled = posed
+    options = problem.options
     if options.labelled:
         start = label_start(pooled, options, engine.expect, options.emission_prior)
         if isinstance(pooled, MixedEmission):
@@ -87,7 +125,7 @@ def fit_rows(
     starts = [with_parts(start, **options.fixed) for start in starts]
     if options.init != "tensor" or options.n_iter == 0:
         return refine(problem, starts, (), {}, engine, run, tell)
-    rounds = _race(len(starts), options, n_rows)
+    rounds = _race(len(starts), options, problem.n_rows)
     in_order = bool(options.fixed) or options.n_components < LEAST_STATES
 
     def again(starts: list[Start[HMMParameters]]) -> list[Start[HMMParameters]]:
@@ -125,7 +163,7 @@ def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
             f"Fitting a model of {n_free} free parameters to {n_seen} numbers will result in a "
             "degenerate solution. Use fewer states, or covariances of fewer parameters.",
             UserWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
 
 
@@ -157,7 +195,7 @@ def _climb_on(engine: LaneEngine, problem: Problem, run: Runner) -> Advance:
             starts,
             engine.sample(one.n_rows),
             n_iter=min(one.n_steps, problem.options.n_iter),
-            tol=problem.tol / problem.n_rows * min(problem.n_rows, one.n_rows),
+            tol=problem.race_tol * min(problem.n_rows, one.n_rows),
             run=run,
             figure="likelihood",
         )
