@@ -177,8 +177,10 @@ class FullGaussian:
         """Beyond `new` in a straight line, where that leaves covariances well above zero."""
         covariances = self.covariances + power * (new.covariances - self.covariances)
         inverse = np.linalg.inv(np.linalg.cholesky(new.covariances))
-        share = inverse @ covariances @ np.swapaxes(inverse, -1, -2)
-        usable = np.linalg.eigvalsh(share)[..., :1, None] > _LEAST_SHARE
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = inverse @ covariances @ np.swapaxes(inverse, -1, -2)
+        finite = np.isfinite(share).all(axis=(-2, -1), keepdims=True)
+        usable = np.linalg.eigvalsh(np.where(finite, share, 0.0))[..., :1, None] > _LEAST_SHARE
         return replace(
             self,
             means=self.means + power * (new.means - self.means),

@@ -1,5 +1,7 @@
 """The Gaussian laws against SciPy's densities and against conditional expectations row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -228,6 +230,14 @@ def test_relaxation_reaches_beyond_and_stays_positive(law, rng):
     assert_allclose(far.means - law.means, 3 * (new.means - law.means), rtol=1e-9)
     for covariance in matrices(far):
         assert np.linalg.eigvalsh(covariance)[0] > 0
+
+
+def test_relaxation_to_next_to_nothing_is_the_m_step(law):
+    """Beyond it, covariances over those of the M-step are no numbers."""
+    tiny = replace(law, covariances=1e-310 * np.ones_like(law.covariances))
+    if np.shape(law.covariances)[-2:] == (P, P):
+        tiny = replace(tiny, covariances=tiny.covariances * np.eye(P))
+    assert_array_equal(law.relax(tiny, 3.0).covariances, tiny.covariances)
 
 
 def test_samples_have_the_moments(law, rng):
