@@ -19,6 +19,7 @@ PROBLEMS = (
     "series_optima",
     "series_real",
     "series_coverage",
+    "series_missing",
     "scaling",
     "network_speed",
     "network_recovery",

@@ -175,19 +175,19 @@ class Regime(NamedTuple):
 
 def _overlap(rng: np.random.Generator) -> Law:
     """Neighbouring means one standard deviation apart."""
-    return _sticky(4, 0.97), np.arange(4.0)[:, None], np.ones((4, 1, 1))
+    return sticky(4, 0.97), np.arange(4.0)[:, None], np.ones((4, 1, 1))
 
 
 def _variances(rng: np.random.Generator) -> Law:
     """States that differ in nothing but their variance."""
-    return _sticky(3, 0.95), np.zeros((3, 1)), np.array([0.5, 1.0, 2.0])[:, None, None] ** 2
+    return sticky(3, 0.95), np.zeros((3, 1)), np.array([0.5, 1.0, 2.0])[:, None, None] ** 2
 
 
 def _correlations(rng: np.random.Generator) -> Law:
     """States that differ in nothing but the signs of correlations of .7."""
     signs = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]], dtype=np.float64)
     covariances = 0.3 * np.eye(3) + 0.7 * signs[:, :, None] * signs[:, None, :]
-    return _sticky(4, 0.95), np.zeros((4, 3)), covariances
+    return sticky(4, 0.95), np.zeros((4, 3)), covariances
 
 
 def _many(n_components: int) -> Callable[[np.random.Generator], Law]:
@@ -241,7 +241,7 @@ def _sample(law: Law, n_rows: int, rng: np.random.Generator) -> Rows:
     return means[states] + np.einsum("tij,tj->ti", roots[states], noise)
 
 
-def _sticky(n_components: int, stay: float) -> Rows:
+def sticky(n_components: int, stay: float) -> Rows:
     """Stay, or go to each other state alike."""
     others = (1 - stay) / (n_components - 1)
     return (stay - others) * np.eye(n_components) + others
