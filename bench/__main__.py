@@ -20,6 +20,7 @@ PROBLEMS = (
     "series_real",
     "series_coverage",
     "series_missing",
+    "series_memmap",
     "scaling",
     "network_speed",
     "network_recovery",
