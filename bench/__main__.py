@@ -19,6 +19,7 @@ PROBLEMS = (
     "series_optima",
     "series_real",
     "series_coverage",
+    "series_classify",
     "series_missing",
     "series_memmap",
     "scaling",

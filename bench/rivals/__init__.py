@@ -14,5 +14,8 @@ functions of ``bench.ours_series``: ``prepare_e_step(covariance, fitted, rows, l
 ...)``, which returns the fitted model and the seconds of the processor that one start took.
 `dynamax_series` has the former.
 
+`hmmlearn_series` and `sequentia` have ``classifier(recordings, labels, n_components, *, seed,
+n_iter)``, which fits a model to the recordings of each label and returns what labels others.
+
 `sklearn_mlp` is for networks, with a ``fit`` of its own.
 """
