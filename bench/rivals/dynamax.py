@@ -1,4 +1,4 @@
-"""dynamax's ``CategoricalHMM``: JAX on the CPU in float32, its default, compiled before any timing.
+"""dynamax's hidden Markov models: JAX on the CPU, in float32, its default, compiled before timing.
 
 dynamax works on a batch of sequences of one length, and the more of them the faster; its priors
 stay at their default of 1.1, since its M-step is undefined at 1.
@@ -23,19 +23,33 @@ def prepare_e_step(
     """E-step of this rival, ready to run (see :mod:`bench.rivals`)."""
     model = CategoricalHMM(parameters.n_components, 1, parameters.emission.n_symbols)
     state, _ = _initial(model, parameters)
-    batch = _batch(codes, offsets)
+    return compiled_e_step(model, state, batch(codes[:, None], np.diff(offsets)))
+
+
+def compiled_e_step(model: Any, state: Any, sequences: jax.Array) -> Callable[[], float]:
+    """E-step of any model of dynamax over a batch of sequences, compiled and warm."""
 
     @jax.jit
-    def statistics(state: Any, batch: Any) -> Any:
-        each = jax.vmap(lambda sequence: model.e_step(state, sequence))(batch)
+    def statistics(state: Any, sequences: Any) -> Any:
+        each = jax.vmap(lambda sequence: model.e_step(state, sequence))(sequences)
         return jax.tree_util.tree_map(lambda leaf: leaf.sum(axis=0), each)
 
-    jax.block_until_ready(statistics(state, batch))
+    jax.block_until_ready(statistics(state, sequences))
 
     def e_step() -> float:
-        return float(jax.block_until_ready(statistics(state, batch))[1])
+        return float(jax.block_until_ready(statistics(state, sequences))[1])
 
     return e_step
+
+
+def batch(rows: NDArray[Any], lengths: NDArray[np.int64]) -> jax.Array:
+    """Sequences as the array of shape (m, t, p) that dynamax takes, from their rows (n, p)."""
+    if np.any(lengths != lengths[0]):
+        raise ValueError(
+            f"dynamax needs sequences of one length; got lengths from {lengths.min()} to "
+            f"{lengths.max()}. Cut the data evenly."
+        )
+    return jnp.asarray(rows.reshape(len(lengths), -1, rows.shape[1]))
 
 
 def fit(
@@ -55,12 +69,12 @@ def fit(
     the log probability that it reported last.
     """
     model = CategoricalHMM(n_components, 1, n_symbols)
-    batch = _batch(codes, offsets)
+    sequences = batch(codes[:, None], np.diff(offsets))
     found, scores = [], []
     begin = time.perf_counter()
     for restart in range(1 if start is not None else n_init):
         state, properties = _initial(model, start, seed + restart)
-        state, history = model.fit_em(state, properties, batch, num_iters=n_iter, verbose=False)
+        state, history = model.fit_em(state, properties, sequences, num_iters=n_iter, verbose=False)
         found.append(state)
         scores.append(float(history[-1]))
     best = found[int(np.argmax(scores))]
@@ -83,14 +97,3 @@ def _initial(model: CategoricalHMM, start: HMMParameters | None, seed: int = 0) 
         transition_matrix=jnp.asarray(start.transmat, dtype=jnp.float32),
         emission_probs=jnp.asarray(start.emission.probs, dtype=jnp.float32)[:, None],
     )
-
-
-def _batch(codes: NDArray[np.int32], offsets: NDArray[np.int64]) -> jax.Array:
-    """Sequences as the array of shape (m, t, 1) that dynamax takes."""
-    lengths = np.diff(offsets)
-    if np.any(lengths != lengths[0]):
-        raise ValueError(
-            f"dynamax needs sequences of one length; got lengths from {lengths.min()} to "
-            f"{lengths.max()}. Cut the data evenly."
-        )
-    return jnp.asarray(codes.reshape(len(lengths), -1, 1))

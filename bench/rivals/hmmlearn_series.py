@@ -6,7 +6,7 @@ multiple of the identity: hmmlearn adds a plain number to every entry, off the d
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,3 +98,29 @@ def fit(
         model = new_model(covariance, n_components, rows.shape[1], **settings)
         model.fit(observed, lengths)
     return model, time.process_time() - begin
+
+
+def classifier(
+    recordings: Sequence[Rows], labels: NDArray[Any], n_components: int, *, seed: int, n_iter: int
+) -> Callable[[Sequence[Rows]], NDArray[Any]]:
+    """A diagonal model for each label, as one would loop: what labels recordings by Bayes' rule.
+
+    Recordings are scored with "log": under the model of another label "scaling" may underflow.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    models = []
+    for label in classes:
+        mine = [rows for rows, said in zip(recordings, labels, strict=True) if said == label]
+        lengths = np.array([len(rows) for rows in mine])
+        model, _ = fit(
+            np.concatenate(mine), lengths, n_components, "diag", seed=seed, n_iter=n_iter
+        )
+        model.implementation = "log"
+        models.append(model)
+    prior = np.log(counts / counts.sum())
+
+    def predict(recordings: Sequence[Rows]) -> NDArray[Any]:
+        scores = [[model.score(rows) for model in models] for rows in recordings]
+        return classes[np.argmax(prior + np.array(scores), axis=1)]
+
+    return predict

