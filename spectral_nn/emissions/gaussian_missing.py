@@ -111,9 +111,11 @@ def complete_sums(
 
     Parameters
     ----------
-    u, holes, means, covariances : as of `marginals`
+    u : ndarray of shape (m, p)
+        As of `marginals`.
     mass : ndarray of shape (m, K)
         Posteriors.
+    holes, means, covariances : as of `marginals`
 
     Notes
     -----
