@@ -205,9 +205,8 @@ def clip(x: Array, low: float | None = None, high: float | None = None) -> Array
     The general wrapper of `array_api_compat` for CuPy looks the entries up by masks, which makes
     the host wait for the device twice.
     """
-    if (
-        type(x).__module__.partition(".")[0] == "cupy"
-    ):  # an array, or what stands for one in `fused`
+    # `fused` puts an object of CuPy in the place of an array.
+    if type(x).__module__.partition(".")[0] == "cupy":
         import cupy
 
         bounds = -np.inf if low is None else low, np.inf if high is None else high

@@ -41,6 +41,8 @@ __all__ = [
     "weighted",
 ]
 
+_LARGEST_WEIGHT = 1e30
+
 M = TypeVar("M", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -161,6 +163,12 @@ def weighted(source: Source, sample_weight: Any) -> Sequences:
         )
     if not weight.any():
         raise ValueError("sample_weight is 0 for every sequence of X. Give one of them a weight.")
+    some = weight[weight > 0]
+    if some.min() < 1 / _LARGEST_WEIGHT or some.max() > _LARGEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must lie between {1 / _LARGEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}, or "
+            f"be 0; got {some.min():g} to {some.max():g}. Divide all by one number."
+        )
     return replace(sequences, weight=weight)
 
 

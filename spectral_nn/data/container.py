@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spectral_nn.arrays import is_foreign
 from spectral_nn.data.cuts import Cut, Place, Window, frames
@@ -45,7 +46,8 @@ class Sequences:
     Raises
     ------
     ValueError
-        If the offsets do not describe non-empty sequences that fill ``values``.
+        If the offsets do not describe non-empty sequences that fill ``values``, or weights are not
+        finite numbers of at least 0, one a sequence.
 
     Examples
     --------
@@ -79,6 +81,8 @@ class Sequences:
                 f"Every sequence needs at least one row; sequence {short[0]} has "
                 f"{np.diff(offsets)[short[0]]}. Drop empty sequences."
             )
+        if self.weight is not None:
+            object.__setattr__(self, "weight", _checked_weight(self.weight, offsets.size - 1))
 
     @classmethod
     def from_list(cls, sequences: Iterable[Any], name: str = "X") -> Sequences:
@@ -263,11 +267,28 @@ class Sequences:
         are, or more than twice as many and half a million, it makes as many.
         """
         assert self.weight is not None
-        n, weighted = int(self.offsets[-1]), float(self.weight @ self.lengths)
-        scale = 1.0 if n <= weighted <= max(_MOST_COPIED, 2 * n) else n / weighted
-        reached = np.round(np.cumsum(scale * self.weight)).astype(np.int64)
+        n, largest = int(self.offsets[-1]), float(self.weight.max())
+        share = self.weight / largest  # sums of weights themselves may overflow
+        rows = float(share @ self.lengths)
+        scale = largest if n / rows <= largest <= max(_MOST_COPIED, 2 * n) / rows else n / rows
+        reached = np.round(np.cumsum(scale * share)).astype(np.int64)
         copies = np.diff(reached, prepend=0)
         return replace(self[np.repeat(np.arange(len(self)), copies)], weight=None)
+
+
+def _checked_weight(weight: Any, m: int) -> NDArray[np.float64]:
+    """Weights of m sequences as numbers."""
+    found = np.asarray(weight, dtype=np.float64)
+    if found.shape != (m,):
+        raise ValueError(
+            f"weight must hold one number for each of the {m} sequences; got shape {found.shape}."
+        )
+    bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"weight must be finite and at least 0; entry {bad[0]} is {found[bad[0]]}."
+        )
+    return found
 
 
 def whole_sequences(values: Any, window: Window) -> Sequences:

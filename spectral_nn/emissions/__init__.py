@@ -3,6 +3,7 @@
 from spectral_nn.emissions.base import (
     Emission,
     FramedEmission,
+    LosingEmission,
     MarginalEmission,
     MixedEmission,
     RowEmission,
@@ -13,6 +14,7 @@ __all__ = [
     "CategoricalEmission",
     "Emission",
     "FramedEmission",
+    "LosingEmission",
     "MarginalEmission",
     "MixedEmission",
     "RowEmission",

@@ -15,6 +15,7 @@ __all__ = [
     "DifferentiableEmission",
     "Emission",
     "FramedEmission",
+    "LosingEmission",
     "MarginalEmission",
     "MixedEmission",
     "RowEmission",
@@ -137,6 +138,19 @@ class MixedEmission(RowEmission, Protocol):
 
     def gather_parts(self, x: NDArray[np.float64], mass: NDArray[np.float64]) -> Any:
         """What `gather` sums, where `mass` (n, K, M) says how much of a row each part has."""
+
+
+@runtime_checkable
+class LosingEmission(Emission, Protocol):
+    """A law whose M-step makes impossible what the data lack.
+
+    See Also
+    --------
+    spectral_nn.models.fit.advance
+    """
+
+    def restore(self, old: Self | None = None) -> Self:
+        """The law with next to nothing in the place of zeros; those that `old` has, too, stay."""
 
 
 @runtime_checkable

@@ -10,7 +10,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions.base import fill_missing, log_products
 from spectral_nn.emissions.coordinates import Chance, Real
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
+from spectral_nn.emissions.simplex import (
+    log_dirichlet,
+    maximise_rows,
+    relax_rows,
+    restore_rows,
+    score_rows,
+)
 
 __all__ = ["BernoulliEmission"]
 
@@ -77,6 +83,10 @@ class BernoulliEmission:
     def relax(self, new: BernoulliEmission, power: float) -> BernoulliEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""
         return BernoulliEmission(relax_rows(self.both, new.both, power)[..., 0])
+
+    def restore(self, old: BernoulliEmission | None = None) -> BernoulliEmission:
+        """Marks that `old` may have, or lack, stay possible; all, without it."""
+        return BernoulliEmission(restore_rows(None if old is None else old.both, self.both)[..., 0])
 
     def sample(
         self, states: NDArray[np.int64], rng: np.random.Generator | np.random.RandomState

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.emissions.coordinates import Real, Simplex
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
+from spectral_nn.emissions.simplex import (
+    log_dirichlet,
+    maximise_rows,
+    relax_rows,
+    restore_rows,
+    score_rows,
+)
 
 __all__ = ["CategoricalEmission"]
 
@@ -87,6 +93,10 @@ class CategoricalEmission:
     def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""
         return CategoricalEmission(relax_rows(self.probs, new.probs, power))
+
+    def restore(self, old: CategoricalEmission | None = None) -> CategoricalEmission:
+        """Symbols that `old` may emit stay possible; all, without it."""
+        return CategoricalEmission(restore_rows(None if old is None else old.probs, self.probs))
 
     def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.int64]:
         """Draw a symbol in each state."""

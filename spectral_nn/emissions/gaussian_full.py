@@ -1,9 +1,7 @@
 """Real numbers whose columns are correlated: Gaussians of full covariances, or of one for all.
 
-Complete rows go through products of matrices of their squares and products. Rows with missing
-entries are taken together by which entries they have: their likelihood is the marginal one, and
-their sums are completed by conditional means and covariances (Little, Rubin, *Statistical Analysis
-with Missing Data*, 2002, section 11.2).
+Complete rows go through products of matrices of their squares and products; rows with missing
+entries as `spectral_nn.emissions.gaussian_missing` says.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from spectral_nn.emissions.gaussian import (
     moments_of,
     normal_cdf,
 )
+from spectral_nn.emissions.gaussian_missing import complete_sums, find_holes, marginals
 from spectral_nn.emissions.monomials import precision_for, products, row_blocks
 
 __all__ = ["FullGaussian", "TiedGaussian"]
@@ -93,7 +92,7 @@ class FullGaussian:
         """
         centre, scale = self._frame()
         means, covariances = self._framed(centre, scale)
-        complete, patterns = _by_pattern(x)
+        complete, holes = find_holes(x)
         dtype = self._precision(means, covariances, dtype)
         found = np.zeros((x.shape[0], self.n_components), dtype=dtype)
         weights = _quadratic_form(means, covariances)
@@ -101,10 +100,10 @@ class FullGaussian:
         weights = weights.astype(dtype)
         for rows in _blocks(complete, weights.shape[0]):
             found[rows] = products(x[rows], centre, scale, dtype) @ weights
-        for rows, seen in patterns:
-            u = ((x[rows] - centre) / scale)[:, seen]
-            some = means[:, seen], covariances[:, seen][:, :, seen]
-            found[rows] = _marginal(u, *some) - np.log(scale[seen]).sum()
+        if holes.rows.size:
+            u = (x[holes.rows] - centre) / scale
+            unit = np.repeat(holes.seen @ np.log(scale), np.diff(holes.ends))
+            found[holes.rows] = marginals(u, holes, means, covariances) - unit[:, None]
         return found
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
@@ -116,17 +115,16 @@ class FullGaussian:
         """
         centre, scale = self._frame()
         K, p = self.means.shape
-        complete, patterns = _by_pattern(x)
+        complete, holes = find_holes(x)
         means, covariances = self._framed(centre, scale)
         dtype = self._precision(means, covariances, mass.dtype)
         total = np.zeros((K, p * (p + 3) // 2 + 1))
         for rows in _blocks(complete, total.shape[1]):
             total += mass[rows].T @ products(x[rows], centre, scale, dtype)
         sums = _unpack(total, p)
-        for rows, seen in patterns:
-            frame = centre[seen], scale[seen]
-            known = _unpack(mass[rows].T @ products(x[rows][:, seen], *frame), int(seen.sum()))
-            sums += _complete(known, seen, means, covariances)
+        if holes.rows.size:
+            u = (x[holes.rows] - centre) / scale
+            sums += complete_sums(u, mass[holes.rows], holes, means, covariances)
         return replace(sums, second=self._pool(sums.second))
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
@@ -294,26 +292,6 @@ class TiedGaussian(FullGaussian):
         return cls(np.tile(mean, (n_components, 1)), covariance)
 
 
-def _by_pattern(
-    x: NDArray[np.float64],
-) -> tuple[NDArray[np.int64] | int, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]]:
-    """Complete rows, or how many where all are, and the others by what is seen of them.
-
-    Rows of which nothing is seen are in none of them.
-    """
-    missing = np.isnan(x)
-    if not missing.any():
-        return x.shape[0], []
-    n_missing = missing.sum(axis=1)
-    some = np.flatnonzero((n_missing > 0) & (n_missing < x.shape[1]))
-    packed = np.packbits(missing[some], axis=1)
-    _, first, number = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(number.ravel(), kind="stable")
-    groups = np.split(some[order], np.cumsum(np.bincount(number.ravel()))[:-1])
-    patterns = [(rows, ~missing[some[i]]) for rows, i in zip(groups, first, strict=False)]
-    return np.flatnonzero(n_missing == 0), patterns
-
-
 def _blocks(rows: NDArray[np.int64] | int, width: int) -> Iterator[Any]:
     """Rows in blocks that stay in the cache; slices where they are the first n."""
     if isinstance(rows, int):
@@ -344,49 +322,6 @@ def _quadratic_form(
     log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
     constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
     return np.concatenate([quadratic, linear, constant[:, None]], axis=1).T
-
-
-def _marginal(
-    u: NDArray[np.float64], means: NDArray[np.float64], covariances: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Log-densities (n, K) of some columns of rows."""
-    factors = np.linalg.cholesky(covariances)
-    white = (u - means[:, None]) @ np.linalg.inv(factors).transpose(0, 2, 1)
-    log_det = np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
-    found = -0.5 * (white**2).sum(axis=2).T - log_det
-    return found - 0.5 * u.shape[1] * LOG_2_PI
-
-
-def _complete(
-    known: GaussianSums,
-    seen: NDArray[np.bool_],
-    means: NDArray[np.float64],
-    covariances: NDArray[np.float64],
-) -> GaussianSums:
-    """Sums of rows of which the same entries are seen, completed by what states expect of the rest.
-
-    A completed row is ``A x + a`` with ``A = [I; B]``, ``B = S_ms S_ss^-1``, and has the covariance
-    ``S_mm - B S_sm`` in what is missing.
-    """
-    K, p = means.shape
-    kept, gone = np.flatnonzero(seen), np.flatnonzero(~seen)
-    cross = covariances[:, kept[:, None], gone]
-    slope = np.linalg.solve(covariances[:, kept[:, None], kept], cross).transpose(0, 2, 1)
-    completion = np.zeros((K, p, kept.size))
-    completion[:, kept] = np.eye(kept.size)
-    completion[:, gone] = slope
-    shift = np.zeros((K, p))
-    shift[:, gone] = means[:, gone] - (slope @ means[:, kept, None])[:, :, 0]
-    weight = known.weight
-    moved = (completion @ known.first[:, :, None])[:, :, 0]
-    rest = covariances[:, gone[:, None], gone] - slope @ cross
-    mixed = _outer(moved, shift)
-    whole = (
-        completion @ known.second @ completion.transpose(0, 2, 1) + mixed + mixed.transpose(0, 2, 1)
-    )
-    whole += weight[:, None, None] * _outer(shift, shift)
-    whole[:, gone[:, None], gone] += weight[:, None, None] * rest
-    return GaussianSums(weight, moved + weight[:, None] * shift, whole)
 
 
 def _outer(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,13 @@ from scipy.special import betainc, xlogy
 
 from spectral_nn.emissions.base import fill_missing, log_factorial, log_products
 from spectral_nn.emissions.coordinates import Real, Simplex
-from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, score_rows
+from spectral_nn.emissions.simplex import (
+    log_dirichlet,
+    maximise_rows,
+    relax_rows,
+    restore_rows,
+    score_rows,
+)
 
 __all__ = ["MultinomialEmission"]
 
@@ -95,6 +101,12 @@ class MultinomialEmission:
     def relax(self, new: MultinomialEmission, power: float) -> MultinomialEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""
         return MultinomialEmission(relax_rows(self.probs, new.probs, power), self.n_trials)
+
+    def restore(self, old: MultinomialEmission | None = None) -> MultinomialEmission:
+        """Symbols that `old` may emit stay possible; all, without it."""
+        return MultinomialEmission(
+            restore_rows(None if old is None else old.probs, self.probs), self.n_trials
+        )
 
     def sample(
         self, states: NDArray[np.int64], rng: np.random.Generator | np.random.RandomState

@@ -12,6 +12,7 @@ from scipy.special import gammaincc
 from spectral_nn.additive import Additive
 from spectral_nn.emissions.base import fill_missing, log_factorial, log_products
 from spectral_nn.emissions.coordinates import Positive, Real
+from spectral_nn.emissions.simplex import restore
 
 __all__ = ["GammaPrior", "PoissonEmission", "PoissonSums"]
 
@@ -116,6 +117,10 @@ class PoissonEmission:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             reached = new.rates * (new.rates / self.rates) ** (power - 1)
         return PoissonEmission(np.where(np.isfinite(reached), reached, new.rates))
+
+    def restore(self, old: PoissonEmission | None = None) -> PoissonEmission:
+        """Events that `old` may have stay possible; all, without it."""
+        return PoissonEmission(restore(None if old is None else old.rates, self.rates))
 
     def sample(
         self, states: NDArray[np.int64], rng: np.random.Generator | np.random.RandomState

@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["log_dirichlet", "maximise_rows", "pseudo_counts", "relax_rows", "score_rows"]
+__all__ = [
+    "log_dirichlet",
+    "maximise_rows",
+    "pseudo_counts",
+    "relax_rows",
+    "restore",
+    "restore_rows",
+    "score_rows",
+]
 
 _TINY = 1e-300
+_LEAST = 1e-8
 
 
 def pseudo_counts(
@@ -124,3 +133,24 @@ def relax_rows(
     usable = np.isfinite(reached).all(axis=-1, keepdims=True)
     reached = np.where(usable, reached, new)
     return reached / reached.sum(axis=-1, keepdims=True)
+
+
+def restore(old: NDArray[np.float64] | None, new: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positive numbers in the place of zeros: those of `old`, 1e-8 at the most.
+
+    Parameters
+    ----------
+    old : ndarray of the shape of `new`, 0 or more, or None
+        Its own zeros stay; None: none does.
+    new : ndarray of shape (..., d), 0 or more
+    """
+    least = _LEAST if old is None else np.minimum(old, _LEAST)
+    return np.where(new == 0, least, new)
+
+
+def restore_rows(old: NDArray[np.float64] | None, new: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same of rows (..., d) of probabilities, which sum to one again."""
+    found = restore(old, new)
+    # Where nothing was lost, rows stay as they are to the last bit.
+    total = np.where((found != new).any(axis=-1), found.sum(axis=-1), 1.0)
+    return found / total[..., None]

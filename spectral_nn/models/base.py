@@ -39,6 +39,9 @@ class LatentModel(Protocol[P, S]):
     def relax(self, old: P, new: P, power: float) -> P:
         """Reach beyond an M-step, which led from `old` to `new`; `new` at power 1."""
 
+    def restore(self, old: P, new: P) -> P:
+        """Undo zeros that EM on a sample of the data has led to, from `old` to `new`."""
+
 
 class Data(Protocol[P_contra, S_co]):
     """Data that a model is fitted to, wherever they are."""

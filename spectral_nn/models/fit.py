@@ -133,7 +133,8 @@ def advance(
 ) -> list[tuple[Start[P], float, float]]:
     """EM steps on the same few chunks from every start, each on a worker.
 
-    A single worker takes one start after another, and keeps the chunks.
+    A single worker takes one start after another, and keeps the chunks. What the chunks lack does
+    not become impossible, as other data may have it.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def advance(
     Returns
     -------
     list of (Start, objective, gain)
-        Best first; of starts that rounding alone may tell apart, the earlier.
+        Best first; of those within 2^-20 of the best, which rounding may tell apart, the earlier.
     """
     results: Iterator[EMResult[P]]
     if run.n_workers > 1:
@@ -168,11 +169,18 @@ def advance(
     for i, (start, result) in enumerate(zip(starts, results, strict=True)):
         value = result.history[-1]
         on_step(f"{_STAGES[figure]}, {start.kind} start", i, value)
-        reached: dict[str, Any] = {"parameters": result.parameters, figure: value}
+        parameters = model.restore(start.parameters, result.parameters)
+        reached: dict[str, Any] = {"parameters": parameters, figure: value}
         moved.append((replace(start, **reached), value, value - result.history[0]))
     best = max(value for _, value, _ in moved)
-    tie = _TIE * abs(best) if math.isfinite(best) and best else 1.0
-    return sorted(moved, key=lambda one: (best - one[1]) // tie if one[1] < best else 0.0)
+    tie = _TIE * abs(best) or 1.0
+
+    def rank(value: float) -> float:
+        if value == best:
+            return 0.0
+        return (best - value) // tie if math.isfinite(value) else math.inf
+
+    return sorted(moved, key=lambda one: rank(one[1]))
 
 
 def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -> Fit[P]:

@@ -153,3 +153,15 @@ def test_what_is_refused():
         assert_array_equal(a, b)
     with pytest.raises(ValueError, match="holds out data"):
         GaussianHMM("auto").partial_fit(X)
+
+
+@pytest.mark.parametrize("changed", [{"covariance_type": "diag"}, {"n_components": 3}])
+def test_a_model_of_another_shape_is_not_gone_on_with(changed, rng):
+    X = rng.standard_normal((80, 2))
+    model = GaussianHMM(2, "tied", n_init=1, random_state=0).partial_fit(X)
+    before = model.score(X)
+    model.set_params(**changed)
+    with pytest.raises(ValueError, match=f"{next(iter(changed))} is .* now. Set it back"):
+        model.partial_fit(X)
+    assert model.set_params(n_components=2, covariance_type="tied").score(X) == before
+    model.partial_fit(X)

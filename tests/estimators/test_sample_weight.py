@@ -184,3 +184,22 @@ def test_weights_need_sequences_in_memory_and_a_number_of_states():
             CategoricalHMM(2).fit(given, sample_weight=WEIGHTS)
     with pytest.raises(ValueError, match="sample_weight needs n_components as a number"):
         CategoricalHMM("auto").fit(X, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, 1e31], "must lie between"),
+        ([1e-320, 1.0], "must lie between"),
+    ],
+)
+def test_weights_beyond_single_precision_are_refused(weight, message, rng):
+    X = [rng.standard_normal((9, 1)) for _ in weight]
+    with pytest.raises(ValueError, match=message):
+        GaussianHMM(1).fit(X, sample_weight=weight)
+
+
+@pytest.mark.parametrize("weight", [[1.0], [1.0, -1.0], [np.nan, 1.0]])
+def test_weights_of_sequences_are_checked(weight, rng):
+    with pytest.raises(ValueError, match="weight must"):
+        Sequences(rng.standard_normal((9, 1)), [0, 4, 9], weight=weight)

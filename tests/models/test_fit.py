@@ -1,6 +1,7 @@
 """Fits of a model whose parameters are numbers, and their likelihoods those numbers."""
 
 import math
+from itertools import permutations
 from types import SimpleNamespace
 
 from spectral_nn.models.base import Start
@@ -23,6 +24,9 @@ class Constant:
     def relax(self, old, new, power):
         return new
 
+    def restore(self, old, new):
+        return new
+
 
 def order(*likelihoods):
     starts = [Start(str(i), value) for i, value in enumerate(likelihoods)]
@@ -34,7 +38,9 @@ def order(*likelihoods):
 
 
 def test_starts_come_back_best_first():
-    assert order(-30.0, -10.0, -math.inf, -20.0) == [1, 3, 0, 2]
+    values = (-30.0, -10.0, -math.inf, -20.0)
+    for some in permutations(values):
+        assert [some[i] for i in order(*some)] == sorted(values, reverse=True)
     assert order(-math.inf, -math.inf) == [0, 1]
     assert order(0.0, -1.0, 0.0) == [0, 2, 1]
 

@@ -133,8 +133,8 @@ class BaseHMM(HMMCriteria, HMMErrors):
         sample_weight : array of float, shape (m,), optional
             How often each of the m sequences counts, finite and at least 0: a sequence of weight 2
             is worth two of them, one of weight 0 is left out (but its symbols belong to the
-            alphabet).  EM on all data is weighted; starts are made of, and race on, whole copies,
-            as many as weights say after rounding, and so is what priors take from the data.  Not
+            alphabet).  EM takes weights as they are.  Starts, the race between them and priors that
+            depend on the data take each sequence a whole number of times, its weight rounded.  Not
             with iterables, dask, or ``n_components="auto"``.
 
         Returns
@@ -159,9 +159,9 @@ class BaseHMM(HMMCriteria, HMMErrors):
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
         if sample_weight is not None:
-            if self.n_components == "auto":
-                raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
             source = weighted(source, sample_weight)
+        if self.n_components == "auto" and getattr(source, "weight", None) is not None:
+            raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
         if is_one_shot(X):
             return self._fit_once(source, y, home)
         return self._fit_source(source, y, home)

@@ -24,6 +24,9 @@ from spectral_nn.runners.base import Runner
 __all__ = ["RowHMM"]
 
 
+_SHAPE = ("n_components", "covariance_type", "n_mix")
+
+
 class RowHMM(BaseHMM):
     """The base of a family whose observations are rows of numbers.
 
@@ -41,6 +44,7 @@ class RowHMM(BaseHMM):
 
     missing: float | None
     n_features_in_: int
+    _begun_with: dict[str, Any]
 
     _words: ClassVar[str]
     """What observations are."""
@@ -134,15 +138,28 @@ class RowHMM(BaseHMM):
             source = in_memory(source, "y (labels)")
         with runner_at(home, self.n_jobs, self.device, source.remote) as run:
             states, how = self._labelled_states(y), self._how(run)
+            shape = {name: getattr(self, name) for name in _SHAPE if hasattr(self, name)}
             if seen is None:
                 rows, options, found = self._read(source, y, states, run)
                 result, seen = fit_first(rows, options, **how)
+                found["_begun_with"] = shape
             else:
+                self._check_still(shape)
                 n_features, found = self.n_features_in_, {}
                 rows = self._rows(measure(source, run)[0], n_features, y, states)
                 options = self._row_options(n_features, y)
                 result, seen = fit_next(seen, self._parameters(), rows, options, **how)
         return self._assign(result, home, found | {"_seen": seen})
+
+    def _check_still(self, shape: dict[str, Any]) -> None:
+        """Refuse to go on with a model of another shape than the one that was begun."""
+        for name, value in shape.items():
+            begun = self._begun_with[name]
+            if value != begun:
+                raise ValueError(
+                    f"partial_fit goes on with a model of {name}={begun!r}, but {name} is "
+                    f"{value!r} now. Set it back, or begin anew with fit."
+                )
 
     def _row_options(self, n_features: int, y: Any) -> HMMOptions:
         """Gather the constructor's arguments for the core."""

@@ -226,7 +226,9 @@ class CategoricalHMM(BaseHMM):
         pieces = source.pieces()
         first, second = next(pieces), next(pieces, None)
         if second is not None:
-            return self._absorb(chained(first, second, pieces), None, None, home)
+            self._absorb(chained(first, second, pieces), None, None, home)
+            self._seen = None
+            return self
         return self._fit_source(first, None, home)
 
     def _check_one_walk(self, y: Any) -> None:

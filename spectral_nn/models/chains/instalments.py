@@ -1,6 +1,6 @@
-"""Rows of numbers that come in instalments: a fit to the first, and an EM step for each other.
+"""Rows of numbers that come in instalments: a fit to the first, and an EM step for each later one.
 
-What an E-step sums adds up over instalments, but depends on the model that met them, and rows that
+What an E-step sums adds up over instalments, but depends on the model at that time, and rows that
 were seen are gone. So what each has left under the model of its time is kept, and the M-step is of
 all sums together: incremental EM, with one visit of each part of the data (Neal, Hinton, "A view of
 the EM algorithm that justifies incremental, sparse, and other variants", 1998).
@@ -35,9 +35,9 @@ class RowsSeen:
     Attributes
     ----------
     statistics : HMMStatistics
-        Their expected counts, of each instalment under the model that met it.
+        Their expected counts, of each instalment under the model as it was when it came.
     law : RowEmission
-        The law of the model that met the last of them, in whose frame the sums are.
+        The law of the model when the last of them came, in whose frame the sums are.
     pooled : RowEmission
         The law of the first instalment as a whole, which priors are made of.
     """

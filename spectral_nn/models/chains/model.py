@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from spectral_nn.data import Sequences
+from spectral_nn.emissions import LosingEmission
+from spectral_nn.emissions.simplex import restore_rows
 from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise, relax
@@ -59,3 +61,14 @@ class ChainModel:
     def relax(self, old: HMMParameters, new: HMMParameters, power: float) -> HMMParameters:
         """Reach beyond an M-step, see `spectral_nn.models.chains.statistics.relax`."""
         return relax(old, new, power)
+
+    def restore(self, old: HMMParameters, new: HMMParameters) -> HMMParameters:
+        """What EM on a sample has made impossible, and was not, is all but impossible."""
+        emission = new.emission
+        if isinstance(emission, LosingEmission):
+            emission = emission.restore(old.emission)
+        return HMMParameters(
+            restore_rows(old.startprob, new.startprob),
+            restore_rows(old.transmat, new.transmat),
+            emission,
+        )

@@ -105,6 +105,8 @@ def shown_of(source: Source) -> tuple[Source, Sequences | None]:
     """What starts see: sequences without weights; and those with weights, where there are any."""
     if not isinstance(source, Sequences) or source.weight is None:
         return source, None
+    if not source.weight.any():
+        raise ValueError("The weight of every sequence of X is 0. Give one of them a weight.")
     weighted = source[source.weight > 0]
     return weighted.in_copies(), weighted
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.data import Sequences
-from spectral_nn.emissions import MixedEmission, RowEmission
+from spectral_nn.emissions import LosingEmission, MixedEmission, RowEmission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains import recursions
 from spectral_nn.models.chains.frames import Frames
@@ -113,7 +113,7 @@ def make_row_starts(
 def fit_law(
     frames: Frames, mass: NDArray[np.float64], prior: Any, rng: np.random.Generator
 ) -> RowEmission:
-    """M-step from the law of all rows together.
+    """M-step from the law of all rows together, in which nothing is impossible.
 
     The parts of a mixture are the same there, and no M-step tells them apart: they begin as
     clusters of the rows of each state.
@@ -133,7 +133,8 @@ def fit_law(
     """
     law = frames.law
     if not isinstance(law, MixedEmission):
-        return law.maximise(law.gather(frames.x, mass), prior)
+        found = law.maximise(law.gather(frames.x, mass), prior)
+        return found.restore() if isinstance(found, LosingEmission) else found
     M = law.n_parts
     share = np.full((*mass.shape, M), 1 / M)
     likeliest = mass.argmax(axis=1)
