@@ -20,6 +20,7 @@ from spectral_nn.data import (
     is_list_of_sequences,
     is_partitioned,
 )
+from spectral_nn.data.container import check_weight
 from spectral_nn.data.symbols import alphabet, encode
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
@@ -147,20 +148,7 @@ def weighted(source: Source, sample_weight: Any) -> Sequences:
         Naming ``sample_weight``.
     """
     sequences = in_memory(source, "sample_weight")
-    try:
-        weight = np.array(on_host(sample_weight), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must hold numbers: {error}") from error
-    if weight.shape != (len(sequences),):
-        raise ValueError(
-            f"sample_weight must hold one number for each of the {len(sequences)} sequences of X; "
-            f"got shape {weight.shape}. (A table is one sequence, unless lengths cuts it.)"
-        )
-    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
-    if bad.size:
-        raise ValueError(
-            f"sample_weight must be finite and at least 0; entry {bad[0]} is {weight[bad[0]]}."
-        )
+    weight = check_weight(on_host(sample_weight), len(sequences), "sample_weight")
     if not weight.any():
         raise ValueError("sample_weight is 0 for every sequence of X. Give one of them a weight.")
     some = weight[weight > 0]

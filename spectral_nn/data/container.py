@@ -18,7 +18,14 @@ from spectral_nn.arrays import is_foreign
 from spectral_nn.data.cuts import Cut, Place, Window, frames
 from spectral_nn.stored import is_stored
 
-__all__ = ["Sequences", "as_rows", "is_list_of_sequences", "offsets_of", "whole_sequences"]
+__all__ = [
+    "Sequences",
+    "as_rows",
+    "check_weight",
+    "is_list_of_sequences",
+    "offsets_of",
+    "whole_sequences",
+]
 
 T = TypeVar("T")
 
@@ -82,7 +89,7 @@ class Sequences:
                 f"{np.diff(offsets)[short[0]]}. Drop empty sequences."
             )
         if self.weight is not None:
-            object.__setattr__(self, "weight", _checked_weight(self.weight, offsets.size - 1))
+            object.__setattr__(self, "weight", check_weight(self.weight, offsets.size - 1))
 
     @classmethod
     def from_list(cls, sequences: Iterable[Any], name: str = "X") -> Sequences:
@@ -276,17 +283,21 @@ class Sequences:
         return replace(self[np.repeat(np.arange(len(self)), copies)], weight=None)
 
 
-def _checked_weight(weight: Any, m: int) -> NDArray[np.float64]:
-    """Weights of m sequences as numbers."""
-    found = np.asarray(weight, dtype=np.float64)
+def check_weight(weight: Any, m: int, name: str = "weight") -> NDArray[np.float64]:
+    """Weights of m sequences as numbers; ValueError naming the argument."""
+    try:
+        found = np.array(weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
     if found.shape != (m,):
         raise ValueError(
-            f"weight must hold one number for each of the {m} sequences; got shape {found.shape}."
+            f"{name} must hold one number for each of the {m} sequences of X; "
+            f"got shape {found.shape}. (A table is one sequence, unless lengths cuts it.)"
         )
     bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
     if bad.size:
         raise ValueError(
-            f"weight must be finite and at least 0; entry {bad[0]} is {found[bad[0]]}."
+            f"{name} must be finite and at least 0; entry {bad[0]} is {found[bad[0]]}."
         )
     return found
 
