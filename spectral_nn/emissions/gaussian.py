@@ -25,11 +25,14 @@ __all__ = [
     "SphericalGaussian",
     "between_frames",
     "find_means",
+    "has_mass",
     "moments_of",
     "normal_cdf",
 ]
 
 LOG_2_PI = float(np.log(2 * np.pi))
+
+_LEAST_MASS = 2.0**-52  # of all observations: a state with less has none
 
 
 class GaussianPrior(NamedTuple):
@@ -176,7 +179,7 @@ class DiagonalGaussian:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
         prior = prior or GaussianPrior()
         centre, scale = self._frame()
-        seen = sums.weight > 0
+        seen = has_mass(sums.weight)
         means = (self.means - centre) / scale
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
@@ -341,7 +344,17 @@ def find_means(
     weight = sums.weight if sums.weight.ndim == 2 else sums.weight[:, None]
     total = prior.means_weight + weight
     before = prior.means_weight * ((prior.means - centre) / scale)
-    return np.where(total > 0, (before + sums.first) / np.where(total > 0, total, 1.0), otherwise)
+    known = has_mass(weight) | (np.asarray(prior.means_weight) > 0)
+    return np.where(known, (before + sums.first) / np.where(known, total, 1.0), otherwise)
+
+
+def has_mass(weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which states (axis 0) have a share of the observations that is more than rounding.
+
+    A prior with scatter and no weight, the default, would have the variance of a state grow as
+    one over its mass: a state that the data are leaving would overflow.
+    """
+    return weight > _LEAST_MASS * weight.sum(axis=0)
 
 
 def normal_cdf(

@@ -20,6 +20,7 @@ from spectral_nn.emissions.gaussian import (
     GaussianSums,
     between_frames,
     find_means,
+    has_mass,
     moments_of,
     normal_cdf,
 )
@@ -154,7 +155,7 @@ class FullGaussian:
         about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
         scatter = sums.second + self._pool(about - cross - cross.transpose(0, 2, 1))
         total = self._pool(sums.weight[:, None, None])
-        seen = total > 0
+        seen = has_mass(total)
         scatter = scatter * np.outer(scale, scale) + _as_matrices(prior.scatter, means.shape[1])
         total = total + np.reshape(prior.weight, (-1, 1, 1))
         new = _floored(scatter / np.where(seen, total, 1.0), prior.floor)

@@ -193,8 +193,10 @@ def test_parts_that_are_kept(law, rng, free):
     assert np.array_equal(found.covariances, law.covariances) == ("c" not in free)
 
 
-def test_states_without_mass_keep_their_law(law, rng):
-    x, mass = rng.standard_normal((50, P)), np.zeros((50, K))
+@pytest.mark.parametrize("least", [0.0, 1e-308, 1e-100, 1e-20])
+def test_states_without_mass_keep_their_law(law, rng, least):
+    """With a scatter and no weight of the prior, a variance would be one over the mass."""
+    x, mass = rng.standard_normal((50, P)), np.full((50, K), least)
     mass[:, 1] = 1.0
     found = law.maximise(law.gather(x, mass), GaussianPrior(scatter=1e-2))
     assert_allclose(found.means[[0, 2]], law.means[[0, 2]], rtol=1e-12)
