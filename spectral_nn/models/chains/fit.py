@@ -27,6 +27,7 @@ import numpy as np
 from spectral_nn.data import Source
 from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
+from spectral_nn.models.chains.evidence import Evidence
 from spectral_nn.models.chains.excerpts import Excerpt
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions
@@ -141,33 +142,37 @@ def fit_hmm(
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, seen.n_rows, seen.symbols, weighted)
         engine = problem.engine(run)
-        counts = count_excerpt(engine.excerpt(), seen, d, order)
+        some = engine.excerpt()
+        evidence = Evidence(count_excerpt(some, seen, d, order), some)
     else:
-        counts = count(source, d, run)
+        evidence = Evidence(count(source, d, run))
+        counts = evidence.counts
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
         engine = problem.engine(run)
+    counts = evidence.counts
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     tell("distinct windows", counts.codes.size, float("nan"))
     if options.labelled:
         even = nearly_even(options.n_components, counts, rng)
         start = label_start(even, options, engine.expect, counts.frequency)
         return refine(problem, [start], (), {}, engine, run, tell)
-    starts, rounds, notes = _make_starts(counts, options, problem.model, rng, run, tell)
+    starts, rounds, notes = _make_starts(evidence, options, problem.model, rng, run, tell)
     return refine(problem, starts, rounds, notes, engine, run, tell)
 
 
 def _make_starts(
-    counts: NgramCounts,
+    evidence: Evidence,
     options: HMMOptions,
     model: ChainModel,
     rng: np.random.Generator,
     run: Runner,
     tell: OnStep,
 ) -> tuple[list[Start[HMMParameters]], tuple[Round, ...], dict[str, Any]]:
-    """Starts from counts of symbols, best first by their windows, and the rounds to come."""
+    """Starts of symbols, best first by their windows, and the rounds to come."""
+    counts = evidence.counts
     plan = plan_race(counts, options)
-    starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
+    starts, notes = make_starts(evidence, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
         return [_settle_startprob(starts[0], counts, options)], (), notes
     if len(starts) == 1 or options.init == "random":
@@ -230,7 +235,7 @@ def fit_counts(
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     plan = plan_race(counts, options)
     problem = Problem(None, options, 0, counts.n_rows, counts.symbols)
-    starts, notes = make_starts(counts, options, kinds_of(options, plan), rng)
+    starts, notes = make_starts(Evidence(counts), options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
         best = _settle_startprob(starts[0], counts, options)
         return finish(EMResult(best.parameters, [], False), [best], notes)

@@ -12,6 +12,7 @@ import numpy as np
 from spectral_nn.emissions import CategoricalEmission, Emission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
+from spectral_nn.models.chains.evidence import Evidence
 from spectral_nn.models.chains.options import LARGE_ALPHABET, HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import Plan
@@ -66,13 +67,13 @@ def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
 
 
 def make_starts(
-    counts: NgramCounts, options: HMMOptions, kinds: list[str], rng: np.random.Generator
+    evidence: Evidence, options: HMMOptions, kinds: list[str], rng: np.random.Generator
 ) -> tuple[list[Start], dict[str, Any]]:
     """Make the starts of a fit.
 
     Parameters
     ----------
-    counts : n-gram counts of the data.
+    evidence : of the data.
     options : of the fit.
     kinds : of every start, see `kinds_of`.
     rng : draws what is random, and resamples the counts of further decompositions.
@@ -92,6 +93,7 @@ def make_starts(
     Two to three passes over the distinct windows, O(U K^2), and 2 K^4 an ALS iteration, for each
     decomposition.
     """
+    counts = evidence.counts
     given = _given_start(counts, options)
     if given is not None:
         return [given], {}
@@ -114,13 +116,13 @@ def make_starts(
     starts: list[Start] = []
     for kind in kinds:
         first = moments if not starts else None
-        parameters = MAKERS[kind](counts, options, first, rng)
+        parameters = MAKERS[kind](evidence, options, first, rng)
         starts.append(Start(kind, replace(parameters, **options.fixed)))
     return starts, notes
 
 
 def _decompose(
-    counts: NgramCounts,
+    evidence: Evidence,
     options: HMMOptions,
     moments: WhitenedMoments | None,
     rng: np.random.Generator,
@@ -130,6 +132,7 @@ def _decompose(
     (ALS ends in the same place from any rotation.) Little data may not carry another sample's: then
     it is a random draw.
     """
+    counts = evidence.counts
     if moments is not None:
         return decompose(moments, counts, rng, _n_updates(options))
     again = counts.resampled(rng)
@@ -141,27 +144,27 @@ def _decompose(
 
 
 def _cluster(
-    counts: NgramCounts,
+    evidence: Evidence,
     options: HMMOptions,
     moments: WhitenedMoments | None,
     rng: np.random.Generator,
 ) -> HMMParameters:
     """Classes of symbols."""
-    return cluster_start(options.n_components, counts, rng, _n_updates(options))
+    return cluster_start(options.n_components, evidence.counts, rng, _n_updates(options))
 
 
 def _draw(
-    counts: NgramCounts,
+    evidence: Evidence,
     options: HMMOptions,
     moments: WhitenedMoments | None,
     rng: np.random.Generator,
 ) -> HMMParameters:
     """A random draw."""
-    return random_start(options.n_components, counts, rng)
+    return random_start(options.n_components, evidence.counts, rng)
 
 
 MAKERS = {"tensor": _decompose, "random": _draw, "spectral-clustering": _cluster}
-"""What makes a start of each kind, from counts of symbols."""
+"""What makes a start of each kind."""
 
 
 def _n_updates(options: HMMOptions) -> int:
