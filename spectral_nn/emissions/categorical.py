@@ -24,7 +24,8 @@ __all__ = ["CategoricalEmission"]
 class CategoricalEmission:
     """``P(x = v | h = k) = probs[k, v]``, with a Dirichlet prior.
 
-    Its prior is an array of pseudo-counts, ``alpha - 1``, that broadcasts to (K, d).
+    Its prior is an array of pseudo-counts, ``alpha - 1``, that broadcasts to (K, d). A probability
+    of zero is structure, which no prior fills.
 
     Parameters
     ----------
@@ -84,11 +85,15 @@ class CategoricalEmission:
         self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float = 0.0
     ) -> CategoricalEmission:
         """Rows proportional to counts and pseudo-counts (Rabiner 1989, equation 40c)."""
-        return CategoricalEmission(maximise_rows(sums, prior, self.probs))
+        return CategoricalEmission(maximise_rows(sums, self._apply(prior), self.probs))
 
     def log_prior(self, prior: NDArray[np.float64] | float = 0.0) -> float:
-        """``sum (alpha - 1) log p``."""
-        return log_dirichlet(self.probs, prior)
+        """``sum (alpha - 1) log p``, over what is possible."""
+        return log_dirichlet(self.probs, self._apply(prior))
+
+    def _apply(self, prior: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
+        """Pseudo-counts of what is possible, and of nothing else."""
+        return np.where(self.probs == 0, 0.0, prior) if np.any(prior) else prior
 
     def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""

@@ -55,6 +55,9 @@ class Data(Protocol[P_contra, S_co]):
     def sample(self, n_rows: int) -> list[Any]:
         """Chunks with about `n_rows` positions, in memory here."""
 
+    def judges(self) -> list[Any] | None:
+        """Chunks that samples leave out, to judge starts by; None where the climb itself does."""
+
     def restart(self) -> None:
         """Forget how exact E-steps had to become for parameters that are left behind."""
 
@@ -71,16 +74,20 @@ class Start(Generic[P]):
         Where it stands now.
     composite, likelihood : float
         Objectives reached on low-order moments and on the data, nats; NaN where it took no part.
+    held_out : float
+        Log-likelihood reached of data that the race held out, nats.
     """
 
     kind: str
     parameters: P
     composite: float = float("nan")
     likelihood: float = float("nan")
+    held_out: float = float("nan")
 
     def note(self) -> dict[str, Any]:
         """What diagnostics keep of it."""
-        return {"kind": self.kind, "composite": self.composite, "likelihood": self.likelihood}
+        figures = ("kind", "composite", "likelihood", "held_out")
+        return {figure: getattr(self, figure) for figure in figures}
 
 
 @dataclass(frozen=True, eq=False)

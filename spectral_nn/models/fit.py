@@ -19,7 +19,7 @@ __all__ = ["advance", "finish", "fit", "maximise_likelihood"]
 P = TypeVar("P")
 S = TypeVar("S")
 
-_STAGES = {"composite": "windows", "likelihood": "race"}  # what callbacks are told
+_STAGES = {"composite": "windows", "likelihood": "race", "held_out": "race"}  # told to callbacks
 _TIE = 2.0**-20  # of an objective, which single precision may lose
 
 
@@ -71,6 +71,7 @@ def fit(
     """
     if rounds and len(starts) > 1:
         data.settle(starts[0].parameters)
+        judges = data.judges()
 
         def compete(starts: list[Start[P]], one: Round) -> list[tuple[Start[P], float, float]]:
             return advance(
@@ -80,8 +81,9 @@ def fit(
                 n_iter=one.n_steps,
                 tol=race_tol * one.n_rows,
                 run=run,
-                figure="likelihood",
+                figure="likelihood" if judges is None else "held_out",
                 on_step=on_step,
+                judges=judges,
             )
 
         starts = successive_halving(starts, rounds, compete)
@@ -130,6 +132,7 @@ def advance(
     run: Runner,
     figure: str,
     on_step: OnStep = silent,
+    judges: list[Any] | None = None,
 ) -> list[tuple[Start[P], float, float]]:
     """EM steps on the same few chunks from every start, each on a worker.
 
@@ -148,30 +151,31 @@ def advance(
         Stop when a step gains less, nats.
     run : Runner
         Who computes.
-    figure : {"composite", "likelihood"}
+    figure : {"composite", "likelihood", "held_out"}
         What the objective is called in the start.
     on_step : callable
         Told (stage, number of the start, objective).
+    judges : list, optional
+        Chunks whose log-likelihood is the objective, in the place of the one that is climbed:
+        where starts differ in what they may fit.
 
     Returns
     -------
     list of (Start, objective, gain)
         Best first; of those within 2^-20 of the best, which rounding may tell apart, the earlier.
     """
-    results: Iterator[EMResult[P]]
+    results: Iterator[tuple[P, float, float]]
     if run.n_workers > 1:
-        climb = partial(_climb, model, chunks, n_iter, tol)
+        climb = partial(_climb, model, chunks, judges, n_iter, tol)
         results = run.map(climb, [start.parameters for start in starts])
     else:
-        climb = partial(_climb, model, list(run.place(chunks)), n_iter, tol, run=run)
+        climb = partial(_climb, model, list(run.place(chunks)), judges, n_iter, tol, run=run)
         results = (climb(start.parameters) for start in starts)
     moved = []
-    for i, (start, result) in enumerate(zip(starts, results, strict=True)):
-        value = result.history[-1]
+    for i, (start, (parameters, value, gain)) in enumerate(zip(starts, results, strict=True)):
         on_step(f"{_STAGES[figure]}, {start.kind} start", i, value)
-        parameters = model.restore(start.parameters, result.parameters)
         reached: dict[str, Any] = {"parameters": parameters, figure: value}
-        moved.append((replace(start, **reached), value, value - result.history[0]))
+        moved.append((replace(start, **reached), value, gain))
     best = max(value for _, value, _ in moved)
     tie = _TIE * abs(best) or 1.0
 
@@ -206,17 +210,21 @@ def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -
 def _climb(
     model: LatentModel[P, S],
     chunks: list[Any],
+    judges: list[Any] | None,
     n_iter: int,
     tol: float,
     start: P,
     run: Runner | None = None,
-) -> EMResult[P]:
-    """EM on some chunks, in this process if no runner is given."""
+) -> tuple[P, float, float]:
+    """EM on some chunks, in this process if no runner is given: where to, objective, gain."""
     where = run or SerialRunner()
-    return maximise_likelihood(
-        model,
-        start,
-        lambda parameters: where.total(partial(model.statistic, parameters), chunks),
-        n_iter=n_iter,
-        tol=tol,
-    )
+
+    def expect(some: list[Any], parameters: P) -> Any:
+        return where.total(partial(model.statistic, parameters), some)
+
+    result = maximise_likelihood(model, start, partial(expect, chunks), n_iter=n_iter, tol=tol)
+    parameters = model.restore(start, result.parameters)
+    value, gain = result.history[-1], result.history[-1] - result.history[0]
+    if judges is not None:
+        value = expect(judges, parameters).log_likelihood
+    return parameters, value, gain

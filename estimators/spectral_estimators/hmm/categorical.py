@@ -170,7 +170,7 @@ class CategoricalHMM(BaseHMM):
         **BaseHMM._parameter_constraints,
         "emissionprob_prior": [*PRIOR, None],
         "n_features": [Interval(Integral, 1, None, closed="left"), None],
-        "init": [StrOptions({"tensor", "random", "spectral-clustering"})],
+        "init": [StrOptions({"tensor", "anchor", "random"})],
         "missing": [Real, str, None],
     }
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}

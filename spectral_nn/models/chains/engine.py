@@ -27,6 +27,7 @@ _WHOLE = 2**62  # no sequence is longer
 _LANE_LENGTH = (128, 1024)
 RACE_ROWS = 2**19  # of larger data a sample is raced on
 _SAMPLE_ROWS = 2**17  # of which there are some batches of lanes in an excerpt
+_HELD_OUT = 0.1
 _BURN_IN = {4: 24, 8: 64}  # by item size: as accurate as the arithmetic, on text
 _TOLERANCE = {4: 1e-4, 8: 1e-10}
 
@@ -46,6 +47,7 @@ class LaneEngine:
     pad : code of a missing symbol; None for rows.
     run : the runner.
     seed : chooses the lanes of a sample.
+    holds_out : whether samples leave out a tenth of the lanes, see `judges`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class LaneEngine:
         pad: int | None,
         run: Runner,
         seed: int,
+        holds_out: bool = False,
     ) -> None:
         self._source = source
         self._model = model
@@ -65,6 +68,7 @@ class LaneEngine:
         self._precision = np.dtype(model.dtype).itemsize
         self._run = run
         self._seed = seed
+        self._without = _HELD_OUT if holds_out else 0.0
         self.lane_length = _lane_length(n_rows)
         self.lane_error = 0.0
         self._start_afresh()
@@ -159,9 +163,20 @@ class LaneEngine:
         if self.exact:
             return [beginning(self._run, self._source, n_rows)]
         whole = self.excerpt()
-        if n_rows >= min(self._n_rows, RACE_ROWS):
+        share = 1.0 if n_rows >= min(self._n_rows, RACE_ROWS) else n_rows / self._n_rows
+        if share == 1 and not self._without:
             return [self._lanes(whole)]
-        return [self._lanes(whole.choose(Share(n_rows / self._n_rows, self._seed)))]
+        return [self._lanes(whole.choose(Share(share, self._seed, self._without)))]
+
+    def judges(self) -> list[Any] | None:
+        """Lanes that no sample has, a tenth of the excerpt; None where exact, or none are held out.
+
+        Lanes share their burn-in with their neighbours, and nothing else.
+        """
+        if self.exact or not self._without:
+            return None
+        held_out = self.excerpt().choose(Share(self._without, self._seed + 1))
+        return [self._lanes(held_out)] if held_out.n_rows else None
 
     def _lanes(self, some: Excerpt) -> LaneBatches:
         return window_lanes(some.values, some.window, self._pad)
@@ -234,6 +249,10 @@ class WeightedEngine(LaneEngine):
     def sample(self, n_rows: int) -> list[Any]:
         """See `LaneEngine.sample`."""
         return self._shown.sample(n_rows)
+
+    def judges(self) -> list[Any] | None:
+        """See `LaneEngine.judges`."""
+        return self._shown.judges()
 
 
 def _lane_length(n_rows: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectral_nn.models.chains.excerpts import Excerpt
+from spectral_nn.moments.contexts import ContextCounts
 from spectral_nn.moments.ngrams import NgramCounts
 
 __all__ = ["Evidence"]
@@ -19,7 +20,10 @@ class Evidence:
     counts : NgramCounts
     some : Excerpt or None
         Blocks of codes, in order; None where counts are all there is.
+    contexts : ContextCounts or None
+        Of all data, where anchors are wanted.
     """
 
     counts: NgramCounts
     some: Excerpt | None = None
+    contexts: ContextCounts | None = None

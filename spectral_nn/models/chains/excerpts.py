@@ -52,14 +52,17 @@ class Share:
     ----------
     share : from 0 to 1.
     seed : of the hash.
+    without : share of the blocks that are left out first, by another hash.
     """
 
     share: float
     seed: int
+    without: float = 0.0
 
     def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each block, given the global row where it starts, is chosen."""
-        return _hashed(rows.astype(np.uint64), self.seed) < self.share
+        chosen = _hashed(rows, self.seed) < self.share
+        return chosen & (_hashed(rows, self.seed + 1) >= self.without) if self.without else chosen
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,9 @@ def _joined(excerpts: list[Excerpt]) -> Excerpt:
     return Excerpt(values, Window(0, values.shape[0], together, begins), rows)
 
 
-def _hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
+def _hashed(rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """Numbers from 0 to 1 that look random (splitmix64: Steele, Lea, Flood 2014, figure 15)."""
-    z = (x + np.uint64(seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (rows.astype(np.uint64) + np.uint64(seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (z ^ (z >> np.uint64(31))) * 2.0**-64

@@ -30,7 +30,7 @@ from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.evidence import Evidence
 from spectral_nn.models.chains.excerpts import Excerpt
 from spectral_nn.models.chains.model import ChainModel
-from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import MAX_WINDOWS, plan_race
 from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
@@ -45,6 +45,7 @@ from spectral_nn.models.chains.starts import (
     with_parts,
 )
 from spectral_nn.models.fit import finish, maximise_likelihood
+from spectral_nn.moments.contexts import ContextCounts, context_cut, count_contexts
 from spectral_nn.moments.ngrams import (
     NgramCounts,
     SymbolCounts,
@@ -91,6 +92,15 @@ def count_excerpt(some: Excerpt, seen: SymbolCounts, n_symbols: int, order: int)
 def _counted(source: Source, statistic: Callable[..., Any], order: int, run: Runner) -> Any:
     """Total of a statistic of n-gram chunks."""
     return run.total(statistic, source.parts(ngram_cut(order), ngram_chunk))
+
+
+def _count_contexts(source: Source, options: HMMOptions, run: Runner) -> ContextCounts | None:
+    """Contexts of symbols, where anchors are wanted."""
+    if not wants_anchors(options):
+        return None
+    lags = options.context_lags
+    of_chunk = partial(count_contexts, lags=lags, n_symbols=options.n_symbols)
+    return run.total(of_chunk, source.parts(context_cut(lags), ngram_chunk))
 
 
 def fit_hmm(
@@ -143,9 +153,10 @@ def fit_hmm(
         problem = Problem(source, options, seed, seen.n_rows, seen.symbols, weighted)
         engine = problem.engine(run)
         some = engine.excerpt()
-        evidence = Evidence(count_excerpt(some, seen, d, order), some)
+        contexts = _count_contexts(source, options, run)
+        evidence = Evidence(count_excerpt(some, seen, d, order), some, contexts)
     else:
-        evidence = Evidence(count(source, d, run))
+        evidence = Evidence(count(source, d, run), None, _count_contexts(source, options, run))
         counts = evidence.counts
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
@@ -177,6 +188,8 @@ def _make_starts(
         return [_settle_startprob(starts[0], counts, options)], (), notes
     if len(starts) == 1 or options.init == "random":
         return starts, (), notes
+    if wants_anchors(options):  # which trigrams would rank by how many symbols each state may have
+        return starts, plan.rounds, notes
     windows = windows_for(counts, options, rng, plan.n_windows)
     starts = race_on_windows(
         starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell

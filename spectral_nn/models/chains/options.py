@@ -13,9 +13,9 @@ from spectral_nn.emissions import RowEmission
 from spectral_nn.emissions.simplex import pseudo_counts
 from spectral_nn.models.chains.statistics import Priors
 
-__all__ = ["LARGE_ALPHABET", "HMMOptions"]
+__all__ = ["HMMOptions", "wants_anchors"]
 
-LARGE_ALPHABET = 1000  # from here on a symbol mostly belongs to one state, and classes are a start
+LARGE_ALPHABET = 1000  # beyond, most symbols belong to few states, and have anchors
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class HMMOptions:
         Number of states, K.
     n_symbols : int
         Size d of the alphabet; 0 where observations are rows of numbers.
-    init : {"tensor", "random", "spectral-clustering"}
+    init : {"tensor", "anchor", "random"}
     n_init : int or None
         Number of starts; None for 4 to 12, see `spectral_nn.models.chains.plan`, or 1 with
         init="random".
@@ -51,6 +51,10 @@ class HMMOptions:
         Whether observations carry labels, which then make the start.
     dtype : dtype
         Working precision of the E-step on lanes.
+    context_lags : tuple of int
+        Where the contexts of symbols are, for anchors.
+    symbol_features : csr_array of shape (d, f) or None
+        What else is known of symbols.
     law : callable or None
         Makes the law of all rows together, see `spectral_nn.emissions.RowEmission.pooled`; None for
         symbols.
@@ -69,6 +73,8 @@ class HMMOptions:
     fixed: dict[str, Any] = field(default_factory=dict)
     labelled: bool = False
     dtype: DTypeLike = np.float32
+    context_lags: tuple[int, ...] = (-1, 1)
+    symbol_features: Any = None
     law: Callable[[NDArray[np.float64], int], RowEmission] | None = None
 
     def priors(self, frequency: NDArray[np.float64] | None = None) -> Priors:
@@ -90,11 +96,17 @@ class HMMOptions:
         alpha = self.emission_prior
         if alpha is None:
             alpha = 1.0 + (0.0 if frequency is None else frequency)
-        known = self.fixed.get("emission")
-        known = None if known is None else known.probs
-        return Priors(start, trans, self._pseudo_counts("e", alpha, known))
+        return Priors(start, trans, self._pseudo_counts("e", alpha))
 
-    def _pseudo_counts(self, letter: str, alpha: Any, known: NDArray | None) -> NDArray | float:
+    def _pseudo_counts(
+        self, letter: str, alpha: Any, known: NDArray | None = None
+    ) -> NDArray | float:
         if letter not in self.update:
             return 0.0
         return pseudo_counts(alpha, known)
+
+
+def wants_anchors(options: HMMOptions) -> bool:
+    """Whether starts are read off the contexts of symbols: by default, those of many."""
+    large = options.init == "tensor" and options.n_symbols > LARGE_ALPHABET
+    return (large and options.n_iter > 0) or options.init == "anchor"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_nn.models.chains.engine import RACE_ROWS
-from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.trainers.halving import Round
 
@@ -89,7 +89,10 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
         n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
         n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
         rounds.append(Round(n, n_steps, n_rows))
-    wanted = n_starts if options.init == "spectral-clustering" else -(-n_starts // 4)
+    if wants_anchors(options):
+        n_random = 0 if options.init == "anchor" else n_starts // 4
+        return Plan(n_starts - n_random, n_random, n_windows, window_steps, tuple(rounds))
+    wanted = -(-n_starts // 4)
     if options.n_init is None:
         wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
     return Plan(wanted, n_starts - wanted, n_windows, window_steps, tuple(rounds))

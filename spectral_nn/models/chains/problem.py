@@ -13,7 +13,7 @@ from spectral_nn.data import Sequences, Source
 from spectral_nn.models.base import Fit, OnStep, Start
 from spectral_nn.models.chains.engine import LaneEngine, WeightedEngine
 from spectral_nn.models.chains.model import ChainModel
-from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.starts import warn_rank
 from spectral_nn.models.fit import finish, fit, maximise_likelihood
@@ -85,6 +85,7 @@ class Problem:
             "pad": None if self.options.law else self.options.n_symbols,
             "run": run,
             "seed": self.seed,
+            "holds_out": wants_anchors(self.options),
         }
         engine = LaneEngine(self.source, n_rows=self.n_rows, **how)
         if self.weighted is None:
@@ -163,6 +164,9 @@ def refine(
         on_step=tell,
         improve=improve,
     )
+    if starts[0].kind == "anchor":  # few states of a symbol: a start that died out bars sequences
+        parameters = problem.model.restore(starts[0].parameters, result.parameters)
+        result = replace(result, parameters=parameters)
     return finish(result, starts, notes | engine.notes())
 
 

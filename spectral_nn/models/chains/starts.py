@@ -1,19 +1,21 @@
-"""Starts of a fit: moments, classes of symbols, labels, known emissions, random draws."""
+"""Starts of a fit: moments, anchors, labels, known emissions, random draws."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from spectral_nn.emissions import CategoricalEmission, Emission
 from spectral_nn.models.base import Start
+from spectral_nn.models.chains.anchors import anchor_start, embed_contexts
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
 from spectral_nn.models.chains.evidence import Evidence
-from spectral_nn.models.chains.options import LARGE_ALPHABET, HMMOptions
+from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import Plan
 from spectral_nn.models.chains.spectral import (
@@ -24,7 +26,7 @@ from spectral_nn.models.chains.spectral import (
     without_zeros,
 )
 from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise
-from spectral_nn.models.chains.symbol_starts import cluster_start, random_start
+from spectral_nn.models.chains.symbol_starts import random_start
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.results import RankWarning
 
@@ -60,10 +62,8 @@ def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
         return [options.init]
     if options.init == "random":
         return ["random"] * (options.n_init or 1)
-    spectral = [options.init] * plan.n_spectral
-    if options.init == "tensor" and options.n_symbols > LARGE_ALPHABET:
-        spectral[1::2] = ["spectral-clustering"] * len(spectral[1::2])
-    return spectral + ["random"] * plan.n_random
+    spectral = "anchor" if wants_anchors(options) else options.init
+    return [spectral] * plan.n_spectral + ["random"] * plan.n_random
 
 
 def make_starts(
@@ -86,85 +86,93 @@ def make_starts(
     Warns
     -----
     RankWarning
-        If the moments carry fewer than K components.
+        If the moments, or the contexts of symbols, carry fewer than K components.
 
     Notes
     -----
     Two to three passes over the distinct windows, O(U K^2), and 2 K^4 an ALS iteration, for each
     decomposition.
     """
-    counts = evidence.counts
-    given = _given_start(counts, options)
+    given = _given_start(evidence.counts, options)
     if given is not None:
         return [given], {}
-    moments = None
-    notes: dict[str, Any] = {}
     if options.fixed:  # decompositions come with an order of states that is not the user's
         kinds = ["random"] * len(kinds)
-    if "tensor" in kinds:
-        moments = _checked_moments(counts, options, len(kinds), rng)
-        kinds = kinds if moments is not None else ["random"] * len(kinds)
-    if "spectral-clustering" in kinds and not counts.bigrams()[2].any():
-        warn_rank(
-            "X holds no two observations in a row, so symbols cannot be told apart by their "
-            "neighbours. Random starts are used in place of init='spectral-clustering'.",
-            stacklevel=6,
-        )
-        kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
-    if moments is not None:
-        notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
+    notes: dict[str, Any] = {}
+    random = _draws(evidence, options, rng)
     starts: list[Start] = []
-    for kind in kinds:
-        first = moments if not starts else None
-        parameters = MAKERS[kind](evidence, options, first, rng)
-        starts.append(Start(kind, replace(parameters, **options.fixed)))
+    for kind in dict.fromkeys(kinds):
+        found = None if kind == "random" else SOURCES[kind](evidence, options, rng, notes)
+        kind_found, source = ("random", random) if found is None else (kind, found)
+        for parameters in islice(source, kinds.count(kind)):
+            starts.append(Start(kind_found, replace(parameters, **options.fixed)))
     return starts, notes
 
 
-def _decompose(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
-) -> HMMParameters:
-    """Decompose the moments, or where they are taken those of a bootstrap sample.
+def _decompositions(
+    evidence: Evidence, options: HMMOptions, rng: np.random.Generator, notes: dict[str, Any]
+) -> Iterator[HMMParameters] | None:
+    """Decompose the moments, then those of bootstrap samples.
 
     (ALS ends in the same place from any rotation.) Little data may not carry another sample's: then
     it is a random draw.
     """
-    counts = evidence.counts
-    if moments is not None:
-        return decompose(moments, counts, rng, _n_updates(options))
-    again = counts.resampled(rng)
+    counts, K, n_updates = evidence.counts, options.n_components, _n_updates(options)
+    moments = _checked_moments(counts, options, rng)
+    if moments is None:
+        return None
+    notes |= {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
+
+    def decompositions() -> Iterator[HMMParameters]:
+        yield decompose(moments, counts, rng, n_updates)
+        while True:
+            again = counts.resampled(rng)
+            try:
+                yield decompose(whitened_moments(again, K, rng), again, rng, n_updates, _ROUGH)
+            except ValueError:
+                yield random_start(K, counts, rng)
+
+    return decompositions()
+
+
+def _anchored(
+    evidence: Evidence, options: HMMOptions, rng: np.random.Generator, notes: dict[str, Any]
+) -> Iterator[HMMParameters] | None:
+    """Read models off anchors: among all frequent symbols, then among half of them."""
+    counts, K, n_updates = evidence.counts, options.n_components, _n_updates(options)
+    assert evidence.contexts is not None
+    contexts = evidence.contexts.table(options.context_lags)
+    embedding = embed_contexts(contexts, K, rng, options.symbol_features)
     try:
-        moments = whitened_moments(again, options.n_components, rng)
-        return decompose(moments, again, rng, _n_updates(options), _ROUGH)
-    except ValueError:
-        return random_start(options.n_components, counts, rng)
+        first = anchor_start(embedding, K, counts, n_updates)
+    except ValueError as error:
+        warn_rank(
+            f"X has no anchors for n_components={K}: {error} Random starts are used instead.",
+            stacklevel=7,
+        )
+        return None
+
+    def anchored() -> Iterator[HMMParameters]:
+        yield first
+        while True:
+            try:
+                yield anchor_start(embedding, K, counts, n_updates, rng)
+            except ValueError:
+                yield random_start(K, counts, rng)
+
+    return anchored()
 
 
-def _cluster(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
-) -> HMMParameters:
-    """Classes of symbols."""
-    return cluster_start(options.n_components, evidence.counts, rng, _n_updates(options))
+def _draws(
+    evidence: Evidence, options: HMMOptions, rng: np.random.Generator
+) -> Iterator[HMMParameters]:
+    """Draw at random."""
+    while True:
+        yield random_start(options.n_components, evidence.counts, rng)
 
 
-def _draw(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
-) -> HMMParameters:
-    """A random draw."""
-    return random_start(options.n_components, evidence.counts, rng)
-
-
-MAKERS = {"tensor": _decompose, "random": _draw, "spectral-clustering": _cluster}
-"""What makes a start of each kind."""
+SOURCES = {"anchor": _anchored, "tensor": _decompositions}
+"""What makes starts of each kind, one after another; None, after a warning, where it cannot."""
 
 
 def _n_updates(options: HMMOptions) -> int:
@@ -182,7 +190,7 @@ def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
 
 
 def _checked_moments(
-    counts: NgramCounts, options: HMMOptions, n_starts: int, rng: np.random.Generator
+    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
 ) -> WhitenedMoments | None:
     """Whitened moments, with a warning where they carry too few components; None where none."""
     try:
@@ -196,7 +204,7 @@ def _checked_moments(
     if moments.sigma_ratio < _SMALLEST_RATIO:
         fallback = (
             "Random starts race against it, and EM decides"
-            if options.n_iter and n_starts > 1
+            if options.n_iter and options.n_init != 1
             else "Nothing else was tried: give n_iter and n_init their defaults"
         )
         warn_rank(
@@ -248,6 +256,6 @@ def nearly_even(n_components: int, counts: NgramCounts, rng: np.random.Generator
     return CategoricalEmission(0.9 * counts.frequency + 0.1 * rough)
 
 
-def warn_rank(message: str, stacklevel: int = 7) -> None:
+def warn_rank(message: str, stacklevel: int = 8) -> None:
     """Warn that data carry too little; `stacklevel` calls lead to whoever called the estimator."""
     warnings.warn(message, RankWarning, stacklevel=stacklevel)
