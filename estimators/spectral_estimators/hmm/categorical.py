@@ -17,6 +17,7 @@ from spectral_estimators._validation import (
     surveyed,
 )
 from spectral_estimators.hmm._base import AUTO_NEEDS_DATA, BaseHMM
+from spectral_estimators.hmm._contexts import checked_features, checked_lags
 from spectral_estimators.hmm._parameters import (
     PRIOR,
     check_concentration,
@@ -25,6 +26,7 @@ from spectral_estimators.hmm._parameters import (
     kept_parts,
     probabilities,
 )
+from spectral_nn.arrays import to_numpy
 from spectral_nn.data import Partitions, Sequences, SequenceStream, Source
 from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains.fit import count, fit_counts
@@ -35,9 +37,9 @@ from spectral_nn.runners.base import Runner, SerialRunner
 class CategoricalHMM(BaseHMM):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
-    ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
-    spectral: decompositions of moments, and classes of symbols for more than 1000 symbols; the
-    others random), races them on the n-grams and on the data, and climbs with EM from the winner.
+    ``fit`` counts n-grams in one pass, takes several starts (by default some of them from moments:
+    decompositions, and anchors of more than 1000 symbols; the others random), races them on the
+    n-grams and on the data, and climbs with EM from the winner.
     It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
     differs is listed under Notes.
 
@@ -59,7 +61,8 @@ class CategoricalHMM(BaseHMM):
     random_state : int, RandomState or None
         Equal seeds give equal models, whatever ``n_jobs``.
     n_iter : int, default=100
-        Most EM steps on all data.  0: no likelihood step of any kind, only the start.
+        Most EM steps on all data.  0: none, only what moments say: with "tensor" the decomposition,
+        followed by the fit of the trigrams from there.
     tol : float, optional
         EM stops when a step gains less, in nats.  None: 3e-6 nats for each token.
     verbose : bool, int or callable, default=False
@@ -69,13 +72,24 @@ class CategoricalHMM(BaseHMM):
         Which of startprob, transmat and emissionprob ``fit`` re-estimates, and which it
         starts anew.  A part not in ``init_params`` starts from the attribute as it stands
         (``startprob_``, ``transmat_``, ``emissionprob_``) if there is one.
-    init : {"tensor", "random", "spectral-clustering"}, default="tensor"
-        Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
+    init : {"tensor", "anchor", "random"}, default="tensor"
+        Where starts come from.  "tensor": from decompositions of moments and from random draws; of
+        more than 1000 symbols from anchors and random draws.  "anchor", for words and other large
+        alphabets: each symbol gets the few states that its neighbours suggest, see ``support_``.
+        "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
         Number of starts.  None: 12, or fewer where few steps are wanted or states are many, so that
-        the race between them costs little more than EM from one of them does; 1 for "random".
+        the race between them costs little more than EM from one of them does; 6 for more than 1000
+        symbols, 3 for "anchor", 1 for "random".
         Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
         instead; ``n_iter=0`` takes one.
+    context_lags : sequence of int, optional
+        Where the neighbours are that tell symbols apart, for anchors: (-1, 1) are the symbols
+        before and after.  None: those, and beyond 300,000 observations (-2, 2) as well.
+    symbol_features : array or sparse matrix (d, f), optional
+        What else is known of each symbol, for anchors, such as the endings of words: row v is of
+        symbol v; of strings, in sorted order (``np.unique``).  It counts for a tenth of the
+        neighbours.
     n_jobs : int, optional
         Workers, as joblib means it: threads, or what a `joblib.parallel_config` around ``fit``
         says (processes, or a dask cluster).  The result does not depend on it.  `partial_fit` only
@@ -171,6 +185,8 @@ class CategoricalHMM(BaseHMM):
         "emissionprob_prior": [*PRIOR, None],
         "n_features": [Interval(Integral, 1, None, closed="left"), None],
         "init": [StrOptions({"tensor", "anchor", "random"})],
+        "context_lags": ["array-like", None],
+        "symbol_features": ["array-like", "sparse matrix", None],
         "missing": [Real, str, None],
     }
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
@@ -194,6 +210,8 @@ class CategoricalHMM(BaseHMM):
         init_params: str = "ste",
         init: str = "tensor",
         n_init: int | None = None,
+        context_lags: Any = None,
+        symbol_features: Any = None,
         n_jobs: int | None = None,
         device: str | None = None,
         dtype: str = "float32",
@@ -214,6 +232,8 @@ class CategoricalHMM(BaseHMM):
         self.init_params = init_params
         self.init = init
         self.n_init = n_init
+        self.context_lags = context_lags
+        self.symbol_features = symbol_features
         self.n_jobs = n_jobs
         self.device = device
         self.dtype = dtype
@@ -312,8 +332,17 @@ class CategoricalHMM(BaseHMM):
         k = self.n_components
         check_concentration(self.emissionprob_prior, "emissionprob_prior", (k, n_symbols), k)
         return self._options(
-            n_symbols=n_symbols, emission_prior=self.emissionprob_prior, labelled=labelled
+            n_symbols=n_symbols,
+            emission_prior=self.emissionprob_prior,
+            labelled=labelled,
+            context_lags=checked_lags(self.context_lags, n_symbols),
+            symbol_features=checked_features(self.symbol_features, n_symbols),
         )
+
+    @property
+    def support_(self) -> np.ndarray:
+        """Which states each symbol keeps, (K, d): where ``emissionprob_`` is not zero."""
+        return to_numpy(self.emissionprob_) > 0
 
     def _emission(self, n_components: Any) -> CategoricalEmission:
         array = probabilities(self.emissionprob_, "emissionprob_")

@@ -34,12 +34,14 @@ __all__ = [
     "anchor_start",
     "choose_anchors",
     "convex_weights",
+    "default_lags",
     "embed_contexts",
     "find_candidates",
 ]
 
 _SMOOTHING = 10.0  # added to counts of symbols and of contexts: rare ones say little
 _FEATURES = 0.1  # length of a symbol's own features, in that of its contexts
+_MANY_TOKENS = 300_000
 _CANDIDATES = 300  # frequent symbols of which anchors are chosen
 _PASSES = 5  # of the randomised SVD
 _DEPENDENT = 1e-9  # length of what is left of a row that adds nothing
@@ -52,7 +54,6 @@ def anchor_start(
     n_components: int,
     counts: NgramCounts,
     n_updates: int = N_UPDATES,
-    rng: np.random.Generator | None = None,
 ) -> HMMParameters:
     """Read a model off the projected contexts of symbols; steps 2 to 4 above.
 
@@ -65,8 +66,6 @@ def anchor_start(
     counts : NgramCounts
     n_updates : int
         Most updates of `fit_transitions`; a start that EM goes on from needs few.
-    rng : Generator, optional
-        Chooses among half of the candidates, drawn at random, in the place of all.
 
     Returns
     -------
@@ -84,9 +83,6 @@ def anchor_start(
     d K (n + n_steps) flops, and a `fit_transitions`.
     """
     candidates = find_candidates(counts.symbols, n_components)
-    if rng is not None:
-        n = max(candidates.size // 2, min(n_components, candidates.size))
-        candidates = np.sort(rng.permutation(candidates)[:n])
     anchors = choose_anchors(embedding, candidates, n_components)
     if anchors.size < n_components:
         raise ValueError(
@@ -142,6 +138,11 @@ def embed_contexts(
     found = randomized_svd(sparse.csr_matrix(scaled), n, n_iter=_PASSES, random_state=seed)
     u = found[0]
     return u * _reciprocal(np.linalg.norm(u, axis=1))[:, None]
+
+
+def default_lags(n_tokens: int) -> tuple[int, ...]:
+    """Where contexts are: one position away, two as well where there are enough tokens."""
+    return (-2, -1, 1, 2) if n_tokens > _MANY_TOKENS else (-1, 1)
 
 
 def find_candidates(counts: NDArray[np.int64], n_components: int) -> NDArray[np.int64]:

@@ -169,14 +169,15 @@ class LaneEngine:
         return [self._lanes(whole.choose(Share(share, self._seed, self._without)))]
 
     def judges(self) -> list[Any] | None:
-        """Lanes that no sample has, a tenth of the excerpt; None where exact, or none are held out.
+        """Blocks of the excerpt, a tenth, that no sample has; None where none are held out.
 
-        Lanes share their burn-in with their neighbours, and nothing else.
+        They are sequences, whose likelihood is exact: single precision may underflow on data that
+        a start was not fitted to.
         """
         if self.exact or not self._without:
             return None
         held_out = self.excerpt().choose(Share(self._without, self._seed + 1))
-        return [self._lanes(held_out)] if held_out.n_rows else None
+        return [held_out.sequences()] if held_out.n_rows else None
 
     def _lanes(self, some: Excerpt) -> LaneBatches:
         return window_lanes(some.values, some.window, self._pad)

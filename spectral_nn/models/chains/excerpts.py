@@ -37,6 +37,13 @@ class Excerpt(NamedTuple):
         """Rows that the blocks own."""
         return int((self.window.blocks.stop - self.window.blocks.start).sum())
 
+    def sequences(self) -> Sequences:
+        """The blocks without their context, each a sequence."""
+        start, stop = self.window.blocks.start, self.window.blocks.stop
+        offsets = np.append(0, np.cumsum(stop - start))
+        at = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], stop - start)
+        return Sequences(self.values[at], offsets)
+
     def choose(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Excerpt:
         """Some of the blocks, by the rows where they start."""
         kept = chosen(self.rows)

@@ -1,11 +1,13 @@
 """The fit of a hidden Markov model: count, start, race, refine.
 
 1. Count symbols, gather an excerpt of the data, and count its n-grams.
-2. Start: decompositions of the moments, classes of symbols, or random draws.  (Rows of numbers have
-   starts of their own, see `spectral_nn.models.chains.row_fit`.)
+2. Start: decompositions of the moments, anchors of large alphabets, or random draws.  (Rows of
+   numbers have starts of their own, see `spectral_nn.models.chains.row_fit`.)
 3. Race: fit the trigrams from every start (composite EM; longer windows where there are more states
    than symbols), then take EM steps on parts of the excerpt, more steps from fewer and fewer starts
    (successive halving).  It costs about one climb: `spectral_nn.models.chains.plan` sets sizes.
+   Starts with anchors, which give each symbol few states, are not fitted to windows, and a part of
+   the excerpt that the race holds out is the judge.
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
@@ -45,7 +47,12 @@ from spectral_nn.models.chains.starts import (
     with_parts,
 )
 from spectral_nn.models.fit import finish, maximise_likelihood
-from spectral_nn.moments.contexts import ContextCounts, context_cut, count_contexts
+from spectral_nn.moments.contexts import (
+    ContextCounts,
+    context_cut,
+    contexts_of_ngrams,
+    count_contexts,
+)
 from spectral_nn.moments.ngrams import (
     NgramCounts,
     SymbolCounts,
@@ -61,6 +68,7 @@ from spectral_nn.trainers.halving import Round
 
 __all__ = ["HMMOptions", "count", "fit_counts", "fit_hmm"]
 
+_MOMENT_STEPS = 60  # of the fit of trigrams where no EM follows
 _WINDOW_STEPS = 12  # of every start, where counts are all there is
 
 
@@ -98,7 +106,7 @@ def _count_contexts(source: Source, options: HMMOptions, run: Runner) -> Context
     """Contexts of symbols, where anchors are wanted."""
     if not wants_anchors(options):
         return None
-    lags = options.context_lags
+    lags = options.context_lags or (1, 2)
     of_chunk = partial(count_contexts, lags=lags, n_symbols=options.n_symbols)
     return run.total(of_chunk, source.parts(context_cut(lags), ngram_chunk))
 
@@ -185,7 +193,7 @@ def _make_starts(
     plan = plan_race(counts, options)
     starts, notes = make_starts(evidence, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        return [_settle_startprob(starts[0], counts, options)], (), notes
+        return [_without_em(starts[0], counts, options, model, rng, run)], (), notes
     if len(starts) == 1 or options.init == "random":
         return starts, (), notes
     if wants_anchors(options):  # which trigrams would rank by how many symbols each state may have
@@ -197,10 +205,25 @@ def _make_starts(
     return starts, plan.rounds, notes
 
 
-def _settle_startprob(
-    start: Start[HMMParameters], counts: NgramCounts, options: HMMOptions
+def _without_em(
+    start: Start[HMMParameters],
+    counts: NgramCounts,
+    options: HMMOptions,
+    model: ChainModel,
+    rng: np.random.Generator,
+    run: Runner,
 ) -> Start[HMMParameters]:
-    """The start with the distribution of first states that is fixed, or else fitted to counts."""
+    """The start as a model of its own, made from counts alone.
+
+    A decomposition is not constrained to be a model, and what clipping makes of it is far off; so
+    it is followed by the fit of its trigrams. The distribution of first states that is not fixed is
+    fitted to first symbols.
+    """
+    if start.kind == "tensor":
+        windows = windows_for(counts, options, rng, MAX_WINDOWS)
+        [start] = race_on_windows(
+            [start], windows, model, options, n_iter=_MOMENT_STEPS, run=run, on_step=silent
+        )
     startprob = options.fixed.get("startprob")
     if startprob is None:
         startprob = fit_startprob(start.parameters, counts)
@@ -248,11 +271,14 @@ def fit_counts(
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     plan = plan_race(counts, options)
     problem = Problem(None, options, 0, counts.n_rows, counts.symbols)
-    starts, notes = make_starts(Evidence(counts), options, kinds_of(options, plan), rng)
+    model, kinds, contexts = problem.model, kinds_of(options, plan), None
+    if wants_anchors(options):  # no sequence is left to judge other starts by
+        kinds, contexts = kinds[:1], contexts_of_ngrams(counts, options.context_lags or (1, 2))
+    starts, notes = make_starts(Evidence(counts, None, contexts), options, kinds, rng)
     if options.n_iter == 0:
-        best = _settle_startprob(starts[0], counts, options)
+        best = _without_em(starts[0], counts, options, model, rng, SerialRunner())
         return finish(EMResult(best.parameters, [], False), [best], notes)
-    windows, model = windows_for(counts, options, rng, MAX_WINDOWS), problem.model
+    windows = windows_for(counts, options, rng, MAX_WINDOWS)
     starts = race_on_windows(
         starts, windows, model, options, n_iter=_WINDOW_STEPS, run=SerialRunner(), on_step=tell
     )

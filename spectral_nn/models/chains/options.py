@@ -51,8 +51,9 @@ class HMMOptions:
         Whether observations carry labels, which then make the start.
     dtype : dtype
         Working precision of the E-step on lanes.
-    context_lags : tuple of int
-        Where the contexts of symbols are, for anchors.
+    context_lags : tuple of int or None
+        Where the contexts of symbols are, for anchors; None: at most two positions away, see
+        `spectral_nn.models.chains.anchors.default_lags`.
     symbol_features : csr_array of shape (d, f) or None
         What else is known of symbols.
     law : callable or None
@@ -73,7 +74,7 @@ class HMMOptions:
     fixed: dict[str, Any] = field(default_factory=dict)
     labelled: bool = False
     dtype: DTypeLike = np.float32
-    context_lags: tuple[int, ...] = (-1, 1)
+    context_lags: tuple[int, ...] | None = None
     symbol_features: Any = None
     law: Callable[[NDArray[np.float64], int], RowEmission] | None = None
 

@@ -22,6 +22,8 @@ MAX_WINDOWS = 2**16  # distinct ones that EM goes over
 N_STARTS = 12
 WINDOW_STEPS = 30
 
+_ANCHORED = {"anchor": 3, "tensor": 6}  # starts where some have anchors, by `init`
+
 _CLIMB_STEPS = 100
 _BUDGET = 1.25  # climbs for the race
 _ALLOWANCE = 2.5e8  # flops: less than 0.05 s is nothing to save
@@ -65,7 +67,8 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     """
     rows = min(counts.n_rows, RACE_ROWS)
     climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)
-    n_starts = options.n_init or N_STARTS
+    anchored = wants_anchors(options)
+    n_starts = options.n_init or (_ANCHORED[options.init] if anchored else N_STARTS)
     budget = (_BUDGET * climb + _ALLOWANCE) * max(1.0, n_starts / N_STARTS)
     for_windows = _ON_WINDOWS * budget
     # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
@@ -73,7 +76,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     as_m_step = m_step // (6 * options.n_components**2)
     least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MAX_WINDOWS))
     least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
-    if options.n_init is None:
+    if options.n_init is None and not anchored:
         least = _LEAST_STEPS * _step(3 * least_windows, options)
         n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
     each = for_windows / n_starts
@@ -89,8 +92,8 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
         n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
         n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
         rounds.append(Round(n, n_steps, n_rows))
-    if wants_anchors(options):
-        n_random = 0 if options.init == "anchor" else n_starts // 4
+    if anchored:
+        n_random = 0 if options.init == "anchor" else n_starts // 2
         return Plan(n_starts - n_random, n_random, n_windows, window_steps, tuple(rounds))
     wanted = -(-n_starts // 4)
     if options.n_init is None:
