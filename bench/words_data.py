@@ -10,7 +10,7 @@ on the Portuguese and the Chinese text; the Hebrew one was held back.) Words are
 written. Tags are for scores: nothing is fitted to them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -120,12 +120,12 @@ def _sentences(
     return corpus.words[inside], corpus.tags[inside], corpus.lengths[these]
 
 
-def spelling(vocabulary: Sequence[str]) -> sparse.csr_matrix:
+def spelling(vocabulary: Iterable[str]) -> sparse.csr_matrix:
     """What words look like: their last one, two and three letters, a capital, a hyphen, a digit.
 
     Parameters
     ----------
-    vocabulary : sequence of d words
+    vocabulary : d words
 
     Returns
     -------

@@ -70,9 +70,11 @@ def fit(split: Split, n_components: int, seed: int = 0, **options: Any) -> Tagge
     return Tagger(parameters, seconds, model.monitor_.history[-1], score(parameters, split))
 
 
-def climb(split: Split, prior: NDArray[np.float64], seed: int) -> Tagger:
-    """Run our EM from one random start to convergence."""
-    options = {"init": "random", "n_init": 1, "n_iter": TO_CONVERGENCE}
+def climb(
+    split: Split, prior: NDArray[np.float64], seed: int, n_iter: int = TO_CONVERGENCE
+) -> Tagger:
+    """Run our EM from one random start, at most ``n_iter`` steps."""
+    options = {"init": "random", "n_init": 1, "n_iter": n_iter}
     return fit(split, len(prior), seed, emissionprob_prior=prior, **options)
 
 

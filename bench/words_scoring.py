@@ -43,8 +43,8 @@ def score(parameters: HMMParameters, split: Split) -> Score:
     states = model.predict(*held_out)
     return Score(
         100 * many_to_one(split.test_tags, states),
-        100 * v_measure_score(split.test_tags, states),
-        bits_per_symbol(model.score(*held_out), np.count_nonzero(split.test != MISSING)),
+        100 * float(v_measure_score(split.test_tags, states)),
+        bits_per_symbol(model.score(*held_out), int(np.count_nonzero(split.test != MISSING))),
     )
 
 
