@@ -75,7 +75,7 @@ def run(names: tuple[str, ...] = tuple(PROBLEMS), n_splits: int = 5, n_starts: i
             f"until a step gains less than {TOL:g} nats a word (Chinese: or 100 steps, of 0.7 s "
             "each); the best by objective, seconds of all",
             HMMLEARN: 'CategoricalHMM, implementation="scaling", the same prior and tol, its own '
-            f"starts, random_state 0..{HMMLEARN_STARTS - 1}, which may not have converged; on split "
+            f"starts, random_state 0..{HMMLEARN_STARTS - 1}, which may not converge; on split "
             "0 alone, and not on Chinese: a step takes 10 s there",
             "emission prior": f"1 + {PSEUDO_COUNTS:g} f(v) for all sides, f the smoothed frequency "
             "of word v; but for the default fit, which has its own",
