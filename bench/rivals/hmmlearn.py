@@ -1,11 +1,12 @@
 """hmmlearn's ``CategoricalHMM`` with ``implementation="scaling"``, the faster of its two.
 
 Its default, ``"log"``, is five to seven times slower. ``tol`` is left at its default of 0.01 nats,
-so a restart stops early where hmmlearn itself would.
+unless said otherwise, so a restart stops early where hmmlearn itself would.
 """
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from hmmlearn.base import ConvergenceMonitor
@@ -77,12 +78,13 @@ def fit(
     seed: int,
     start: HMMParameters | None = None,
     on_step: Callable[[int, float], None] | None = None,
+    **options: Any,
 ) -> tuple[HMMParameters, float, list[float]]:
     """Baum-Welch from ``n_init`` of hmmlearn's random starts (see :mod:`bench.rivals`).
 
     Restart r has ``random_state=seed + r``. A restart is ranked by the likelihood that its monitor
     saw last, one iteration old, which costs no extra pass. ``on_step`` is told (iteration, log
-    likelihood) as it goes.
+    likelihood) as it goes. ``options`` are hmmlearn's own, of random starts.
     """
     observed, lengths = codes[:, None].astype(np.int64), np.diff(offsets)
     models = []
@@ -97,6 +99,7 @@ def fit(
                 implementation="scaling",
                 n_iter=n_iter,
                 random_state=seed + restart,
+                **options,
             )
         if on_step is not None:
             model.monitor_ = TellingMonitor(model, on_step)
