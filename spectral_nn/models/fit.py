@@ -74,7 +74,7 @@ def fit(
         judges = data.judges()
 
         def compete(starts: list[Start[P]], one: Round) -> list[tuple[Start[P], float, float]]:
-            return advance(
+            moved = advance(
                 model,
                 starts,
                 data.sample(one.n_rows),
@@ -85,6 +85,7 @@ def fit(
                 on_step=on_step,
                 judges=judges,
             )
+            return moved if judges is None else _best_of_kinds_first(moved)
 
         starts = successive_halving(starts, rounds, compete)
         data.restart()
@@ -94,6 +95,14 @@ def fit(
         model, starts[0].parameters, data.expect, n_iter=n_iter, tol=tol, on_step=on_step
     )
     return result, [replace(starts[0], likelihood=result.history[-1]), *starts[1:]]
+
+
+def _best_of_kinds_first(
+    moved: list[tuple[Start[P], float, float]],
+) -> list[tuple[Start[P], float, float]]:
+    """The best start of each kind before all others: what may fit more takes longer to learn."""
+    kinds = [start.kind for start, _, _ in moved]
+    return [moved[i] for i in sorted(range(len(moved)), key=lambda i: kinds.index(kinds[i]) != i)]
 
 
 def maximise_likelihood(

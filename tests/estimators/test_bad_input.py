@@ -344,7 +344,7 @@ def test_lengths_fit_or_are_refused(lengths):
 @given(
     st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=6),
     st.sampled_from([1, 2]),
-    st.sampled_from(["tensor", "random", "spectral-clustering"]),
+    st.sampled_from(["tensor", "random", "anchor"]),
 )
 @pytest.mark.filterwarnings("ignore::spectral_estimators.RankWarning")
 def test_any_valid_data_fit(lists, n_components, init):

@@ -119,7 +119,7 @@ def test_the_model_is_learned(data):
         assert_allclose(getattr(model, name).sum(axis=-1), 1)
 
 
-@pytest.mark.parametrize("init", ["tensor", "random", "spectral-clustering"])
+@pytest.mark.parametrize("init", ["tensor", "random", "anchor"])
 def test_starts_and_seeds(data, init):
     models = [CategoricalHMM(**QUICK | {"init": init}).fit(data[0]) for _ in range(2)]
     same_model(*models, rtol=0)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from spectral_estimators import BernoulliHMM, CategoricalHMM, MultinomialHMM, RankWarning
 
 FITTED = ("startprob_", "transmat_", "emissionprob_")
-INITS = ["tensor", "random", "spectral-clustering"]
+INITS = ["tensor", "random", "anchor"]
 
 
 def assert_probabilities(model):
@@ -27,7 +27,7 @@ def assert_probabilities(model):
     [
         ("tensor", [[0, 1], [1, 0]], "no moments that n_components=2 states could be read off"),
         ("tensor", [[0], [1]], "no moments that n_components=2"),
-        ("spectral-clustering", [[0], [1]], "no two observations in a row"),
+        ("anchor", [[0], [1]], "no anchors for n_components=2: .* there are 1"),
     ],
 )
 @pytest.mark.parametrize("n_iter", [0, 5])

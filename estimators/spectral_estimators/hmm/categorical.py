@@ -51,8 +51,9 @@ class CategoricalHMM(BaseHMM):
     startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
         Parameters of Dirichlet priors, positive; 1 is flat.
     emissionprob_prior : float or array (K, d), optional
-        The same for each row of emissions.  None: one pseudo-count for each state, spread over
-        the symbols by their add-one smoothed frequencies, so that no symbol gets probability zero.
+        The same for each row of emissions.  None: one pseudo-count for each state, or d / 30 where
+        that is more, spread over the symbols by their add-one smoothed frequencies, so that no
+        symbol gets probability zero.
     n_features : int, optional
         Size d of the alphabet 0 .. d - 1.  None: the largest symbol of the data plus one; reads
         as that after ``fit``.  Preset it if symbols may come that training did not show.
@@ -120,11 +121,13 @@ class CategoricalHMM(BaseHMM):
         Only after a fit to strings.
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
+    support_ : array of bool (K, d)
+        Which states each symbol keeps: where ``emissionprob_`` is not zero.
     diagnostics_ : dict
         ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``starts``
-        (kind, composite and full objective of each, as far as it came), ``winner``, ``lane_error``
-        and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were
-        used), ``auto_evidence``, as far as they apply.
+        (kind; composite, full and held-out objective of each, as far as it came), ``winner``,
+        ``lane_error`` and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no
+        lanes were used), ``auto_evidence``, as far as they apply.
 
     Notes
     -----
@@ -148,7 +151,7 @@ class CategoricalHMM(BaseHMM):
     back to where X is.  All of them give the same fit up to rounding.
 
     **Different from hmmlearn.**  Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
-    number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (one pseudo-count; hmmlearn a flat
+    number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (pseudo-counts; hmmlearn a flat
     prior, which gives unseen symbols probability zero).  ``fit`` and ``score`` take ``y`` before
     ``lengths`` as scikit-learn does.  By position, ``fit(X, lengths)`` works too: with a table of
     n rows, n numbers in second place are labels, whatever they are, and any other number of them

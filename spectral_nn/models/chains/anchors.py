@@ -6,7 +6,7 @@ of any other symbol x are a mixture of the anchors' contexts, with weights ``P(h
 
 1. Contexts of every symbol, projected: ``S = D_x^{-1/2} \sqrt{C} D_c^{-1/2}``, its leading K left
    singular vectors, rows of unit length (a canonical correlation analysis of square roots).
-2. Anchors: rows of frequent symbols that stick out of the span of those before, greedily.
+2. Anchors: rows of frequent symbols that stick out of the plane through the others.
 3. Every row as a convex combination of the anchors' rows, by least squares.
 4. ``P(x | h) \propto P(h | x) P(x)``; transitions by the convex fit of the bigrams.
 
@@ -45,6 +45,7 @@ _MANY_TOKENS = 300_000
 _CANDIDATES = 300  # frequent symbols of which anchors are chosen
 _PASSES = 5  # of the randomised SVD
 _DEPENDENT = 1e-9  # length of what is left of a row that adds nothing
+_SWEEPS = 2  # in which every anchor is chosen anew
 _STEPS = 500
 _TOL = 1e-6
 
@@ -83,7 +84,7 @@ def anchor_start(
     d K (n + n_steps) flops, and a `fit_transitions`.
     """
     candidates = find_candidates(counts.symbols, n_components)
-    anchors = choose_anchors(embedding, candidates, n_components)
+    anchors = choose_anchors(embedding, candidates, counts.symbols, n_components)
     if anchors.size < n_components:
         raise ValueError(
             f"n_components={n_components} states need as many frequent symbols whose contexts "
@@ -135,8 +136,8 @@ def embed_contexts(
         scaled = sparse.hstack([scaled, sparse.diags_array(share) @ features])
     n = min(n_components, *scaled.shape)
     seed = int(rng.integers(2**31))
-    found = randomized_svd(sparse.csr_matrix(scaled), n, n_iter=_PASSES, random_state=seed)
-    u = found[0]
+    u, s, _ = randomized_svd(sparse.csr_matrix(scaled), n, n_iter=_PASSES, random_state=seed)
+    u[:, s <= _DEPENDENT * s[0]] = 0.0  # directions that no context has
     return u * _reciprocal(np.linalg.norm(u, axis=1))[:, None]
 
 
@@ -152,18 +153,25 @@ def find_candidates(counts: NDArray[np.int64], n_components: int) -> NDArray[np.
 
 
 def choose_anchors(
-    embedding: NDArray[np.float64], candidates: NDArray[np.int64], n_components: int
+    embedding: NDArray[np.float64],
+    candidates: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    n_components: int,
 ) -> NDArray[np.int64]:
     """Choose the symbols whose rows stick out.
 
-    Greedy (Arora et al. 2013): the longest row, then the longest of what is left of rows when the
-    directions of those chosen are taken out.
+    First the row farthest from the mean of the candidates', then the one farthest from the plane
+    through those chosen, again and again (Arora et al. 2013); then each is chosen anew, given the
+    others, twice. (Rows have unit length: the span of those chosen, in the place of the plane
+    through them, leaves the first one to rounding, and all others to the first one.)
 
     Parameters
     ----------
     embedding : ndarray of shape (d, n)
     candidates : ndarray of shape (c,)
         Symbols to choose from.
+    counts : ndarray of shape (d,)
+        How often each symbol occurs.
     n_components : int
         K.
 
@@ -174,19 +182,28 @@ def choose_anchors(
 
     Notes
     -----
-    O(c K n).
+    3 K products of (c, n) and (n, K).
     """
-    left = embedding[candidates]
-    chosen: list[int] = []
-    for _ in range(min(n_components, *left.shape)):
-        length = np.linalg.norm(left, axis=1)
-        longest = int(np.argmax(length))
-        if length[longest] <= _DEPENDENT:
+    rows = embedding[candidates]
+    share = counts[candidates] / counts[candidates].sum()
+    chosen = [int(np.argmax(np.linalg.norm(rows - share @ rows, axis=1)))]
+    while len(chosen) < min(n_components, *rows.shape):
+        best, away = _farthest(rows, chosen)
+        if away <= _DEPENDENT:
             break
-        chosen.append(longest)
-        direction = left[longest] / length[longest]
-        left = left - np.outer(left @ direction, direction)
+        chosen.append(best)
+    for k in list(range(len(chosen))) * _SWEEPS if len(chosen) > 1 else []:
+        chosen[k], _ = _farthest(rows, chosen[:k] + chosen[k + 1 :])
     return candidates[chosen]
+
+
+def _farthest(rows: NDArray[np.float64], chosen: list[int]) -> tuple[int, float]:
+    """Row farthest from the plane through those chosen, and how far that is."""
+    away = rows - rows[chosen[0]]
+    basis, _ = np.linalg.qr(away[chosen[1:]].T)
+    length = np.linalg.norm(away - (away @ basis) @ basis.T, axis=1)
+    best = int(np.argmax(length))
+    return best, float(length[best])
 
 
 def convex_weights(

@@ -13,8 +13,9 @@ from spectral_nn.emissions import RowEmission
 from spectral_nn.emissions.simplex import pseudo_counts
 from spectral_nn.models.chains.statistics import Priors
 
-__all__ = ["HMMOptions", "wants_anchors"]
+__all__ = ["HMMOptions", "unseen_weight", "wants_anchors"]
 
+_SYMBOLS_A_COUNT = 30
 LARGE_ALPHABET = 1000  # beyond, most symbols belong to few states, and have anchors
 
 
@@ -40,8 +41,8 @@ class HMMOptions:
         Dirichlet alphas.
     emission_prior : anything
         What the law of rows calls its prior, or a function that makes it of the law of all rows
-        together. Of symbols Dirichlet alphas, or None for one pseudo-count a state, spread over the
-        symbols by their smoothed frequency.
+        together. Of symbols Dirichlet alphas, or None for `unseen_weight` pseudo-counts a state,
+        spread over the symbols by their smoothed frequency.
     update : str
         Which of "s", "t", "e" EM re-estimates.
     fixed : dict
@@ -96,7 +97,7 @@ class HMMOptions:
             return Priors(start, trans, self.emission_prior if "e" in self.update else None)
         alpha = self.emission_prior
         if alpha is None:
-            alpha = 1.0 + (0.0 if frequency is None else frequency)
+            alpha = 1.0 + (0.0 if frequency is None else unseen_weight(frequency.size) * frequency)
         return Priors(start, trans, self._pseudo_counts("e", alpha))
 
     def _pseudo_counts(
@@ -105,6 +106,17 @@ class HMMOptions:
         if letter not in self.update:
             return 0.0
         return pseudo_counts(alpha, known)
+
+
+def unseen_weight(n_symbols: int) -> float:
+    """Pseudo-counts of a state, by default: one, or one for 30 symbols where these are many.
+
+    A state of thousands of words is seen with few of them. Of d / 1000, 300, 100, 30 and 10, the
+    fourth was best, or next to it, for the likelihood of held-out sentences: words of SciPy's
+    docstrings (K=20, d=5,956) and Portuguese tweets (K=17, d=32,287). It gained .033 and .058 bits
+    a word on the first for random starts, .002 and .016 for anchors.
+    """
+    return max(1.0, n_symbols / _SYMBOLS_A_COUNT)
 
 
 def wants_anchors(options: HMMOptions) -> bool:

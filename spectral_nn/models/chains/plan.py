@@ -70,7 +70,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     anchored = wants_anchors(options)
     n_starts = options.n_init or (_ANCHORED[options.init] if anchored else N_STARTS)
     budget = (_BUDGET * climb + _ALLOWANCE) * max(1.0, n_starts / N_STARTS)
-    for_windows = _ON_WINDOWS * budget
+    for_windows = 0.0 if anchored else _ON_WINDOWS * budget
     # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
     m_step = _M_STEP * options.n_components * options.n_symbols
     as_m_step = m_step // (6 * options.n_components**2)

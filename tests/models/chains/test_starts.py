@@ -1,13 +1,10 @@
-"""Random starts and classes of symbols."""
+"""Random starts."""
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from spectral_nn.data import Sequences
-from spectral_nn.metrics import parameter_errors
-from spectral_nn.models.chains.parameters import HMMParameters, stationary
-from spectral_nn.models.chains.symbol_starts import cluster_start, random_start
+from spectral_nn.models.chains.symbol_starts import random_start
 from spectral_nn.moments.ngrams import count_ngrams, ngram_chunk, ngram_cut
 from tests.populations import population_counts, three_state_model
 
@@ -27,15 +24,6 @@ def assert_model(found, n_components, n_symbols):
         assert_allclose(array.sum(axis=-1), 1)
 
 
-def hard_classes():
-    """Every symbol belongs to one of three states."""
-    trans = np.array([[0.1, 0.8, 0.1], [0.2, 0.1, 0.7], [0.6, 0.2, 0.2]])
-    emission = np.zeros((3, 12))
-    for k in range(3):
-        emission[k, 4 * k : 4 * k + 4] = [0.4, 0.3, 0.2, 0.1]
-    return HMMParameters.categorical(stationary(trans), trans, emission)
-
-
 def test_random_start_draws_emissions_around_the_frequencies(rng):
     counts = counted([0] * 900 + [1] * 90 + [2] * 9, 3, 4)
     starts = [random_start(5, counts, rng) for _ in range(200)]
@@ -48,32 +36,8 @@ def test_random_start_draws_emissions_around_the_frequencies(rng):
     assert not np.allclose(starts[0].transmat, starts[1].transmat)
 
 
-def test_classes_find_which_state_emits_which_symbol(rng):
-    truth = hard_classes()
-    found = cluster_start(3, population_counts(truth, 3, 10**6), rng)
-    assert_model(found, 3, 12)
-    errors = parameter_errors(found, truth)
-    assert errors["emissionprob"] < 0.2  # a tenth is smoothing
-    assert errors["transmat"] < 0.3
-
-
-@pytest.mark.parametrize("n_components", [1, 2, 6, 9])
-def test_classes_for_any_number_of_states(rng, n_components):
-    counts = population_counts(three_state_model(), 3, 10**5)
-    found = cluster_start(n_components, counts, rng)
-    assert_model(found, n_components, 6)
-    assert (found.emission.probs > 0).all()
-    assert np.unique(found.emission.probs.round(6), axis=0).shape[0] == n_components
-
-
-@pytest.mark.parametrize("values", [[0], [0, 0, 0, 0], [0, 1], [3, 0, 3], [0, 3, 1, 3, 0, 3]])
-def test_classes_of_hardly_any_data(rng, values):
-    assert_model(cluster_start(3, counted(values, 3, 3), rng), 3, 3)
-
-
 def test_starts_follow_their_generator():
     counts = population_counts(three_state_model(), 3, 10**5)
-    for start in (random_start, cluster_start):
-        a, b = (start(3, counts, np.random.default_rng(4)) for _ in range(2))
-        assert_allclose(a.emission.probs, b.emission.probs, rtol=0, atol=0)
-        assert_allclose(a.transmat, b.transmat, rtol=0, atol=0)
+    a, b = (random_start(3, counts, np.random.default_rng(4)) for _ in range(2))
+    assert_allclose(a.emission.probs, b.emission.probs, rtol=0, atol=0)
+    assert_allclose(a.transmat, b.transmat, rtol=0, atol=0)
