@@ -47,7 +47,8 @@ class Plan:
     Attributes
     ----------
     n_spectral, n_random : starts of each kind.
-    n_windows, window_steps : distinct windows, about, and EM steps on them from every start.
+    n_windows, window_steps : distinct windows, about, and EM steps on them from every start; 0
+        where some starts have anchors, which windows would rank by how much each may fit.
     rounds : on the data, the first with all starts.
     """
 
@@ -65,26 +66,46 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     time.  Where little can be spent (few EM steps are wanted, or states are many) fewer starts take
     part, and spectral ones are left out that would cost more than a third of the race.
     """
+    if wants_anchors(options):
+        n_starts = options.n_init or _ANCHORED[options.init]
+        n_random = 0 if options.init == "anchor" else n_starts // 2
+        rounds = _rounds(n_starts, _budget(counts, options, n_starts), counts, options)
+        return Plan(n_starts - n_random, n_random, 0, 0, rounds)
+    n_starts = options.n_init or N_STARTS
+    budget = _budget(counts, options, n_starts)
+    for_windows = _ON_WINDOWS * budget
     rows = min(counts.n_rows, RACE_ROWS)
-    climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS)) * _step(rows, options)
-    anchored = wants_anchors(options)
-    n_starts = options.n_init or (_ANCHORED[options.init] if anchored else N_STARTS)
-    budget = (_BUDGET * climb + _ALLOWANCE) * max(1.0, n_starts / N_STARTS)
-    for_windows = 0.0 if anchored else _ON_WINDOWS * budget
-    # Fewer rows than cost as much as the M-step would save little, and say little of rare symbols.
-    m_step = _M_STEP * options.n_components * options.n_symbols
-    as_m_step = m_step // (6 * options.n_components**2)
-    least_windows = max(1, min(max(_LEAST_WINDOWS, as_m_step // 3), rows // 12, MAX_WINDOWS))
-    least_rows = min(max(_LEAST_ROWS, as_m_step), rows)
-    if options.n_init is None and not anchored:
-        least = _LEAST_STEPS * _step(3 * least_windows, options)
-        n_starts = int(np.clip(for_windows / least, _LEAST_STARTS, N_STARTS))
+    least = min(max(_LEAST_WINDOWS, _as_m_step(options) // 3), rows // 12, MAX_WINDOWS)
+    least = max(1, least)
+    if options.n_init is None:
+        cost = _LEAST_STEPS * _step(3 * least, options)
+        n_starts = int(np.clip(for_windows / cost, _LEAST_STARTS, N_STARTS))
     each = for_windows / n_starts
     n_windows = _rows_for(each / WINDOW_STEPS, options) // 3
-    n_windows = int(np.clip(n_windows, least_windows, MAX_WINDOWS))
+    n_windows = int(np.clip(n_windows, least, MAX_WINDOWS))
     window_steps = int(np.clip(each / _step(3 * n_windows, options), 2, WINDOW_STEPS))
+    rounds = _rounds(n_starts, budget - for_windows, counts, options)
+    wanted = -(-n_starts // 4)
+    if options.n_init is None:
+        wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
+    return Plan(wanted, n_starts - wanted, n_windows, window_steps, rounds)
+
+
+def _budget(counts: NgramCounts, options: HMMOptions, n_starts: int) -> float:
+    """Flops of a race."""
+    climb = int(np.clip(options.n_iter, 1, _CLIMB_STEPS))
+    cost = _BUDGET * climb * _step(min(counts.n_rows, RACE_ROWS), options) + _ALLOWANCE
+    return cost * max(1.0, n_starts / N_STARTS)
+
+
+def _rounds(
+    n_starts: int, budget: float, counts: NgramCounts, options: HMMOptions
+) -> tuple[Round, ...]:
+    """Rounds on the data that cost so many flops."""
+    rows = min(counts.n_rows, RACE_ROWS)
+    least_rows = min(max(_LEAST_ROWS, _as_m_step(options)), rows)
     longer = np.clip(options.n_components, *_PATIENCE) / _PATIENCE[0]
-    each = (budget - for_windows) / len(_ROUNDS)
+    each = budget / len(_ROUNDS)
     rounds = []
     for share, steps in _ROUNDS:
         n = max(2, int(np.ceil(share * n_starts)))
@@ -92,13 +113,16 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
         n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
         n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
         rounds.append(Round(n, n_steps, n_rows))
-    if anchored:
-        n_random = 0 if options.init == "anchor" else n_starts // 2
-        return Plan(n_starts - n_random, n_random, n_windows, window_steps, tuple(rounds))
-    wanted = -(-n_starts // 4)
-    if options.n_init is None:
-        wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
-    return Plan(wanted, n_starts - wanted, n_windows, window_steps, tuple(rounds))
+    return tuple(rounds)
+
+
+def _as_m_step(options: HMMOptions) -> int:
+    """Rows whose E-step costs as much as an M-step.
+
+    Fewer would save little, and say little of rare symbols.
+    """
+    m_step = _M_STEP * options.n_components * options.n_symbols
+    return m_step // (6 * options.n_components**2)
 
 
 def _step(n_rows: float, options: HMMOptions) -> float:
