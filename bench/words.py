@@ -24,9 +24,9 @@ from bench.words_fits import (
     fit,
     fit_on_random_support,
 )
+from spectral_nn.models.chains.options import unseen_weight
 
-PSEUDO_COUNTS = 300.0  # of each state
-FLAT = 1.0  # the same, where the prior is next to nothing
+FLAT = 1.0  # pseudo-count of each state, where the prior is next to nothing
 
 FIGURES = {"accuracy": "%", "V-measure": "%", "bits": "bits", "seconds": "s"}
 
@@ -55,17 +55,20 @@ class Problem(NamedTuple):
     must: tuple[float, float] | None
     reach: tuple[float, float]
     n_iter: int = TO_CONVERGENCE
+    n_splits: int = 5
     small: bool = True
 
 
 PROBLEMS = {
     "Portuguese": Problem(17, (1, 4), (4, 6)),
-    "Chinese": Problem(44, (8, 7), (12, 10), n_iter=100, small=False),
+    "Chinese": Problem(44, (8, 7), (12, 10), n_iter=100, n_splits=1, small=False),
     "Hebrew": Problem(15, None, (4, 6)),
 }
 
 
-def run(names: tuple[str, ...] = tuple(PROBLEMS), n_splits: int = 5, n_starts: int = 10) -> Report:
+def run(
+    names: tuple[str, ...] = tuple(PROBLEMS), most_splits: int = 5, n_starts: int = 10
+) -> Report:
     """Fit all sides to every split of every text."""
     report = Report(
         "words",
@@ -77,12 +80,12 @@ def run(names: tuple[str, ...] = tuple(PROBLEMS), n_splits: int = 5, n_starts: i
             HMMLEARN: 'CategoricalHMM, implementation="scaling", the same prior and tol, its own '
             f"starts, random_state 0..{HMMLEARN_STARTS - 1}, which may not converge; on split "
             "0 alone, and not on Chinese: a step takes 10 s there",
-            "emission prior": f"1 + {PSEUDO_COUNTS:g} f(v) for all sides, f the smoothed frequency "
-            "of word v; but for the default fit, which has its own",
+            "emission prior": "our default for all sides: 1 + d / 30 f(v), f the smoothed frequency "
+            "of word v among d",
             UNSMOOTHED: f"as the other random starts, at 1 + {FLAT:g} f(v); on split 0 alone",
             SUPPORT: "each word keeps as many states as anchors leave it, drawn at random; "
             f"{STEPS_ON_SUPPORT} EM steps",
-            "splits": f"seeds 0..{n_splits - 1}: 10 % of the sentences are held out; the alphabet "
+            "splits": f"seeds 0..{most_splits - 1}, of the Chinese text 0: 10 % of the sentences are held out; the alphabet "
             "is that of the others, and all other words are missing",
             "scores": "on held-out sentences: tags against the most likely path of states; bits a "
             "word of those that are not missing",
@@ -94,7 +97,7 @@ def run(names: tuple[str, ...] = tuple(PROBLEMS), n_splits: int = 5, n_starts: i
         fit(split(corpus, 0, n_train=10_000), 5, init="anchor")  # what anchors compile
         fits = [
             _fit_all(split(corpus, seed), problem, n_starts, first=seed == 0)
-            for seed in range(n_splits)
+            for seed in range(min(most_splits, problem.n_splits))
         ]
         label = f"{name}, K={problem.n_components}"
         report.details[label] = [
@@ -109,7 +112,8 @@ def run(names: tuple[str, ...] = tuple(PROBLEMS), n_splits: int = 5, n_starts: i
 def _fit_all(one: Split, problem: Problem, n_starts: int, first: bool) -> dict[str, Tagger]:
     """Every side on one split; what is slow, or says little more on others, on the first alone."""
     K, n_iter = problem.n_components, problem.n_iter
-    prior, flat = (emission_prior(one, K, count) for count in (PSEUDO_COUNTS, FLAT))
+    counts = (unseen_weight(one.n_symbols), FLAT)
+    prior, flat = (emission_prior(one, K, count) for count in counts)
     anchored: dict[str, Any] = {"init": "anchor", "emissionprob_prior": prior}
     anchors = fit(one, K, **anchored)
     sides = {
