@@ -80,13 +80,13 @@ def run(
             HMMLEARN: 'CategoricalHMM, implementation="scaling", the same prior and tol, its own '
             f"starts, random_state 0..{HMMLEARN_STARTS - 1}, which may not converge; on split "
             "0 alone, and not on Chinese: a step takes 10 s there",
-            "emission prior": "our default for all sides: 1 + d / 30 f(v), f the smoothed frequency "
-            "of word v among d",
+            "emission prior": "our default for all sides: 1 + d / 30 f(v), f the smoothed "
+            "frequency of word v among d",
             UNSMOOTHED: f"as the other random starts, at 1 + {FLAT:g} f(v); on split 0 alone",
             SUPPORT: "each word keeps as many states as anchors leave it, drawn at random; "
             f"{STEPS_ON_SUPPORT} EM steps",
-            "splits": f"seeds 0..{most_splits - 1}, of the Chinese text 0: 10 % of the sentences are held out; the alphabet "
-            "is that of the others, and all other words are missing",
+            "splits": f"seeds 0..{most_splits - 1}, of the Chinese text 0: 10 % of "
+            "the sentences are held out; the alphabet is that of the others, and all other words are missing",
             "scores": "on held-out sentences: tags against the most likely path of states; bits a "
             "word of those that are not missing",
         },
