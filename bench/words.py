@@ -86,7 +86,7 @@ def run(
             SUPPORT: "each word keeps as many states as anchors leave it, drawn at random; "
             f"{STEPS_ON_SUPPORT} EM steps",
             "splits": f"seeds 0..{most_splits - 1}, of the Chinese text 0: 10 % of "
-            "the sentences are held out; the alphabet is that of the others, other words are missing",
+            "the sentences are held out, the alphabet is that of the others",
             "scores": "on held-out sentences: tags against the most likely path of states; bits a "
             "word of those that are not missing",
         },

@@ -85,15 +85,15 @@ class CategoricalEmission:
         self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float = 0.0
     ) -> CategoricalEmission:
         """Rows proportional to counts and pseudo-counts (Rabiner 1989, equation 40c)."""
-        return CategoricalEmission(maximise_rows(sums, self._apply(prior), self.probs))
+        if np.any(prior):
+            prior = np.where(self.probs == 0, 0.0, prior)
+        return CategoricalEmission(maximise_rows(sums, prior, self.probs))
 
     def log_prior(self, prior: NDArray[np.float64] | float = 0.0) -> float:
         """``sum (alpha - 1) log p``, over what is possible."""
-        return log_dirichlet(self.probs, self._apply(prior))
-
-    def _apply(self, prior: NDArray[np.float64] | float) -> NDArray[np.float64] | float:
-        """Pseudo-counts of what is possible, and of nothing else."""
-        return np.where(self.probs == 0, 0.0, prior) if np.any(prior) else prior
+        if not np.any(prior):
+            return 0.0
+        return log_dirichlet(np.where(self.probs == 0, 1.0, self.probs), prior)
 
     def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""
