@@ -95,11 +95,11 @@ def run(
     for name in names:
         problem, corpus = PROBLEMS[name], REPORTED[name]()
         fit(split(corpus, 0, n_train=10_000), 5, init="anchor")  # what anchors compile
-        fits = [
-            _fit_all(split(corpus, seed), problem, n_starts, first=seed == 0)
-            for seed in range(min(most_splits, problem.n_splits))
-        ]
-        label = f"{name}, K={problem.n_components}"
+        label, fits = f"{name}, K={problem.n_components}", []
+        for seed in range(min(most_splits, problem.n_splits)):
+            fits.append(_fit_all(split(corpus, seed), problem, n_starts, first=seed == 0))
+            for side, tagger in fits[-1].items():
+                print(f"{label}, split {seed}: {side}", tagger.details(), flush=True)
         report.details[label] = [
             {side: tagger.details() for side, tagger in by_side.items()} for by_side in fits
         ]

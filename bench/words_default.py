@@ -15,7 +15,7 @@ from bench.words_fits import Tagger, emission_prior, fit
 
 N_COMPONENTS = 45
 N_WORDS = 200_000
-BEFORE = {"bits": float("nan"), "seconds": float("nan")}  # means of splits 0..2
+BEFORE = {"bits": 8.621, "seconds": 39.0}  # means of splits 0..2, beside other work
 NOW, FLAT, SAME_PRIOR = "default", "random, one pseudo-count", "random"
 RANDOM: dict[str, Any] = {"init": "random", "n_init": 3}
 
