@@ -49,7 +49,8 @@ class CategoricalHMM(BaseHMM):
         Number of states K.  "auto": chosen from the data; the evidence is kept in
         ``diagnostics_["auto_evidence"]``.
     startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
-        Parameters of Dirichlet priors, positive; 1 is flat.
+        Parameters of Dirichlet priors, positive; 1 is flat (where starts have anchors, 1.001 takes
+        its place, so that no transition becomes impossible).
     emissionprob_prior : float or array (K, d), optional
         The same for each row of emissions.  None: one pseudo-count for each state, or d / 30 where
         that is more, spread over the symbols by their add-one smoothed frequencies, so that no

@@ -15,6 +15,8 @@ from spectral_nn.models.chains.statistics import Priors
 
 __all__ = ["HMMOptions", "unseen_weight", "wants_anchors"]
 
+# Where symbols have few states, a transition that EM makes impossible bars whole sequences.
+_LEAST_ALPHA = 1.001
 _SYMBOLS_A_COUNT = 30
 LARGE_ALPHABET = 1000  # beyond, most symbols belong to few states, and have anchors
 
@@ -91,14 +93,18 @@ class HMMOptions:
             Smoothed share of each symbol.
         """
         fixed = {part: self.fixed.get(part) for part in ("startprob", "transmat")}
-        start = self._pseudo_counts("s", self.startprob_prior, fixed["startprob"])
-        trans = self._pseudo_counts("t", self.transmat_prior, fixed["transmat"])
+        start = self._pseudo_counts("s", self._not_flat(self.startprob_prior), fixed["startprob"])
+        trans = self._pseudo_counts("t", self._not_flat(self.transmat_prior), fixed["transmat"])
         if self.law is not None:
             return Priors(start, trans, self.emission_prior if "e" in self.update else None)
         alpha = self.emission_prior
         if alpha is None:
             alpha = 1.0 + (0.0 if frequency is None else unseen_weight(frequency.size) * frequency)
         return Priors(start, trans, self._pseudo_counts("e", alpha))
+
+    def _not_flat(self, alpha: NDArray | float) -> NDArray | float:
+        """A prior of starts or transitions, with a little in the place of nothing for anchors."""
+        return np.where(np.equal(alpha, 1.0), _LEAST_ALPHA, alpha) if wants_anchors(self) else alpha
 
     def _pseudo_counts(
         self, letter: str, alpha: Any, known: NDArray | None = None

@@ -164,9 +164,6 @@ def refine(
         on_step=tell,
         improve=improve,
     )
-    if starts[0].kind == "anchor":  # few states of a symbol: a start that died out bars sequences
-        parameters = problem.model.restore(starts[0].parameters, result.parameters)
-        result = replace(result, parameters=parameters)
     return finish(result, starts, notes | engine.notes())
 
 
