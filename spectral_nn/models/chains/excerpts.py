@@ -37,6 +37,15 @@ class Excerpt(NamedTuple):
         """Rows that the blocks own."""
         return int((self.window.blocks.stop - self.window.blocks.start).sum())
 
+    def stretches(self) -> tuple[NDArray, NDArray[np.int64]]:
+        """Rows that the blocks own, one after another, and where runs of adjoining ones begin."""
+        blocks = self.window.blocks
+        lengths = blocks.stop - blocks.start
+        first = np.cumsum(lengths) - lengths
+        rows = np.arange(self.n_rows) + np.repeat(blocks.start - first, lengths)
+        begins = np.diff(blocks.sequence, prepend=-1) != 0
+        return self.values[rows], np.append(first[begins], self.n_rows)
+
     def choose(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Excerpt:
         """Some of the blocks, by the rows where they start."""
         kept = chosen(self.rows)

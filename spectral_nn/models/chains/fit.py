@@ -37,6 +37,7 @@ from spectral_nn.models.chains.problem import Problem, check_amount, refine, sho
 from spectral_nn.models.chains.row_fit import fit_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
+    LASTING,
     from_anywhere,
     kinds_of,
     label_start,
@@ -150,6 +151,8 @@ def fit_hmm(
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
         engine = problem.engine(run)
+        if plan_race(counts, options).wide:
+            evidence = Evidence(counts, engine.excerpt())
     counts = evidence.counts
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     tell("distinct windows", counts.codes.size, float("nan"))
@@ -178,10 +181,13 @@ def _make_starts(
     if len(starts) == 1 or options.init == "random":
         return starts, (), notes
     windows = windows_for(counts, options, rng, plan.n_windows)
-    starts = race_on_windows(
-        starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
+    # Few symbols in a row know nothing of states that last, and would only lead away from them.
+    lasting = [start for start in starts if start.kind in LASTING]
+    others = [start for start in starts if start.kind not in LASTING]
+    others = race_on_windows(
+        others, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
-    return starts, plan.rounds, notes
+    return others + lasting, plan.rounds, notes
 
 
 def _settle_startprob(

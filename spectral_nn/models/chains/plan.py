@@ -15,9 +15,11 @@ from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.trainers.halving import Round
 
-__all__ = ["MAX_WINDOWS", "Plan", "plan_race"]
+__all__ = ["MAX_WINDOWS", "MOST_IN_WINDOWS", "Plan", "plan_race"]
 
 MAX_WINDOWS = 2**16  # distinct ones that EM goes over
+
+MOST_IN_WINDOWS = 500  # symbols: beyond, each is too rare in a window to say what follows
 
 N_STARTS = 12
 WINDOW_STEPS = 30
@@ -33,6 +35,7 @@ _LEAST_STARTS = 4
 _LEAST_STEPS = 7  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
+_OF_WINDOWS = 1000.0  # flops that pairs of symbols in wide windows cost a position
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
 _CALLS = 1.5e6  # flops in the time that the calls of an EM step take, whatever it works on
 _M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
@@ -45,12 +48,14 @@ class Plan:
     Attributes
     ----------
     n_spectral, n_random : starts of each kind.
+    wide : whether one of the spectral starts may be of wide windows.
     n_windows, window_steps : distinct windows, about, and EM steps on them from every start.
     rounds : on the data, the first with all starts.
     """
 
     n_spectral: int
     n_random: int
+    wide: bool
     n_windows: int
     window_steps: int
     rounds: tuple[Round, ...]
@@ -92,7 +97,13 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     wanted = n_starts if options.init == "spectral-clustering" else -(-n_starts // 4)
     if options.n_init is None:
         wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
-    return Plan(wanted, n_starts - wanted, n_windows, window_steps, tuple(rounds))
+    wide = options.init == "tensor" and options.n_symbols <= MOST_IN_WINDOWS
+    if options.n_iter and options.n_init is None:
+        wide &= (
+            wanted > 0
+            and rows * (_OF_WINDOWS + 6.0 * options.n_components**2) < _FOR_SPECTRAL * budget
+        )
+    return Plan(wanted, n_starts - wanted, wide, n_windows, window_steps, tuple(rounds))
 
 
 def _step(n_rows: float, options: HMMOptions) -> float:

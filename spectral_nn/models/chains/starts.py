@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,18 @@ import numpy as np
 from spectral_nn.emissions import CategoricalEmission, Emission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
+from spectral_nn.models.chains.diagonal import diagonalise
 from spectral_nn.models.chains.evidence import Evidence
+from spectral_nn.models.chains.history_starts import history_start
 from spectral_nn.models.chains.options import LARGE_ALPHABET, HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import Plan
+from spectral_nn.models.chains.slow_starts import (
+    WideMoments,
+    sticky_start,
+    wide_moments,
+    wide_start,
+)
 from spectral_nn.models.chains.spectral import (
     WhitenedMoments,
     decompose,
@@ -30,7 +38,32 @@ from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
+_CLEARLY = 0.9  # of the ratio of narrow windows, which also tell transitions
 _ROUGH = 20  # iterations of alternating least squares on a bootstrap sample
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What decompositions are made of.
+
+    Attributes
+    ----------
+    narrow : of n-grams; None where there are none, or they are taken.
+    wide : of wide windows, where these show the states better.
+    """
+
+    narrow: WhitenedMoments | None = None
+    wide: WideMoments | None = None
+
+    def notes(self) -> dict[str, Any]:
+        """What diagnostics keep of them."""
+        notes: dict[str, Any] = {}
+        if self.narrow is not None:
+            notes |= {
+                "singular_values": self.narrow.singular_values,
+                "sigma_ratio": self.narrow.sigma_ratio,
+            }
+        return notes if self.wide is None else notes | {"window": self.wide.width}
 
 
 def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
@@ -55,15 +88,26 @@ def _replace(whole: Any, parts: dict[str, Any]) -> Any:
 
 
 def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
-    """Kind of every start of a race, spectral ones first; of the only one without EM."""
+    """Kind of every start of a race, spectral ones first; of the only one without EM.
+
+    Wide windows are the only start where there is one, and else race in the place of a sticky one;
+    `make_starts` takes them back where they do not show the states better than n-grams do.
+    """
     if options.n_iter == 0:
-        return [options.init]
+        return ["wide-windows" if plan.wide else options.init]
     if options.init == "random":
         return ["random"] * (options.n_init or 1)
     spectral = [options.init] * plan.n_spectral
     if options.init == "tensor" and options.n_symbols > LARGE_ALPHABET:
         spectral[1::2] = ["spectral-clustering"] * len(spectral[1::2])
-    return spectral + ["random"] * plan.n_random
+    others = ["random"] * plan.n_random
+    others[1::3] = ["sticky"] * len(others[1::3])
+    if options.n_components > options.n_symbols:
+        others[::6] = ["histories"] * len(others[::6])
+    kinds = spectral + others
+    if plan.wide:
+        kinds[kinds.index("sticky") if "sticky" in kinds else 0] = "wide-windows"
+    return kinds
 
 
 def make_starts(
@@ -97,13 +141,14 @@ def make_starts(
     given = _given_start(counts, options)
     if given is not None:
         return [given], {}
-    moments = None
-    notes: dict[str, Any] = {}
+    moments = Moments()
     if options.fixed:  # decompositions come with an order of states that is not the user's
         kinds = ["random"] * len(kinds)
-    if "tensor" in kinds:
-        moments = _checked_moments(counts, options, len(kinds), rng)
-        kinds = kinds if moments is not None else ["random"] * len(kinds)
+    if {"tensor", "wide-windows"} & set(kinds):
+        narrow = _checked_moments(counts, options, len(kinds), rng)
+        wide = _wider(evidence, options, narrow, rng) if "wide-windows" in kinds else None
+        moments = Moments(narrow, wide)
+        kinds = _possible(kinds, moments)
     if "spectral-clustering" in kinds and not counts.bigrams()[2].any():
         warn_rank(
             "X holds no two observations in a row, so symbols cannot be told apart by their "
@@ -111,21 +156,43 @@ def make_starts(
             stacklevel=6,
         )
         kinds = ["random" if kind == "spectral-clustering" else kind for kind in kinds]
-    if moments is not None:
-        notes = {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
     starts: list[Start] = []
+    left = moments
     for kind in kinds:
-        first = moments if not starts else None
-        parameters = MAKERS[kind](evidence, options, first, rng)
+        parameters = MAKERS[kind](evidence, options, left, rng)
         starts.append(Start(kind, replace(parameters, **options.fixed)))
-    return starts, notes
+        if kind == "tensor":
+            left = replace(left, narrow=None)
+    return starts, moments.notes()
+
+
+def _wider(
+    evidence: Evidence,
+    options: HMMOptions,
+    narrow: WhitenedMoments | None,
+    rng: np.random.Generator,
+) -> WideMoments | None:
+    """Moments of wide windows, where these clearly show the states better than narrow ones."""
+    if narrow is None or evidence.some is None:
+        return None
+    counts = evidence.counts
+    wide = wide_moments(evidence.some, counts, options.n_components, rng)
+    ratio = diagonalise(narrow.operators, counts, rng).joint.ratio
+    return wide if wide is not None and wide.ratio < _CLEARLY * ratio else None
+
+
+def _possible(kinds: list[str], moments: Moments) -> list[str]:
+    """Kinds of starts that the moments allow."""
+    if moments.narrow is None:
+        return ["random"] * len(kinds)
+    if moments.wide is None:
+        other = "sticky" if "tensor" in kinds else "tensor"
+        return [other if kind == "wide-windows" else kind for kind in kinds]
+    return kinds
 
 
 def _decompose(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
 ) -> HMMParameters:
     """Decompose the moments, or where they are taken those of a bootstrap sample.
 
@@ -133,38 +200,67 @@ def _decompose(
     it is a random draw.
     """
     counts = evidence.counts
-    if moments is not None:
-        return decompose(moments, counts, rng, _n_updates(options))
+    if moments.narrow is not None:
+        return decompose(moments.narrow, counts, rng, _n_updates(options))
     again = counts.resampled(rng)
     try:
-        moments = whitened_moments(again, options.n_components, rng)
-        return decompose(moments, again, rng, _n_updates(options), _ROUGH)
+        others = whitened_moments(again, options.n_components, rng)
+        return decompose(others, again, rng, _n_updates(options), _ROUGH)
     except ValueError:
         return random_start(options.n_components, counts, rng)
 
 
+def _decompose_wide(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Moments of wide windows."""
+    assert moments.wide is not None
+    return wide_start(moments.wide, evidence.counts, rng)
+
+
 def _cluster(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
 ) -> HMMParameters:
     """Classes of symbols."""
     return cluster_start(options.n_components, evidence.counts, rng, _n_updates(options))
 
 
 def _draw(
-    evidence: Evidence,
-    options: HMMOptions,
-    moments: WhitenedMoments | None,
-    rng: np.random.Generator,
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
 ) -> HMMParameters:
     """A random draw."""
     return random_start(options.n_components, evidence.counts, rng)
 
 
-MAKERS = {"tensor": _decompose, "random": _draw, "spectral-clustering": _cluster}
+def _group_histories(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Groups of histories; a random draw where no five symbols in a row are observed."""
+    try:
+        return history_start(options.n_components, evidence.counts, rng)
+    except ValueError:
+        return random_start(options.n_components, evidence.counts, rng)
+
+
+def _draw_sticky(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """A random draw whose states last."""
+    return sticky_start(options.n_components, evidence.counts, rng)
+
+
+MAKERS = {
+    "tensor": _decompose,
+    "wide-windows": _decompose_wide,
+    "random": _draw,
+    "sticky": _draw_sticky,
+    "histories": _group_histories,
+    "spectral-clustering": _cluster,
+}
 """What makes a start of each kind."""
+
+LASTING = frozenset(["wide-windows", "sticky"])
+"""Kinds that know of more than a few symbols in a row."""
 
 
 def _n_updates(options: HMMOptions) -> int:
