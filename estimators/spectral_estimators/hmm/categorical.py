@@ -36,10 +36,10 @@ class CategoricalHMM(BaseHMM):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
     ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
-    spectral: decompositions of moments, and classes of symbols for more than 1000 symbols; the
-    others random), races them on the n-grams and on the data, and climbs with EM from the winner.
-    It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
-    differs is listed under Notes.
+    spectral: decompositions of moments, and classes of symbols for more than 1000 symbols; of the
+    others a third are for states that last, some group histories where states outnumber symbols,
+    and the rest are random), races them on the n-grams and on the data, and climbs with EM from the
+    winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what differs is listed under Notes.
 
     Parameters
     ----------
@@ -71,6 +71,9 @@ class CategoricalHMM(BaseHMM):
         (``startprob_``, ``transmat_``, ``emissionprob_``) if there is one.
     init : {"tensor", "random", "spectral-clustering"}, default="tensor"
         Where starts come from.  "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
+        "tensor" decomposes moments of n-grams; where moments between windows of 3, 10 or 30 symbols
+        show the states better, it decomposes these as well, or, if n-grams show next to nothing
+        and there is one start only, instead.
     n_init : int, optional
         Number of starts.  None: 12, or fewer where few steps are wanted or states are many, so that
         the race between them costs little more than EM from one of them does; 1 for "random".
@@ -107,7 +110,8 @@ class CategoricalHMM(BaseHMM):
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
     diagnostics_ : dict
-        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``starts``
+        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``window`` (width
+        of wide windows, where these show states better than n-grams), ``starts``
         (kind, composite and full objective of each, as far as it came), ``winner``, ``lane_error``
         and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were
         used), ``auto_evidence``, as far as they apply.

@@ -35,6 +35,7 @@ _LEAST_STARTS = 4
 _LEAST_STEPS = 7  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
+_FEATURES = 6000.0  # flops that a distinct n-gram costs, in features and products with them
 _OF_WINDOWS = 1000.0  # flops that pairs of symbols in wide windows cost a position
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
 _CALLS = 1.5e6  # flops in the time that the calls of an EM step take, whatever it works on
@@ -96,13 +97,11 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
         rounds.append(Round(n, n_steps, n_rows))
     wanted = n_starts if options.init == "spectral-clustering" else -(-n_starts // 4)
     if options.n_init is None:
-        wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
+        wanted = min(wanted, _affordable(_FOR_SPECTRAL * budget, counts, options))
     wide = options.init == "tensor" and options.n_symbols <= MOST_IN_WINDOWS
     if options.n_iter and options.n_init is None:
-        wide &= (
-            wanted > 0
-            and rows * (_OF_WINDOWS + 6.0 * options.n_components**2) < _FOR_SPECTRAL * budget
-        )
+        for_wide = rows * (_OF_WINDOWS + 6.0 * options.n_components**2)
+        wide &= wanted > 0 and for_wide < _FOR_SPECTRAL * budget
     return Plan(wanted, n_starts - wanted, wide, n_windows, window_steps, tuple(rounds))
 
 
@@ -125,3 +124,10 @@ def _spectral_cost(counts: NgramCounts, options: HMMOptions) -> float:
     operators = 2.0 * d * K**2 * min(d, K**2)
     decomposition = 800.0 * min(2 * K, 64) * K**3
     return bigrams + operators + decomposition
+
+
+def _affordable(flops: float, counts: NgramCounts, options: HMMOptions) -> int:
+    """Spectral starts that cost no more, beyond counting; all but the first gather moments anew."""
+    first = _spectral_cost(counts, options)
+    anew = first + counts.codes.size * (_FEATURES + 2.0 * options.n_components**2)
+    return 1 + int((flops - first) / anew) if flops >= first else 0

@@ -38,7 +38,8 @@ from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
-_CLEARLY = 0.9  # of the ratio of narrow windows, which also tell transitions
+_CLEARLY = 0.9  # share of the ratio of narrow windows, which also tell transitions
+_FAILED = 0.75  # ratio from which on narrow windows show next to nothing
 _ROUGH = 20  # iterations of alternating least squares on a bootstrap sample
 
 
@@ -146,8 +147,7 @@ def make_starts(
         kinds = ["random"] * len(kinds)
     if {"tensor", "wide-windows"} & set(kinds):
         narrow = _checked_moments(counts, options, len(kinds), rng)
-        wide = _wider(evidence, options, narrow, rng) if "wide-windows" in kinds else None
-        moments = Moments(narrow, wide)
+        moments = Moments(narrow, _wider(evidence, options, narrow, kinds, rng))
         kinds = _possible(kinds, moments)
     if "spectral-clustering" in kinds and not counts.bigrams()[2].any():
         warn_rank(
@@ -170,14 +170,21 @@ def _wider(
     evidence: Evidence,
     options: HMMOptions,
     narrow: WhitenedMoments | None,
+    kinds: list[str],
     rng: np.random.Generator,
 ) -> WideMoments | None:
-    """Moments of wide windows, where these clearly show the states better than narrow ones."""
-    if narrow is None or evidence.some is None:
+    """Moments of wide windows, where these clearly show the states better than narrow ones.
+
+    Where both do, they show different states; so in the place of narrow ones, not beside them, wide
+    ones are taken only if narrow ones fail.
+    """
+    if narrow is None or evidence.some is None or "wide-windows" not in kinds:
         return None
     counts = evidence.counts
-    wide = wide_moments(evidence.some, counts, options.n_components, rng)
     ratio = diagonalise(narrow.operators, counts, rng).joint.ratio
+    if "tensor" not in kinds and ratio < _FAILED:
+        return None
+    wide = wide_moments(evidence.some, counts, options.n_components, rng)
     return wide if wide is not None and wide.ratio < _CLEARLY * ratio else None
 
 

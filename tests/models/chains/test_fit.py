@@ -226,7 +226,7 @@ def test_moments_alone_recover_the_model(sticky):
     errors = parameter_errors(fit.parameters, truth)
     assert errors["emissionprob"] < 0.2
     assert errors["transmat"] < 0.25
-    assert fit.diagnostics["winner"] == "wide-windows"  # as states last
+    assert fit.diagnostics["winner"] == "tensor"
 
 
 def test_missing_symbols_at_random_leave_the_model(sticky):
