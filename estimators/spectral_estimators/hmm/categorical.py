@@ -39,7 +39,7 @@ class CategoricalHMM(BaseHMM):
     spectral: decompositions of moments, and classes of symbols for more than 1000 symbols; of the
     others a third are for states that last, some group histories where states outnumber symbols,
     and the rest are random), races them on the n-grams and on the data, and climbs with EM from the
-    winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what differs is listed under Notes.
+    winner.  It can stand in for ``hmmlearn.hmm.CategoricalHMM``; Notes list what differs.
 
     Parameters
     ----------
