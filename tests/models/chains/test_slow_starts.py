@@ -113,3 +113,18 @@ def test_sticky_starts_stay_and_emit_around_the_frequencies(rng):
         assert_allclose(start.emission.probs.sum(axis=1), 1)
     mean = np.mean([start.emission.probs for start in starts], axis=(0, 1))
     assert mean[0] > 0.7 > 0.3 > mean[1] > mean[2] > 0
+
+
+def test_blocks_that_adjoin_are_one_stretch(rng):
+    data = Sequences.from_list([rng.integers(0, 9, n).astype(np.int32) for n in (5000, 3, 2000)])
+    some = excerpt_of(data, 9)
+    codes, offsets = some.stretches()
+    assert_allclose(codes, data.values)
+    assert_allclose(offsets, data.offsets)
+    blocks = some.window.blocks
+    others = some.choose(lambda rows: np.arange(rows.size) % 3 != 1)  # leaves gaps behind
+    codes, offsets = others.stretches()
+    kept = np.arange(blocks.start.size) % 3 != 1
+    assert codes.size == (blocks.stop - blocks.start)[kept].sum()
+    assert offsets.size - 1 > 3
+    assert np.diff(offsets).min() > 0
