@@ -31,6 +31,7 @@ from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.evidence import Evidence
 from spectral_nn.models.chains.excerpts import Excerpt
+from spectral_nn.models.chains.label_starts import label_start, nearly_even
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
@@ -39,11 +40,10 @@ from spectral_nn.models.chains.problem import Problem, check_amount, refine, sho
 from spectral_nn.models.chains.row_fit import fit_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
+    LASTING,
     from_anywhere,
     kinds_of,
-    label_start,
     make_starts,
-    nearly_even,
     with_parts,
 )
 from spectral_nn.models.fit import finish, maximise_likelihood
@@ -169,6 +169,8 @@ def fit_hmm(
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
         engine = problem.engine(run)
+        if plan_race(counts, options).wide:
+            evidence = Evidence(counts, engine.excerpt())
     counts = evidence.counts
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     tell("distinct windows", counts.codes.size, float("nan"))
@@ -199,10 +201,13 @@ def _make_starts(
     if wants_anchors(options):  # which trigrams would rank by how many symbols each state may have
         return starts, plan.rounds, notes
     windows = windows_for(counts, options, rng, plan.n_windows)
-    starts = race_on_windows(
-        starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
+    # Few symbols in a row know nothing of states that last, and would only lead away from them.
+    lasting = [start for start in starts if start.kind in LASTING]
+    others = [start for start in starts if start.kind not in LASTING]
+    others = race_on_windows(
+        others, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
-    return starts, plan.rounds, notes
+    return others + lasting, plan.rounds, notes
 
 
 def _without_em(
