@@ -26,7 +26,6 @@ from spectral_estimators.hmm._parameters import (
     kept_parts,
     probabilities,
 )
-from spectral_nn.arrays import to_numpy
 from spectral_nn.data import Partitions, Sequences, SequenceStream, Source
 from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains.fit import count, fit_counts
@@ -342,9 +341,9 @@ class CategoricalHMM(BaseHMM):
         )
 
     @property
-    def support_(self) -> np.ndarray:
+    def support_(self) -> Any:
         """Which states each symbol keeps, (K, d): where ``emissionprob_`` is not zero."""
-        return to_numpy(self.emissionprob_) > 0
+        return self.emissionprob_ > 0
 
     def _emission(self, n_components: Any) -> CategoricalEmission:
         array = probabilities(self.emissionprob_, "emissionprob_")

@@ -172,7 +172,7 @@ class LaneEngine:
         """Blocks of the excerpt, a tenth, that no sample has; None where none are held out.
 
         They are sequences, whose likelihood is exact: single precision may underflow on data that
-        a start was not fitted to.
+        a start was not fitted to. (Of a sequence of weight 2 or more, copies may be in both.)
         """
         if self.exact or not self._without:
             return None

@@ -7,7 +7,7 @@
    than symbols), then take EM steps on parts of the excerpt, more steps from fewer and fewer starts
    (successive halving).  It costs about one climb: `spectral_nn.models.chains.plan` sets sizes.
    Starts with anchors, which give each symbol few states, are not fitted to windows, and a part of
-   the excerpt that the race holds out is the judge.
+   the excerpt that the race holds out is the judge (of more than 4,096 positions).
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
@@ -144,7 +144,8 @@ def fit_hmm(
 
     Notes
     -----
-    Two passes before EM begins: one counts symbols, the other gathers 2^19 positions at most, or
+    Two passes before EM begins, three with anchors, whose contexts are counted: one counts symbols,
+    the other gathers 2^19 positions at most, or
     all there are. These are counted and raced on, which takes about 125 E-steps of them (see
     `spectral_nn.models.chains.plan`). Then one pass a step of EM, at 6 K^2 flops a token and pass.
     What the race looks at is gathered here, wherever the data are; all other sums are made where
@@ -278,7 +279,8 @@ def fit_counts(
     problem = Problem(None, options, 0, counts.n_rows, counts.symbols)
     model, kinds, contexts = problem.model, kinds_of(options, plan), None
     if wants_anchors(options):  # no sequence is left to judge other starts by
-        kinds, contexts = kinds[:1], contexts_of_ngrams(counts, options.context_lags or (1, 2))
+        kinds = [kind for kind in kinds if kind == "anchor"]
+        contexts = contexts_of_ngrams(counts, options.context_lags or (1, 2))
     starts, notes = make_starts(Evidence(counts, None, contexts), options, kinds, rng)
     if options.n_iter == 0:
         best = _without_em(starts[0], counts, options, model, rng, SerialRunner())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -251,10 +250,18 @@ def _anchored(
     except ValueError as error:
         warn_rank(
             f"X has no anchors for n_components={K}: {error} Random starts are used instead.",
-            stacklevel=8,
         )
         return None
-    return chain([first], (make() for _ in count()))
+
+    def anchored() -> Iterator[HMMParameters]:
+        yield first
+        while True:
+            try:
+                yield make()
+            except ValueError:
+                yield random_start(K, counts, rng)
+
+    return anchored()
 
 
 def _next_anchored(
@@ -345,6 +352,6 @@ def _checked_moments(
     return moments
 
 
-def warn_rank(message: str, stacklevel: int = 8) -> None:
+def warn_rank(message: str, stacklevel: int = 10) -> None:
     """Warn that data carry too little; `stacklevel` calls lead to whoever called the estimator."""
     warnings.warn(message, RankWarning, stacklevel=stacklevel)
