@@ -122,7 +122,7 @@ class CategoricalHMM(BaseHMM):
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
     support_ : array of bool (K, d)
-        Which states each symbol keeps: where ``emissionprob_`` is not zero.
+        Which states each symbol had in EM: few from anchors, else those that ``emissionprob_`` has.
     diagnostics_ : dict
         ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``window`` (width
         of wide windows, where these show states better than n-grams), ``starts`` (kind; composite,
@@ -342,8 +342,8 @@ class CategoricalHMM(BaseHMM):
 
     @property
     def support_(self) -> Any:
-        """Which states each symbol keeps, (K, d): where ``emissionprob_`` is not zero."""
-        return self.emissionprob_ > 0
+        """Which states each symbol had in EM, (K, d)."""
+        return self.diagnostics_.get("support", self.emissionprob_ > 0)
 
     def _emission(self, n_components: Any) -> CategoricalEmission:
         array = probabilities(self.emissionprob_, "emissionprob_")

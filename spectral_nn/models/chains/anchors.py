@@ -10,7 +10,8 @@ of any other symbol x are a mixture of the anchors' contexts, with weights ``P(h
 3. Every row as a convex combination of the anchors' rows, by least squares.
 4. ``P(x | h) \propto P(h | x) P(x)``; transitions by the convex fit of the bigrams.
 
-Most weights are zero: each symbol keeps few states, and EM from there is on this support.
+Most weights are zero: each symbol keeps few states, and EM from there is on this support. (In the
+end it is given up, see `spectral_nn.models.chains.problem.refine`.)
 
 Stratos, Collins, Hsu, *Unsupervised part-of-speech tagging with anchor hidden Markov models*,
 TACL 4 (2016), algorithm 2; the projection: Stratos, Collins, Hsu, *Model-based word embeddings from

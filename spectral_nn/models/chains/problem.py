@@ -26,6 +26,7 @@ __all__ = ["Problem", "check_amount", "refine", "shown_of"]
 
 _ALONE_ROWS = 2**21  # up to here, a worker climbs alone with all data
 _TOL = 3e-6  # nats a token
+_RELEASED = 3  # EM steps; see `_release`
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,29 @@ def refine(
         on_step=tell,
         improve=improve,
     )
+    if starts[0].kind == "anchor":
+        notes = notes | {"support": result.parameters.emission.probs > 0}
+        parameters = _release(problem.model, result.parameters, engine)
+        result = replace(result, parameters=parameters)
     return finish(result, starts, notes | engine.notes())
+
+
+def _release(model: ChainModel, parameters: HMMParameters, engine: LaneEngine) -> HMMParameters:
+    """A few EM steps in which the prior alone says what a symbol's states may be.
+
+    Few states for each symbol is what makes states parts of speech, but as a model of new sentences
+    it is too strict. On Portuguese tweets, K=17, three steps gain .015 bits a word of held-out
+    sentences for .7 points of accuracy and 1.3 of V-measure; twenty gain .056 for 5 and 6.
+
+    Notes
+    -----
+    Four E-steps.
+    """
+    possible = replace(parameters, emission=parameters.emission.restore())
+    start = model.maximise(engine.expect(parameters), possible)
+    return maximise_likelihood(
+        model, start, engine.expect, n_iter=_RELEASED, tol=-np.inf
+    ).parameters
 
 
 def _baum_welch(
