@@ -149,7 +149,7 @@ def _held_out(
     training, judge = hold_out(data, rng, whole=options.ends)
     counts = count(training, options, SerialRunner())
     matrix = hankel(counts, options.ends, options.kind, options.n_substrings)
-    largest = solve(matrix, min(_GRID[-1], matrix.most), ends=options.ends, rng=rng)
+    largest = solve(matrix, max(1, min(_GRID[-1], matrix.most)), ends=options.ends, rng=rng)
     n = judge.values.size
     return [
         RankEvidence(
