@@ -136,7 +136,8 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
     it, and all are normalised: `score` is that of a proper distribution.  A state with negative
     probabilities is moved towards the average state until there are none, a tenth of the way at
     most; one that leads nowhere is replaced by the average state.  Ma and Rodu project states onto
-    the hull of predicted ones instead, which needs one point for each state.
+    a simplex instead, whose corners are means of clusters of predicted states, as many as there are
+    states.
 
     **Cost.**  O(n log n) for counts; the decomposition of a sparse matrix of `n_substrings` rows;
     2 K^2 flops for each distinct window.
@@ -227,6 +228,11 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
         ValueError
             Naming the argument at fault: X, as `CategoricalHMM.fit`, or without two consecutive
             symbols; ``n_components`` above the number of substrings.
+
+        Warns
+        -----
+        RankWarning
+            If the data carry fewer components than ``n_components``.
         """
         source, home = self._given(X, lengths)
         once = is_one_shot(X)

@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import cross_val_score
 
-from spectral_estimators import ObservableOperatorModel, Sequences, SequenceStream
+from spectral_estimators import (
+    ObservableOperatorModel,
+    RankWarning,
+    Sequences,
+    SequenceStream,
+)
 from spectral_nn.datasets import planted_hmm, sample_hmm
 from spectral_nn.models.chains.inference import log_likelihoods
 
@@ -202,3 +207,10 @@ def test_symbols_that_the_model_does_not_know():
         model.sample(prefix=[[0], [1, 1]])
     with pytest.raises(ValueError, match="n_samples"):
         model.sample(0)
+
+
+def test_more_components_than_the_data_carry_warn():
+    X = np.tile([0, 1], 200)
+    with pytest.warns(RankWarning, match="n_components=5, but the data carry fewer"):
+        model = ObservableOperatorModel(5, random_state=0).fit(X)
+    assert model.predict_next([0])[1] > 0.9

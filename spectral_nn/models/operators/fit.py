@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from spectral_nn.models.operators.hankel import hankel
 from spectral_nn.models.operators.solve import Operators, filtered, solve
 from spectral_nn.moments.contexts import context_chunk, context_cut, count_contexts, reach
 from spectral_nn.moments.ngrams import NgramCounts
+from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import Runner, SerialRunner
 
 __all__ = ["OperatorFit", "OperatorOptions", "RankEvidence", "count", "fit_counts", "fit_operators"]
@@ -149,7 +151,9 @@ def _held_out(
     training, judge = hold_out(data, rng, whole=options.ends)
     counts = count(training, options, SerialRunner())
     matrix = hankel(counts, options.ends, options.kind, options.n_substrings)
-    largest = solve(matrix, max(1, min(_GRID[-1], matrix.most)), ends=options.ends, rng=rng)
+    with warnings.catch_warnings():  # the largest rank may well be more than the data carry
+        warnings.simplefilter("ignore", RankWarning)
+        largest = solve(matrix, max(1, min(_GRID[-1], matrix.most)), ends=options.ends, rng=rng)
     n = judge.values.size
     return [
         RankEvidence(

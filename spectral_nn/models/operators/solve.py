@@ -14,6 +14,7 @@ the future, in K dimensions.  That a string ends is one more functional of it,
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from spectral_nn.models.operators import filter as kernels
 from spectral_nn.models.operators.hankel import Hankel
+from spectral_nn.results import RankWarning
 from spectral_nn.tensors import whiten_cross
 
 __all__ = ["Filtered", "Operators", "draw", "filtered", "solve"]
@@ -97,6 +99,11 @@ def solve(hankel: Hankel, rank: int, *, ends: bool, rng: np.random.Generator) ->
     ValueError
         If there are fewer than K substrings on either side.
 
+    Warns
+    -----
+    RankWarning
+        If the K-th singular value is below a millionth of the first.
+
     Notes
     -----
     A randomised SVD (Halko, Martinsson, Tropp 2011), then O(U K^2) time for U windows.
@@ -109,6 +116,14 @@ def solve(hankel: Hankel, rank: int, *, ends: bool, rng: np.random.Generator) ->
         )
     wanted, seed = min(rank + _EXTRA, most), int(rng.integers(2**31))
     u, s, vt = randomized_svd(hankel.cross_moment(), wanted, n_iter=4, random_state=seed)
+    if s[rank - 1] < _FLOOR * s[0]:
+        warnings.warn(
+            f"n_components={rank}, but the data carry fewer: singular value {rank} of the Hankel "
+            f"matrix is {s[rank - 1]:.2g}, the first {s[0]:.2g}. It is floored. Choose fewer "
+            "components.",
+            RankWarning,
+            stacklevel=5,
+        )
     left, right = whiten_cross(u[:, :rank], s[:rank], vt[:rank], floor=_FLOOR)
     found = hankel.project(left, right)
     begun = hankel.n_starts
