@@ -61,8 +61,8 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
               b_\infty^T = P_1^T (U^T P_{21})^+
 
     (Hsu, Kakade, Zhang 2009).  `fit` counts substrings in one pass, takes one singular value
-    decomposition, and is done.  What comes out predicts and scores; it has no states to look at.
-    `CategoricalHMM` has, and is usually closer; this model is fast, and the same in every run.
+    decomposition, and is done.  What comes out predicts, scores and draws; it has no states to look
+    at, as those of `CategoricalHMM` are.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from spectral_nn.runners.base import Runner, SerialRunner
 
 __all__ = ["OperatorFit", "OperatorOptions", "RankEvidence", "count", "fit_counts", "fit_operators"]
 
-_GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96)
+_GRID = (*range(1, 7), *range(8, 36, 2), *range(36, 48, 4), *range(48, 97, 16))
 _MOST_ROWS = 2**20  # of larger data the beginning is looked at, to choose the rank
 _MOST_WINDOWS = 2**14  # in which negative probabilities are counted
 
