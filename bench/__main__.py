@@ -12,6 +12,8 @@ PROBLEMS = (
     "e_step",
     "planted_slope",
     "planted_sticky",
+    "operators",
+    "automata",
     "text_k10",
     "text_k30",
     "genes",

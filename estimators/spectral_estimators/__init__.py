@@ -21,6 +21,7 @@ from spectral_estimators.hmm import (
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.network import MLPClassifier, MLPRegressor
+from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_nn import __version__
@@ -43,6 +44,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "MultinomialHMM",
+    "ObservableOperatorModel",
     "PerSequence",
     "PoissonHMM",
     "RankWarning",

@@ -232,7 +232,7 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
     return NgramCounts(
         order,
         n_symbols,
-        *_distinct(codes, base**order),
+        *distinct_codes(codes, base**order),
         own[:n_symbols],
         first[:n_symbols],
         int(begins.sum()),
@@ -280,8 +280,8 @@ def count_rows(chunk: NgramChunk) -> int:
     return int((to_numpy(chunk.stop) - to_numpy(chunk.start)).sum())
 
 
-def _distinct(codes: NDArray[np.int64], n_codes: int) -> tuple[NDArray, NDArray]:
-    """Distinct codes in order, with their counts."""
+def distinct_codes(codes: NDArray[np.int64], n_codes: int) -> tuple[NDArray, NDArray]:
+    """Distinct codes, each below `n_codes`, in order, with their counts."""
     if n_codes <= 4 * codes.size:
         dense = np.bincount(codes, minlength=n_codes)
         found = np.flatnonzero(dense)

@@ -11,7 +11,13 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from spectral_estimators import CategoricalHMM, MLPClassifier, MLPRegressor, TensorFeatures
+from spectral_estimators import (
+    CategoricalHMM,
+    MLPClassifier,
+    MLPRegressor,
+    ObservableOperatorModel,
+    TensorFeatures,
+)
 from spectral_nn.arrays import is_foreign, to_numpy, where_it_lives
 from tests.array_api_support import DECLARED, HOST, NUMPY, THERE, page
 
@@ -25,6 +31,7 @@ ESTIMATORS = {
         hidden_layer_sizes=(2,), init="random", max_iter=10, random_state=0
     ),
     "MLPClassifier": MLPClassifier((2,), init="random", max_iter=10, random_state=0),
+    "ObservableOperatorModel": ObservableOperatorModel(2, random_state=0),
     "TensorFeatures": TensorFeatures(2, random_state=0),
 }
 FITTED = {"CategoricalHMM": "transmat_", "TensorFeatures": "components_"}
@@ -46,7 +53,7 @@ def as_strict(x):
 def run(name, operation, there):
     """What an operation gives for arrays made by `there`."""
     estimator = clone(ESTIMATORS[name])
-    if name == "CategoricalHMM":
+    if name in ("CategoricalHMM", "ObservableOperatorModel"):
         arguments = (there(SYMBOLS),)
     elif name == "MLPClassifier":
         arguments = (there(X), there((y > 0).astype(int)))

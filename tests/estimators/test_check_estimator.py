@@ -14,6 +14,7 @@ from spectral_estimators import (
     MLPClassifier,
     MLPRegressor,
     MultinomialHMM,
+    ObservableOperatorModel,
     PerSequence,
     PoissonHMM,
     TensorFeatures,
@@ -21,6 +22,7 @@ from spectral_estimators import (
 from tests.expected_failed_checks import (
     CHECKS_OF_COUNTS,
     EXPECTED_FAILED_CHECKS,
+    HELD_OUT_CHECKS,
     LABELLED_CHECKS,
     LABELLED_CHECKS_OF_ROWS,
     LABELS_OF_THREE_STATES,
@@ -48,6 +50,8 @@ ESTIMATORS = [
     GMMHMM(n_components=4, n_mix=2, n_iter=3, n_init=2, random_state=0),
     MultinomialHMM(),
     MultinomialHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
+    ObservableOperatorModel(),
+    ObservableOperatorModel(2, random_state=0),
     PerSequence(StandardScaler()),
     PoissonHMM(),
     PoissonHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
@@ -68,6 +72,8 @@ def expected_failed_checks(estimator):
     expected = CHECKS_OF_COUNTS if clipped else EXPECTED_FAILED_CHECKS[type(estimator).__name__]
     if isinstance(estimator, CategoricalHMM) and estimator.n_components == 1:
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
+    if isinstance(estimator, ObservableOperatorModel) and estimator.n_components == "auto":
+        return expected | HELD_OUT_CHECKS
     if (
         isinstance(estimator, (ClippedHMM, GaussianHMM, GMMHMM, MultinomialHMM, PoissonHMM))
         and estimator.n_components == 1

@@ -87,7 +87,7 @@ def choose_n_components(
     and 2 K^2 flops a held-out symbol.
     """
     tell, run = on_step or silent, run or SerialRunner()
-    training, held_out = _split(beginning(run, source, _MOST_ROWS), rng)
+    training, held_out = hold_out(beginning(run, source, _MOST_ROWS), rng)
     rows = held_out.lengths
     best, reference = 1, np.full(rows.size, -np.inf)
     evidence: list[OrderEvidence] = []
@@ -120,10 +120,24 @@ def choose_n_components(
     return best, evidence
 
 
-def _split(data: Sequences, rng: np.random.Generator) -> tuple[Sequences, Sequences]:
-    """Blocks to learn from and blocks to judge by."""
+def hold_out(
+    data: Sequences, rng: np.random.Generator, *, whole: bool = False
+) -> tuple[Sequences, Sequences]:
+    """Blocks to learn from and a fifth of them to judge by.
+
+    Parameters
+    ----------
+    data : sequences.
+    rng : chooses.
+    whole : whether sequences are left whole, instead of cut into blocks.
+
+    Raises
+    ------
+    ValueError
+        If there are too few.
+    """
     n_rows = data.values.shape[0]
-    cut = blocks(data, int(np.clip(n_rows // _LEAST_BLOCKS, *_BLOCK)))
+    cut = blocks(data, n_rows if whole else int(np.clip(n_rows // _LEAST_BLOCKS, *_BLOCK)))
     parts = Sequences(data.values, np.append(cut.start, n_rows))
     n_held_out = int(np.ceil(_HELD_OUT * len(parts)))
     if n_rows < 10 or n_held_out < 2 or n_held_out == len(parts):

@@ -1,0 +1,1 @@
+"""Observable operators: sequences of symbols without states, from moments alone."""
