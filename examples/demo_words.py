@@ -5,6 +5,8 @@ side, the best of three random starts on the other, both ours, at the same prior
 states are then called by the tags of held-out words that they meet most often.
 """
 
+from itertools import islice
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -78,9 +80,9 @@ def print_sentences(text: Split, states: NDArray[np.int64]) -> None:
         " ".join(tokens[end - length : end])
         for end, length in zip(ends, text.test_lengths, strict=True)
     ]
-    shown = [sentence for sentence in sentences if 70 < len(sentence) <= WIDTH][:N_SENTENCES]
+    whole = (s for s in sentences if 70 < len(s) <= WIDTH and s.endswith("./PUNCT"))
     print("\nheld-out sentences, as anchors tag them; in brackets where linguists do otherwise")
-    print(*shown, sep="\n")
+    print(*islice(whole, N_SENTENCES), sep="\n")
 
 
 def print_settings() -> None:
