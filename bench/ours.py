@@ -14,8 +14,11 @@ from spectral_estimators import CategoricalHMM
 from spectral_nn.data import Sequences
 from spectral_nn.models.chains.engine import LaneEngine
 from spectral_nn.models.chains.expectation import expect_exact
+from spectral_nn.models.chains.fit import count
+from spectral_nn.models.chains.inference import find_paths, log_likelihoods
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.slow_starts import sticky_start
 from spectral_nn.models.chains.statistics import Priors, maximise
 from spectral_nn.runners.base import SerialRunner
 
@@ -116,6 +119,42 @@ def fit(
     seconds = time.perf_counter() - begin
     parameters = HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
     return parameters, seconds, model
+
+
+def fit_from(
+    start: HMMParameters, codes: NDArray[np.int32], offsets: NDArray[np.int64], **options: Any
+) -> tuple[HMMParameters, float, CategoricalHMM]:
+    """EM of the estimator from given parameters; parameters, seconds and model."""
+    n_symbols = start.emission.n_symbols
+    model = CategoricalHMM(start.n_components, n_features=n_symbols, init_params="", **options)
+    model.startprob_, model.transmat_ = start.startprob, start.transmat
+    model.emissionprob_ = start.emission.probs
+    begin = time.perf_counter()
+    model.fit(codes[:, None], lengths=np.diff(offsets))
+    seconds = time.perf_counter() - begin
+    parameters = HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
+    return parameters, seconds, model
+
+
+def sticky(
+    codes: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    n_components: int,
+    n_symbols: int,
+    *,
+    seed: int,
+) -> HMMParameters:
+    """A random start whose states last."""
+    counts = count(Sequences(codes, offsets), n_symbols, SerialRunner())
+    return sticky_start(n_components, counts, np.random.default_rng(seed))
+
+
+def path_and_score(
+    parameters: HMMParameters, codes: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], float]:
+    """Most likely states of one sequence, and its log likelihood."""
+    data = Sequences(codes, np.array([0, codes.size]))
+    return find_paths(parameters, data)[0], float(log_likelihoods(parameters, data)[0])
 
 
 def warm_up() -> None:

@@ -1,6 +1,6 @@
 """A planted, well-conditioned model: the error of the pure method of moments falls as N^(-1/2).
 
-``init="tensor", n_iter=0``: parameters read off the decomposition, no likelihood step of any kind.
+``init="tensor", n_iter=0``: parameters read off the decomposition, then fitted to the trigrams.
 The figure is the slope of the mean log error against log N, for emissions and transitions.
 """
 

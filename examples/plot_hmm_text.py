@@ -206,15 +206,15 @@ _ = axes[1].set_ylim(0.09, 7)
 #
 # | | |
 # |---|---|
-# | decomposition alone | `init="tensor", n_iter=0`: the method of moments, no likelihood step |
+# | moments alone | `init="tensor", n_iter=0`: a decomposition, then the fit of trigrams |
 # | decomposition, then EM | `init="tensor", n_init=1` |
 # | one random start, then EM | `init="random"` |
 # | ten random starts | `init="random", n_init=10`: Baum-Welch with restarts |
-# | the default | 3 decompositions and 9 random starts in a race, then EM from the winner |
+# | the default | 3 decompositions and 9 other starts in a race, then EM from the winner |
 
 # %%
 WAYS = {
-    "decomposition alone": {"n_iter": 0},
+    "moments alone": {"n_iter": 0},
     "decomposition, then EM": {"n_init": 1},
     "one random start, then EM": {"init": "random"},
     "ten random starts": {"init": "random", "n_init": 10},

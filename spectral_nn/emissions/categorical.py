@@ -90,10 +90,11 @@ class CategoricalEmission:
         return CategoricalEmission(maximise_rows(sums, prior, self.probs))
 
     def log_prior(self, prior: NDArray[np.float64] | float = 0.0) -> float:
-        """``sum (alpha - 1) log p``, over what is possible."""
+        """``sum (alpha - 1) log p``, where alpha > 1 over what is possible."""
         if not np.any(prior):
             return 0.0
-        return log_dirichlet(np.where(self.probs == 0, 1.0, self.probs), prior)
+        structure = (self.probs == 0) & (np.asarray(prior) > 0)
+        return log_dirichlet(np.where(structure, 1.0, self.probs), prior)
 
     def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""

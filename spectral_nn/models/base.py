@@ -39,6 +39,9 @@ class LatentModel(Protocol[P, S]):
     def relax(self, old: P, new: P, power: float) -> P:
         """Reach beyond an M-step, which led from `old` to `new`; `new` at power 1."""
 
+    def judge(self, parameters: P, chunk: Any) -> float:
+        """Log-likelihood of a chunk that a race holds out, nats."""
+
     def restore(self, old: P, new: P) -> P:
         """Undo zeros that EM on a sample of the data has led to, from `old` to `new`."""
 

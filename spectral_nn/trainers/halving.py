@@ -47,7 +47,8 @@ def successive_halving(
         Best first.
     rounds : sequence of Round
     advance : callable
-        (starts, round) -> (start, objective, gain) of each, best first.
+        (starts, round) -> (start, objective, gain) of each, the best first, the others in the order
+        in which they are to be kept; a gain of infinity lets no lead end the race.
 
     Examples
     --------

@@ -111,3 +111,13 @@ def test_the_default_prior_grows_with_the_alphabet():
     X = np.arange(3000)
     model = CategoricalHMM(1, random_state=0).fit(np.append(X, np.zeros(3000, int)))
     assert_allclose(model.emissionprob_[0, 0], (3001 + 100 / 3) / 6100, rtol=1e-2)
+
+
+def test_priors_that_want_zeros_do_not_end_em():
+    """With alpha < 1 a probability that reaches zero makes the density larger, not smaller."""
+    x = np.random.default_rng(0).integers(0, 12, 800) // np.tile([1, 3], 400)
+    model = CategoricalHMM(3, emissionprob_prior=0.5, init="random", n_iter=200, random_state=0)
+    history = model.fit(x).monitor_.history
+    assert (model.emissionprob_ == 0).any()
+    assert len(history) > 15
+    assert np.diff(history).min() > -1e-3

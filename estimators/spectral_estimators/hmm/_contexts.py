@@ -47,7 +47,12 @@ def checked_features(features: Any, n_symbols: int) -> sparse.csr_array | None:
     """
     if features is None:
         return None
-    array = features if sparse.issparse(features) else np.asarray(to_numpy(features))
+    try:
+        array = features if sparse.issparse(features) else np.asarray(to_numpy(features))
+    except ValueError as error:
+        raise ValueError(f"symbol_features must be a matrix: {error}") from error
+    if array.dtype.kind == "c":
+        raise ValueError("symbol_features must hold real numbers, not complex ones.")
     if array.ndim != 2 or array.shape[0] != n_symbols:
         raise ValueError(
             f"symbol_features must have a row for each of the {n_symbols} symbols; got shape "

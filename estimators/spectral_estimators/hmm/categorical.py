@@ -26,7 +26,6 @@ from spectral_estimators.hmm._parameters import (
     kept_parts,
     probabilities,
 )
-from spectral_nn.arrays import to_numpy
 from spectral_nn.data import Partitions, Sequences, SequenceStream, Source
 from spectral_nn.emissions import CategoricalEmission
 from spectral_nn.models.chains.fit import count, fit_counts
@@ -37,11 +36,11 @@ from spectral_nn.runners.base import Runner, SerialRunner
 class CategoricalHMM(BaseHMM):
     """Hidden Markov model with categorical emissions: moments first, likelihood to finish.
 
-    ``fit`` counts n-grams in one pass, takes several starts (by default some of them from moments:
-    decompositions, and anchors of more than 1000 symbols; the others random), races them on the
-    n-grams and on the data, and climbs with EM from the winner.
-    It can stand in for ``hmmlearn.hmm.CategoricalHMM``; what
-    differs is listed under Notes.
+    ``fit`` counts n-grams in one pass, takes several starts (by default a quarter of them
+    decompose moments; of the others a third are for states that last, some group histories where
+    states outnumber symbols, and the rest are random; of more than 1000 symbols half have anchors),
+    races them on the n-grams and on the data, and climbs with EM from the winner.  It can stand in
+    for ``hmmlearn.hmm.CategoricalHMM``; Notes list what differs.
 
     Parameters
     ----------
@@ -72,13 +71,14 @@ class CategoricalHMM(BaseHMM):
         ``(stage, step, objective in nats)``.
     params, init_params : str made of "s", "t", "e", default="ste"
         Which of startprob, transmat and emissionprob ``fit`` re-estimates, and which it
-        starts anew.  A part not in ``init_params`` starts from the attribute as it stands
-        (``startprob_``, ``transmat_``, ``emissionprob_``) if there is one.
+        starts anew.  A part not in ``init_params`` starts from the attribute as it stands.
     init : {"tensor", "anchor", "random"}, default="tensor"
-        Where starts come from.  "tensor": from decompositions of moments and from random draws; of
-        more than 1000 symbols from anchors and random draws.  "anchor", for words and other large
-        alphabets: each symbol gets the few states that its neighbours suggest, see ``support_``.
-        "random" with ``n_init=10`` is Baum-Welch with 10 restarts.
+        Where starts come from.  "tensor" decomposes moments of n-grams; where moments between
+        windows of 3, 10 or 30 symbols show the states better, it decomposes these as well, or, if
+        n-grams show next to nothing and there is one start only, instead; and of more than 1000
+        symbols it looks for anchors.  "anchor", for words and other large alphabets: each symbol
+        gets the few states that its neighbours suggest, see ``support_``.  "random" with
+        ``n_init=10`` is Baum-Welch with 10 restarts.
     n_init : int, optional
         Number of starts.  None: 12, or fewer where few steps are wanted or states are many, so that
         the race between them costs little more than EM from one of them does; 6 for more than 1000
@@ -89,9 +89,8 @@ class CategoricalHMM(BaseHMM):
         Where the neighbours are that tell symbols apart, for anchors: (-1, 1) are the symbols
         before and after.  None: those, and beyond 300,000 observations (-2, 2) as well.
     symbol_features : array or sparse matrix (d, f), optional
-        What else is known of each symbol, for anchors, such as the endings of words: row v is of
-        symbol v; of strings, in sorted order (``np.unique``).  It counts for a tenth of the
-        neighbours.
+        What else is known of each symbol, for anchors, such as the endings of words: a row for each
+        symbol (of strings, sorted as by ``np.unique``), which counts for a tenth of the neighbours.
     n_jobs : int, optional
         Workers, as joblib means it: threads, or what a `joblib.parallel_config` around ``fit``
         says (processes, or a dask cluster).  The result does not depend on it.  `partial_fit` only
@@ -125,10 +124,11 @@ class CategoricalHMM(BaseHMM):
     support_ : array of bool (K, d)
         Which states each symbol keeps: where ``emissionprob_`` is not zero.
     diagnostics_ : dict
-        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``starts``
-        (kind; composite, full and held-out objective of each, as far as it came), ``winner``,
-        ``lane_error`` and ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no
-        lanes were used), ``auto_evidence``, as far as they apply.
+        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``window`` (width
+        of wide windows, where these show states better than n-grams), ``starts`` (kind; composite,
+        full and held-out objective of each, as far as it came), ``winner``, ``lane_error`` and
+        ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were used),
+        ``auto_evidence``, as far as they apply.
 
     Notes
     -----
@@ -142,24 +142,21 @@ class CategoricalHMM(BaseHMM):
     data and keep them in ``symbols_``; `sample` answers with them, `predict_next` in their order.
     Strings that training did not show are refused.  ``n_features`` goes with numbers only.
 
-    **Data that are not in memory, or elsewhere.**  A table or a 3-D array may also be an
+    **Data that are not in memory, or elsewhere.** A table or a 3-D array may also be an
     ``np.memmap``, a zarr array, an h5py dataset or a dask array; it is read in windows of about a
-    million rows and never copied as a whole.  X may be a dask.bag whose elements are sequences, or
-    a list of ``dask.delayed``, each a list of sequences, a `Sequences` or one sequence: what
-    is summed is summed where they are, and only what the race of the starts looks at, half a
-    million observations at the most, comes here.  PyTorch, CuPy and other arrays of the array API
-    standard are computed on where they live; inference is exact on the host, and its answers go
-    back to where X is.  All of them give the same fit up to rounding.
+    million rows and never copied as a whole. X may be a dask.bag whose elements are sequences, or a
+    list of ``dask.delayed``, each a list of sequences, a `Sequences` or one sequence: sums are made
+    where they are, and only half a million observations, for the race, come here. PyTorch, CuPy and
+    other arrays of the array API are computed on where they live; inference is exact on the host,
+    and its answers go back. All give the same fit up to rounding.
 
-    **Different from hmmlearn.**  Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
-    number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (pseudo-counts; hmmlearn a flat
-    prior, which gives unseen symbols probability zero).  ``fit`` and ``score`` take ``y`` before
-    ``lengths`` as scikit-learn does.  By position, ``fit(X, lengths)`` works too: with a table of
-    n rows, n numbers in second place are labels, whatever they are, and any other number of them
-    is lengths; ``y=`` and ``lengths=`` are always what they say.  ``fit`` searches for
-    a start instead of drawing one.  ``monitor_`` exists after ``fit`` only, its ``history`` is the
-    objective with the priors, and ``converged`` is False after stopping at ``n_iter``.
-    Impossible sequences score -inf and never NaN.  ``implementation`` has no effect.
+    **Different from hmmlearn.** Defaults: ``n_iter`` (100; hmmlearn 10), ``tol`` (relative to the
+    number of tokens; hmmlearn 0.01), ``emissionprob_prior`` (pseudo-counts; hmmlearn a flat prior,
+    which makes unseen symbols impossible). ``fit`` and ``score`` take ``y`` before ``lengths``; by
+    position, n numbers after a table of n rows are labels, any other number of them is lengths.
+    ``fit`` searches for a start instead of drawing one. ``monitor_`` exists after ``fit`` only, its
+    ``history`` is the objective with the priors, and ``converged`` is False after stopping at
+    ``n_iter``. Impossible sequences score -inf and never NaN.
 
     **Cost.**  6 K^2 flops for each token and EM step; counts need memory for the distinct n-grams.
 
@@ -344,9 +341,9 @@ class CategoricalHMM(BaseHMM):
         )
 
     @property
-    def support_(self) -> np.ndarray:
+    def support_(self) -> Any:
         """Which states each symbol keeps, (K, d): where ``emissionprob_`` is not zero."""
-        return to_numpy(self.emissionprob_) > 0
+        return self.emissionprob_ > 0
 
     def _emission(self, n_components: Any) -> CategoricalEmission:
         array = probabilities(self.emissionprob_, "emissionprob_")

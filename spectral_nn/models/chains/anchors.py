@@ -46,6 +46,7 @@ _CANDIDATES = 300  # frequent symbols of which anchors are chosen
 _PASSES = 5  # of the randomised SVD
 _DEPENDENT = 1e-9  # length of what is left of a row that adds nothing
 _SWEEPS = 2  # in which every anchor is chosen anew
+_MOST_SWEPT = 100  # anchors; sweeps over more cost as much as a fit, K^4
 _STEPS = 500
 _TOL = 1e-6
 
@@ -81,9 +82,10 @@ def anchor_start(
 
     Notes
     -----
-    d K (n + n_steps) flops, and a `fit_transitions`.
+    d K (n + n_steps) flops, a choice of anchors, and a `fit_transitions`.
     """
     candidates = find_candidates(counts.symbols, n_components)
+    candidates = candidates[embedding[candidates].any(axis=1)]
     anchors = choose_anchors(embedding, candidates, counts.symbols, n_components)
     if anchors.size < n_components:
         raise ValueError(
@@ -138,6 +140,7 @@ def embed_contexts(
     seed = int(rng.integers(2**31))
     u, s, _ = randomized_svd(sparse.csr_matrix(scaled), n, n_iter=_PASSES, random_state=seed)
     u[:, s <= _DEPENDENT * s[0]] = 0.0  # directions that no context has
+    u[contexts.sum(axis=1) == 0] = 0.0  # rounding
     return u * _reciprocal(np.linalg.norm(u, axis=1))[:, None]
 
 
@@ -161,9 +164,9 @@ def choose_anchors(
     """Choose the symbols whose rows stick out.
 
     First the row farthest from the mean of the candidates', then the one farthest from the plane
-    through those chosen, again and again (Arora et al. 2013); then each is chosen anew, given the
-    others, twice. (Rows have unit length: the span of those chosen, in the place of the plane
-    through them, leaves the first one to rounding, and all others to the first one.)
+    through those chosen, again and again (Arora et al. 2013); then, of at most 100, each is chosen
+    anew, given the others, twice. (Rows have unit length: the span of those chosen, in the place of
+    the plane through them, leaves the first one to rounding, and all others to the first one.)
 
     Parameters
     ----------
@@ -182,28 +185,31 @@ def choose_anchors(
 
     Notes
     -----
-    3 K products of (c, n) and (n, K).
+    c K n flops, and 2 K products of (c, n) and (n, K) for the sweeps.
     """
     rows = embedding[candidates]
     share = counts[candidates] / counts[candidates].sum()
     chosen = [int(np.argmax(np.linalg.norm(rows - share @ rows, axis=1)))]
+    away = rows - rows[chosen[0]]
     while len(chosen) < min(n_components, *rows.shape):
-        best, away = _farthest(rows, chosen)
-        if away <= _DEPENDENT:
+        length = np.linalg.norm(away, axis=1)
+        best = int(np.argmax(length))
+        if length[best] <= _DEPENDENT:
             break
         chosen.append(best)
-    for k in list(range(len(chosen))) * _SWEEPS if len(chosen) > 1 else []:
-        chosen[k], _ = _farthest(rows, chosen[:k] + chosen[k + 1 :])
+        direction = away[best] / length[best]
+        away = away - np.outer(away @ direction, direction)
+    if 1 < len(chosen) <= _MOST_SWEPT:
+        for k in list(range(len(chosen))) * _SWEEPS:
+            chosen[k] = _farthest(rows, chosen[:k] + chosen[k + 1 :])
     return candidates[chosen]
 
 
-def _farthest(rows: NDArray[np.float64], chosen: list[int]) -> tuple[int, float]:
-    """Row farthest from the plane through those chosen, and how far that is."""
+def _farthest(rows: NDArray[np.float64], chosen: list[int]) -> int:
+    """Row farthest from the plane through those chosen."""
     away = rows - rows[chosen[0]]
     basis, _ = np.linalg.qr(away[chosen[1:]].T)
-    length = np.linalg.norm(away - (away @ basis) @ basis.T, axis=1)
-    best = int(np.argmax(length))
-    return best, float(length[best])
+    return int(np.argmax(np.linalg.norm(away - (away @ basis) @ basis.T, axis=1)))
 
 
 def convex_weights(

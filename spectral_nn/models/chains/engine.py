@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_nn.data import Cut, Source, whole_sequences
+from spectral_nn.data import Cut, Sequences, Source, whole_sequences
 from spectral_nn.models.chains.excerpts import Excerpt, Share, beginning, excerpt
 from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
@@ -172,12 +172,12 @@ class LaneEngine:
         """Blocks of the excerpt, a tenth, that no sample has; None where none are held out.
 
         They are sequences, whose likelihood is exact: single precision may underflow on data that
-        a start was not fitted to.
+        a start was not fitted to. (Of a sequence of weight 2 or more, copies may be in both.)
         """
         if self.exact or not self._without:
             return None
         held_out = self.excerpt().choose(Share(self._without, self._seed + 1))
-        return [held_out.sequences()] if held_out.n_rows else None
+        return [Sequences(*held_out.stretches())] if held_out.n_rows else None
 
     def _lanes(self, some: Excerpt) -> LaneBatches:
         return window_lanes(some.values, some.window, self._pad)

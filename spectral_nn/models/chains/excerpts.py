@@ -37,12 +37,14 @@ class Excerpt(NamedTuple):
         """Rows that the blocks own."""
         return int((self.window.blocks.stop - self.window.blocks.start).sum())
 
-    def sequences(self) -> Sequences:
-        """The blocks without their context, each a sequence."""
-        start, stop = self.window.blocks.start, self.window.blocks.stop
-        offsets = np.append(0, np.cumsum(stop - start))
-        at = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], stop - start)
-        return Sequences(self.values[at], offsets)
+    def stretches(self) -> tuple[NDArray, NDArray[np.int64]]:
+        """Rows that the blocks own, one after another, and where runs of adjoining ones begin."""
+        blocks = self.window.blocks
+        lengths = blocks.stop - blocks.start
+        first = np.cumsum(lengths) - lengths
+        rows = np.arange(self.n_rows) + np.repeat(blocks.start - first, lengths)
+        begins = np.diff(blocks.sequence, prepend=-1) != 0
+        return self.values[rows], np.append(first[begins], self.n_rows)
 
     def choose(self, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Excerpt:
         """Some of the blocks, by the rows where they start."""

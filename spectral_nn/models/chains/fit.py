@@ -7,7 +7,7 @@
    than symbols), then take EM steps on parts of the excerpt, more steps from fewer and fewer starts
    (successive halving).  It costs about one climb: `spectral_nn.models.chains.plan` sets sizes.
    Starts with anchors, which give each symbol few states, are not fitted to windows, and a part of
-   the excerpt that the race holds out is the judge.
+   the excerpt that the race holds out is the judge (of more than 4,096 positions).
 4. Over-relaxed EM on all data from the winner, to convergence.
 
 With ``init="random"`` nothing races: EM climbs to convergence from every start.
@@ -31,6 +31,7 @@ from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.composite import race_on_windows, windows_for
 from spectral_nn.models.chains.evidence import Evidence
 from spectral_nn.models.chains.excerpts import Excerpt
+from spectral_nn.models.chains.label_starts import label_start, nearly_even
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
@@ -39,11 +40,10 @@ from spectral_nn.models.chains.problem import Problem, check_amount, refine, sho
 from spectral_nn.models.chains.row_fit import fit_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
+    LASTING,
     from_anywhere,
     kinds_of,
-    label_start,
     make_starts,
-    nearly_even,
     with_parts,
 )
 from spectral_nn.models.fit import finish, maximise_likelihood
@@ -144,7 +144,8 @@ def fit_hmm(
 
     Notes
     -----
-    Two passes before EM begins: one counts symbols, the other gathers 2^19 positions at most, or
+    Two passes before EM begins, three with anchors, whose contexts are counted: one counts symbols,
+    the other gathers 2^19 positions at most, or
     all there are. These are counted and raced on, which takes about 125 E-steps of them (see
     `spectral_nn.models.chains.plan`). Then one pass a step of EM, at 6 K^2 flops a token and pass.
     What the race looks at is gathered here, wherever the data are; all other sums are made where
@@ -169,6 +170,8 @@ def fit_hmm(
         seed = int(rng.integers(2**31))
         problem = Problem(source, options, seed, counts.n_rows, counts.symbols, weighted)
         engine = problem.engine(run)
+        if plan_race(counts, options).wide:
+            evidence = Evidence(counts, engine.excerpt())
     counts = evidence.counts
     check_amount(counts.n_rows, counts.n_tokens, options.n_components)
     tell("distinct windows", counts.codes.size, float("nan"))
@@ -199,10 +202,13 @@ def _make_starts(
     if wants_anchors(options):  # which trigrams would rank by how many symbols each state may have
         return starts, plan.rounds, notes
     windows = windows_for(counts, options, rng, plan.n_windows)
-    starts = race_on_windows(
-        starts, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
+    # Few symbols in a row know nothing of states that last, and would only lead away from them.
+    lasting = [start for start in starts if start.kind in LASTING]
+    others = [start for start in starts if start.kind not in LASTING]
+    others = race_on_windows(
+        others, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
-    return starts, plan.rounds, notes
+    return others + lasting, plan.rounds, notes
 
 
 def _without_em(
@@ -273,7 +279,8 @@ def fit_counts(
     problem = Problem(None, options, 0, counts.n_rows, counts.symbols)
     model, kinds, contexts = problem.model, kinds_of(options, plan), None
     if wants_anchors(options):  # no sequence is left to judge other starts by
-        kinds, contexts = kinds[:1], contexts_of_ngrams(counts, options.context_lags or (1, 2))
+        kinds = [kind for kind in kinds if kind == "anchor"]
+        contexts = contexts_of_ngrams(counts, options.context_lags or (1, 2))
     starts, notes = make_starts(Evidence(counts, None, contexts), options, kinds, rng)
     if options.n_iter == 0:
         best = _without_em(starts[0], counts, options, model, rng, SerialRunner())

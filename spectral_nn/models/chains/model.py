@@ -62,6 +62,12 @@ class ChainModel:
         """Reach beyond an M-step, see `spectral_nn.models.chains.statistics.relax`."""
         return relax(old, new, power)
 
+    def judge(self, parameters: HMMParameters, chunk: Any) -> float:
+        """Log-likelihood of stretches of sequences, which may begin anywhere."""
+        K = parameters.n_components
+        anywhere = replace(parameters, startprob=np.full(K, 1 / K))
+        return float(self.statistic(anywhere, chunk).log_likelihood)
+
     def restore(self, old: HMMParameters, new: HMMParameters) -> HMMParameters:
         """What EM on a sample has made impossible, and was not, is all but impossible."""
         emission = new.emission

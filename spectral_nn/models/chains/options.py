@@ -33,10 +33,10 @@ class HMMOptions:
         Size d of the alphabet; 0 where observations are rows of numbers.
     init : {"tensor", "anchor", "random"}
     n_init : int or None
-        Number of starts; None for 4 to 12, see `spectral_nn.models.chains.plan`, or 1 with
+        Number of starts; None for 3 to 12, see `spectral_nn.models.chains.plan`, or 1 with
         init="random".
     n_iter : int
-        Most EM steps on all data; 0 leaves the start as it is.
+        Most EM steps on all data; 0 leaves the start as moments make it.
     tol : float or None
         Least gain of such a step, nats; None for 3e-6 a position that is not missing.
     startprob_prior, transmat_prior : float or ndarray
@@ -127,5 +127,7 @@ def unseen_weight(n_symbols: int) -> float:
 
 def wants_anchors(options: HMMOptions) -> bool:
     """Whether starts are read off the contexts of symbols: by default, those of many."""
+    if options.labelled or options.fixed or options.n_components == 1:
+        return False  # what the user gives makes the start
     large = options.init == "tensor" and options.n_symbols > LARGE_ALPHABET
     return (large and options.n_iter > 0) or options.init == "anchor"

@@ -15,9 +15,11 @@ from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.trainers.halving import Round
 
-__all__ = ["MAX_WINDOWS", "Plan", "plan_race"]
+__all__ = ["MAX_WINDOWS", "MOST_IN_WINDOWS", "Plan", "plan_race"]
 
 MAX_WINDOWS = 2**16  # distinct ones that EM goes over
+
+MOST_IN_WINDOWS = 500  # symbols: beyond, each is too rare in a window to say what follows
 
 N_STARTS = 12
 WINDOW_STEPS = 30
@@ -35,6 +37,8 @@ _LEAST_STARTS = 4
 _LEAST_STEPS = 7  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
+_FEATURES = 6000.0  # flops that a distinct n-gram costs, in features and products with them
+_OF_WINDOWS = 1000.0  # flops that pairs of symbols in wide windows cost a position
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
 _CALLS = 1.5e6  # flops in the time that the calls of an EM step take, whatever it works on
 _M_STEP = 500  # flops that an entry of the emissions costs a step: logarithms, powers, divisions
@@ -47,6 +51,7 @@ class Plan:
     Attributes
     ----------
     n_spectral, n_random : starts of each kind.
+    wide : whether one of the spectral starts may be of wide windows.
     n_windows, window_steps : distinct windows, about, and EM steps on them from every start; 0
         where some starts have anchors, which windows would rank by how much each may fit.
     rounds : on the data, the first with all starts.
@@ -54,6 +59,7 @@ class Plan:
 
     n_spectral: int
     n_random: int
+    wide: bool
     n_windows: int
     window_steps: int
     rounds: tuple[Round, ...]
@@ -70,7 +76,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
         n_starts = options.n_init or _ANCHORED[options.init]
         n_random = 0 if options.init == "anchor" else n_starts // 2
         rounds = _rounds(n_starts, _budget(counts, options, n_starts), counts, options)
-        return Plan(n_starts - n_random, n_random, 0, 0, rounds)
+        return Plan(n_starts - n_random, n_random, False, 0, 0, rounds)
     n_starts = options.n_init or N_STARTS
     budget = _budget(counts, options, n_starts)
     for_windows = _ON_WINDOWS * budget
@@ -87,8 +93,12 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     rounds = _rounds(n_starts, budget - for_windows, counts, options)
     wanted = -(-n_starts // 4)
     if options.n_init is None:
-        wanted = min(wanted, int(_FOR_SPECTRAL * budget / _spectral_cost(counts, options)))
-    return Plan(wanted, n_starts - wanted, n_windows, window_steps, rounds)
+        wanted = min(wanted, _affordable(_FOR_SPECTRAL * budget, counts, options))
+    wide = options.init == "tensor" and options.n_symbols <= MOST_IN_WINDOWS
+    if options.n_iter and options.n_init is None:
+        for_wide = rows * (_OF_WINDOWS + 6.0 * options.n_components**2)
+        wide &= wanted > 0 and for_wide < _FOR_SPECTRAL * budget
+    return Plan(wanted, n_starts - wanted, wide, n_windows, window_steps, rounds)
 
 
 def _budget(counts: NgramCounts, options: HMMOptions, n_starts: int) -> float:
@@ -144,3 +154,10 @@ def _spectral_cost(counts: NgramCounts, options: HMMOptions) -> float:
     operators = 2.0 * d * K**2 * min(d, K**2)
     decomposition = 800.0 * min(2 * K, 64) * K**3
     return bigrams + operators + decomposition
+
+
+def _affordable(flops: float, counts: NgramCounts, options: HMMOptions) -> int:
+    """Spectral starts that cost no more, beyond counting; all but the first gather moments anew."""
+    first = _spectral_cost(counts, options)
+    anew = first + counts.codes.size * (_FEATURES + 2.0 * options.n_components**2)
+    return 1 + int((flops - first) / anew) if flops >= first else 0

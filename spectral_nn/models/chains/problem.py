@@ -132,7 +132,7 @@ def check_amount(n_rows: int, n_observed: int, n_components: int) -> None:
             f"n_components={n_components} states are more than the {n_observed} observations in X "
             "that are not missing, so the model says little but what X is. Use fewer states or "
             "more data.",
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

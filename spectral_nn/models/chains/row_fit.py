@@ -15,12 +15,13 @@ from spectral_nn.models.base import Fit, OnStep, Start
 from spectral_nn.models.chains.engine import RACE_ROWS, LaneEngine
 from spectral_nn.models.chains.excerpts import Excerpt, Share
 from spectral_nn.models.chains.frames import Frames
+from spectral_nn.models.chains.label_starts import label_start
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
 from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, agree, improve
-from spectral_nn.models.chains.starts import label_start, with_parts
+from spectral_nn.models.chains.starts import with_parts
 from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import Runner

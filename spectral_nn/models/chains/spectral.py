@@ -8,22 +8,24 @@ their eigenvalues give B, and a convex fit of the bigrams gives the transitions
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
+from spectral_nn.models.chains.diagonal import Diagonalised, diagonalise
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.moments.past_future import past_future
-from spectral_nn.tensors import cp_als, jennrich, project_simplex, whiten_cross
+from spectral_nn.tensors import cp_als, project_simplex, whiten_cross
 
 _FLOOR = 1e-3  # singular values are floored at this share of the first
 _EXTRA = 10  # singular values kept beyond K, for the spectrum
 _MOST_SMOOTHING = 1e-2
-_MOST_SLICES = 64  # that operators are compressed to
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +48,25 @@ class WhitenedMoments:
         return float(self.singular_values[n_components - 1] / self.singular_values[0])
 
 
+class Views(Protocol):
+    """A description of past, present and future, see `past_future` and `wide_windows`."""
+
+    def cross_moment(self) -> NDArray:
+        """``H = E[f p^T]``, dense or sparse."""
+
+    def observable_operators(self, left: NDArray, right: NDArray) -> NDArray:
+        """``M(v) = E[1(x = v) (left^T f)(right^T p)^T]``, (d, K, K)."""
+
+
 def whitened_moments(
     counts: NgramCounts, n_components: int, rng: np.random.Generator
+) -> WhitenedMoments:
+    """Whitened moments of n-grams of odd order, see `whiten_views`."""
+    return whiten_views(past_future(counts), n_components, rng)
+
+
+def whiten_views(
+    views: Views, n_components: int, rng: np.random.Generator, floor: float = _FLOOR
 ) -> WhitenedMoments:
     """Whiten past and future and move the operators of every symbol into K dimensions.
 
@@ -56,20 +75,20 @@ def whitened_moments(
 
     Parameters
     ----------
-    counts : windows of odd order.
+    views : of the data.
     n_components : K.
     rng : seeds the randomised SVD.
+    floor : least singular value, as a share of the first.
 
     Raises
     ------
     ValueError
-        When the windows cannot carry K components: fewer features than K.
+        When the views cannot carry K components: fewer features than K.
 
     Notes
     -----
     O(U K^2) time for U distinct windows, after a randomised SVD (Halko, Martinsson, Tropp 2011).
     """
-    views = past_future(counts)
     moment = views.cross_moment()
     most = min(moment.shape)
     if most < n_components:
@@ -81,9 +100,43 @@ def whitened_moments(
     wanted = min(n_components + _EXTRA, most)
     u, s, vt = randomized_svd(moment, wanted, n_iter=4, random_state=seed)
     left, right = whiten_cross(
-        u[:, :n_components], s[:n_components], vt[:n_components], floor=_FLOOR
+        u[:, :n_components], s[:n_components], vt[:n_components], floor=floor
     )
     return WhitenedMoments(s, views.observable_operators(left, right))
+
+
+def emissions(
+    found: Diagonalised, counts: NgramCounts, rng: np.random.Generator, n_iter: int
+) -> NDArray[np.float64]:
+    """Emissions (K, d) of diagonalised operators: alternating least squares, then the simplex.
+
+    Parameters
+    ----------
+    found : of the moments.
+    counts : with the symbols that were seen.
+    rng : for what least squares may have to draw.
+    n_iter : most iterations.
+
+    Notes
+    -----
+    6 m K^3 flops an iteration.
+    """
+    core, basis = found.core, found.joint.basis
+    n_components = core.shape[1]
+    common = np.trace(core, axis1=1, axis2=2) / n_components
+    diagonals = found.joint.eigenvalues + common[:, None]
+    with suppress(np.linalg.LinAlgError):  # of a handful of symbols whose core has no rank K
+        diagonals = cp_als(
+            core.transpose(1, 2, 0),
+            n_components,
+            init=[basis, np.linalg.pinv(basis).T, diagonals],
+            n_iter=n_iter,
+            rng=rng,
+        ).vectors[2]
+    seen = counts.symbols > 0
+    emission = np.zeros((n_components, counts.n_symbols))
+    emission[:, seen] = _rows_on_simplex((found.back[seen] @ diagonals).T)
+    return emission
 
 
 def decompose(
@@ -93,7 +146,7 @@ def decompose(
     n_updates: int = N_UPDATES,
     n_iter: int = 100,
 ) -> HMMParameters:
-    """Read a model off whitened moments: Jennrich, alternating least squares, simplex, bigrams.
+    """Read a model off whitened moments: `diagonalise`, `emissions`, `fit_transitions`.
 
     Parameters
     ----------
@@ -106,34 +159,8 @@ def decompose(
     Returns
     -------
     HMMParameters without zeros; the order of the states is arbitrary.
-
-    Notes
-    -----
-    The d operators are compressed to m = min(2K, 64) first: 2 d K^2 min(d, K^2) flops for that,
-    then 6 m K^3 an iteration, and a `fit_transitions`.
     """
-    frequency = counts.symbols / max(counts.symbols.sum(), 1)
-    seen = frequency > 0
-    scale = np.sqrt(frequency[seen])
-    n_components = moments.operators.shape[1]
-    stacked = (moments.operators[seen] / scale[:, None, None]).reshape(seen.sum(), -1)
-    left = leading_left_vectors(stacked, min(2 * n_components, _MOST_SLICES))
-    core = (left.T @ stacked).reshape(-1, n_components, n_components)
-    start = jennrich(core, rng=rng)
-    inverse = np.linalg.pinv(start.basis)
-    try:
-        diagonals = cp_als(
-            core.transpose(1, 2, 0),
-            n_components,
-            init=[start.basis, inverse.T, start.eigenvalues],
-            n_iter=n_iter,
-            rng=rng,
-        ).vectors[2]
-    except np.linalg.LinAlgError:  # a handful of symbols whose core has no rank K
-        diagonals = start.eigenvalues
-    loadings = scale[:, None] * (left @ diagonals)
-    emission = np.zeros((n_components, counts.n_symbols))
-    emission[:, seen] = _rows_on_simplex(loadings.T)
+    emission = emissions(diagonalise(moments.operators, counts, rng), counts, rng, n_iter)
     share = smoothing(counts)
     emission = (1 - share) * emission + share * counts.frequency
     return without_zeros(fit_transitions(emission, counts, n_updates), share)
@@ -188,30 +215,6 @@ def without_zeros(parameters: HMMParameters, share: float) -> HMMParameters:
         startprob=(1 - share) * parameters.startprob + share * uniform,
         transmat=(1 - share) * parameters.transmat + share * uniform,
     )
-
-
-def leading_left_vectors(matrix: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Leading left singular vectors, from the eigenvectors of the smaller Gram matrix.
-
-    Parameters
-    ----------
-    matrix : (r, c).
-    n : vectors wanted.
-
-    Returns
-    -------
-    (r, min(n, rank)) orthonormal columns; singular values below 1e-7 of the first count as none.
-
-    Notes
-    -----
-    2 r c min(r, c) flops, all of them products of matrices: a full SVD takes ten times as long.
-    """
-    tall = matrix.shape[0] > matrix.shape[1]
-    gram = matrix.T @ matrix if tall else matrix @ matrix.T
-    values, vectors = np.linalg.eigh(gram)
-    leading = np.flatnonzero(values > 1e-14 * values[-1])[::-1][:n]
-    vectors = vectors[:, leading]
-    return matrix @ (vectors / np.sqrt(values[leading])) if tall else vectors
 
 
 def _rows_on_simplex(loadings: NDArray) -> NDArray:

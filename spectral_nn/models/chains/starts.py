@@ -1,23 +1,29 @@
-"""Starts of a fit: moments, anchors, labels, known emissions, random draws."""
+"""Starts of a fit: moments, anchors, known emissions, histories, random draws."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import chain, count, islice
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from spectral_nn.emissions import CategoricalEmission, Emission
 from spectral_nn.models.base import Start
 from spectral_nn.models.chains.anchors import anchor_start, default_lags, embed_contexts
 from spectral_nn.models.chains.bigrams import N_UPDATES, fit_transitions
+from spectral_nn.models.chains.diagonal import diagonalise
 from spectral_nn.models.chains.evidence import Evidence
+from spectral_nn.models.chains.history_starts import history_start
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import Plan
+from spectral_nn.models.chains.slow_starts import (
+    WideMoments,
+    sticky_start,
+    wide_moments,
+    wide_start,
+)
 from spectral_nn.models.chains.spectral import (
     WhitenedMoments,
     decompose,
@@ -25,14 +31,41 @@ from spectral_nn.models.chains.spectral import (
     whitened_moments,
     without_zeros,
 )
-from spectral_nn.models.chains.statistics import HMMStatistics, Priors, maximise
 from spectral_nn.models.chains.symbol_starts import random_start
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.results import RankWarning
 
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
+_CLEARLY = 0.9  # share of the ratio of narrow windows, which also tell transitions
+_FAILED = 0.75  # ratio from which on narrow windows show next to nothing
 _ROUGH = 20  # iterations of alternating least squares on a bootstrap sample
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What decompositions are made of.
+
+    Attributes
+    ----------
+    narrow : of n-grams; None where there are none, or they are taken.
+    wide : of wide windows, where these show the states better.
+    anchored : models read off anchors, one after another; None where there are none.
+    """
+
+    narrow: WhitenedMoments | None = None
+    wide: WideMoments | None = None
+    anchored: Iterator[HMMParameters] | None = None
+
+    def notes(self) -> dict[str, Any]:
+        """What diagnostics keep of them."""
+        notes: dict[str, Any] = {}
+        if self.narrow is not None:
+            notes |= {
+                "singular_values": self.narrow.singular_values,
+                "sigma_ratio": self.narrow.sigma_ratio,
+            }
+        return notes if self.wide is None else notes | {"window": self.wide.width}
 
 
 def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
@@ -57,13 +90,26 @@ def _replace(whole: Any, parts: dict[str, Any]) -> Any:
 
 
 def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
-    """Kind of every start of a race, spectral ones first; of the only one without EM."""
+    """Kind of every start of a race, spectral ones first; of the only one without EM.
+
+    Wide windows are the only start where there is one, and else race in the place of a sticky one;
+    `make_starts` takes them back where they do not show the states better than n-grams do.
+    """
     if options.n_iter == 0:
-        return [options.init]
+        return ["wide-windows" if plan.wide else options.init]
     if options.init == "random":
         return ["random"] * (options.n_init or 1)
-    spectral = "anchor" if wants_anchors(options) else options.init
-    return [spectral] * plan.n_spectral + ["random"] * plan.n_random
+    if wants_anchors(options):
+        return ["anchor"] * plan.n_spectral + ["random"] * plan.n_random
+    spectral = [options.init] * plan.n_spectral
+    others = ["random"] * plan.n_random
+    others[1::3] = ["sticky"] * len(others[1::3])
+    if options.n_components > options.n_symbols:
+        others[::6] = ["histories"] * len(others[::6])
+    kinds = spectral + others
+    if plan.wide:
+        kinds[kinds.index("sticky") if "sticky" in kinds else 0] = "wide-windows"
+    return kinds
 
 
 def make_starts(
@@ -98,47 +144,95 @@ def make_starts(
         return [given], {}
     if options.fixed:  # decompositions come with an order of states that is not the user's
         kinds = ["random"] * len(kinds)
-    notes: dict[str, Any] = {}
-    random = _draws(evidence, options, rng)
+    moments = _gather_moments(evidence, options, kinds, rng)
+    kinds = _possible(kinds, moments)
     starts: list[Start] = []
-    for kind in dict.fromkeys(kinds):
-        found = None if kind == "random" else SOURCES[kind](evidence, options, rng, notes)
-        kind_found, source = ("random", random) if found is None else (kind, found)
-        for parameters in islice(source, kinds.count(kind)):
-            starts.append(Start(kind_found, replace(parameters, **options.fixed)))
-    return starts, notes
+    left = moments
+    for kind in kinds:
+        parameters = MAKERS[kind](evidence, options, left, rng)
+        starts.append(Start(kind, replace(parameters, **options.fixed)))
+        if kind == "tensor":
+            left = replace(left, narrow=None)
+    return starts, moments.notes()
 
 
-def _decompositions(
-    evidence: Evidence, options: HMMOptions, rng: np.random.Generator, notes: dict[str, Any]
-) -> Iterator[HMMParameters] | None:
-    """Decompose the moments, then those of bootstrap samples.
+def _gather_moments(
+    evidence: Evidence, options: HMMOptions, kinds: list[str], rng: np.random.Generator
+) -> Moments:
+    """What starts of some kinds are made of; a warning where there is too little of it."""
+    if "anchor" in kinds:
+        return Moments(anchored=_anchored(evidence, options, rng))
+    if not {"tensor", "wide-windows"} & set(kinds):
+        return Moments()
+    narrow = _checked_moments(evidence.counts, options, len(kinds), rng)
+    return Moments(narrow, _wider(evidence, options, narrow, kinds, rng))
+
+
+def _wider(
+    evidence: Evidence,
+    options: HMMOptions,
+    narrow: WhitenedMoments | None,
+    kinds: list[str],
+    rng: np.random.Generator,
+) -> WideMoments | None:
+    """Moments of wide windows, where these clearly show the states better than narrow ones.
+
+    Where both do, they show different states; so in the place of narrow ones, not beside them, wide
+    ones are taken only if narrow ones fail.
+    """
+    if narrow is None or evidence.some is None or "wide-windows" not in kinds:
+        return None
+    counts = evidence.counts
+    ratio = diagonalise(narrow.operators, counts, rng).joint.ratio
+    if "tensor" not in kinds and ratio < _FAILED:
+        return None
+    wide = wide_moments(evidence.some, counts, options.n_components, rng)
+    return wide if wide is not None and wide.ratio < _CLEARLY * ratio else None
+
+
+def _possible(kinds: list[str], moments: Moments) -> list[str]:
+    """Kinds of starts that the moments allow."""
+    if moments.narrow is None and {"tensor", "wide-windows"} & set(kinds):
+        return ["random"] * len(kinds)
+    if moments.anchored is None:
+        kinds = ["random" if kind == "anchor" else kind for kind in kinds]
+    if moments.wide is None:
+        other = "sticky" if "tensor" in kinds else "tensor"
+        return [other if kind == "wide-windows" else kind for kind in kinds]
+    return kinds
+
+
+def _decompose(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Decompose the moments, or where they are taken those of a bootstrap sample.
 
     (ALS ends in the same place from any rotation.) Little data may not carry another sample's: then
     it is a random draw.
     """
-    counts, K, n_updates = evidence.counts, options.n_components, _n_updates(options)
-    moments = _checked_moments(counts, options, rng)
-    if moments is None:
-        return None
-    notes |= {"singular_values": moments.singular_values, "sigma_ratio": moments.sigma_ratio}
+    counts = evidence.counts
+    if moments.narrow is not None:
+        return decompose(moments.narrow, counts, rng, _n_updates(options))
+    again = counts.resampled(rng)
+    try:
+        others = whitened_moments(again, options.n_components, rng)
+        return decompose(others, again, rng, _n_updates(options), _ROUGH)
+    except ValueError:
+        return random_start(options.n_components, counts, rng)
 
-    def decompositions() -> Iterator[HMMParameters]:
-        yield decompose(moments, counts, rng, n_updates)
-        while True:
-            again = counts.resampled(rng)
-            try:
-                yield decompose(whitened_moments(again, K, rng), again, rng, n_updates, _ROUGH)
-            except ValueError:
-                yield random_start(K, counts, rng)
 
-    return decompositions()
+def _decompose_wide(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Moments of wide windows."""
+    assert moments.wide is not None
+    return wide_start(moments.wide, evidence.counts, rng)
 
 
 def _anchored(
-    evidence: Evidence, options: HMMOptions, rng: np.random.Generator, notes: dict[str, Any]
+    evidence: Evidence, options: HMMOptions, rng: np.random.Generator
 ) -> Iterator[HMMParameters] | None:
-    """Read models off anchors, each by another draw of the projection.
+    """Read models off anchors, each by another draw of the projection; None where there are none.
 
     (Anchors among random halves of the candidates, and of bootstrap samples, were tried on tagged
     text: likelihoods as good, but one to four points of accuracy less.)
@@ -156,22 +250,64 @@ def _anchored(
     except ValueError as error:
         warn_rank(
             f"X has no anchors for n_components={K}: {error} Random starts are used instead.",
-            stacklevel=7,
         )
         return None
-    return chain([first], (make() for _ in count()))
+
+    def anchored() -> Iterator[HMMParameters]:
+        yield first
+        while True:
+            try:
+                yield make()
+            except ValueError:
+                yield random_start(K, counts, rng)
+
+    return anchored()
 
 
-def _draws(
-    evidence: Evidence, options: HMMOptions, rng: np.random.Generator
-) -> Iterator[HMMParameters]:
-    """Draw at random."""
-    while True:
-        yield random_start(options.n_components, evidence.counts, rng)
+def _next_anchored(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Anchors among the symbols."""
+    assert moments.anchored is not None
+    return next(moments.anchored)
 
 
-SOURCES = {"anchor": _anchored, "tensor": _decompositions}
-"""What makes starts of each kind, one after another; None, after a warning, where it cannot."""
+def _draw(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """A random draw."""
+    return random_start(options.n_components, evidence.counts, rng)
+
+
+def _group_histories(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """Groups of histories; a random draw where no five symbols in a row are observed."""
+    try:
+        return history_start(options.n_components, evidence.counts, rng)
+    except ValueError:
+        return random_start(options.n_components, evidence.counts, rng)
+
+
+def _draw_sticky(
+    evidence: Evidence, options: HMMOptions, moments: Moments, rng: np.random.Generator
+) -> HMMParameters:
+    """A random draw whose states last."""
+    return sticky_start(options.n_components, evidence.counts, rng)
+
+
+MAKERS = {
+    "anchor": _next_anchored,
+    "tensor": _decompose,
+    "wide-windows": _decompose_wide,
+    "random": _draw,
+    "sticky": _draw_sticky,
+    "histories": _group_histories,
+}
+"""What makes a start of each kind."""
+
+LASTING = frozenset(["wide-windows", "sticky"])
+"""Kinds that know of more than a few symbols in a row."""
 
 
 def _n_updates(options: HMMOptions) -> int:
@@ -189,7 +325,7 @@ def _given_start(counts: NgramCounts, options: HMMOptions) -> Start | None:
 
 
 def _checked_moments(
-    counts: NgramCounts, options: HMMOptions, rng: np.random.Generator
+    counts: NgramCounts, options: HMMOptions, n_starts: int, rng: np.random.Generator
 ) -> WhitenedMoments | None:
     """Whitened moments, with a warning where they carry too few components; None where none."""
     try:
@@ -203,7 +339,7 @@ def _checked_moments(
     if moments.sigma_ratio < _SMALLEST_RATIO:
         fallback = (
             "Random starts race against it, and EM decides"
-            if options.n_iter and options.n_init != 1
+            if options.n_iter and n_starts > 1
             else "Nothing else was tried: give n_iter and n_init their defaults"
         )
         warn_rank(
@@ -216,45 +352,6 @@ def _checked_moments(
     return moments
 
 
-def label_start(
-    even: Emission,
-    options: HMMOptions,
-    expect: Callable[[HMMParameters], HMMStatistics],
-    prior: Any,
-) -> Start[HMMParameters]:
-    """The model that labelled positions suggest: an M-step from a nearly flat model.
-
-    Under a flat model a labelled position counts for its state and an unlabelled one for all
-    alike.
-
-    Parameters
-    ----------
-    even : Emission
-        Nearly the same in all states; what differs a little tells states without labels apart.
-    options : of the fit.
-    expect : E-step on the labelled data.
-    prior : of the emission.
-
-    Returns
-    -------
-    Start, of kind "labels".
-
-    Notes
-    -----
-    One E-step.
-    """
-    uniform = np.full(options.n_components, 1 / options.n_components)
-    flat = HMMParameters(uniform, np.tile(uniform, (uniform.size, 1)), even)
-    smooth = Priors(1.0, uniform, prior)
-    return Start("labels", replace(maximise(expect(flat), flat, smooth), **options.fixed))
-
-
-def nearly_even(n_components: int, counts: NgramCounts, rng: np.random.Generator) -> Emission:
-    """Frequencies of the symbols in every state, with a tenth of random noise."""
-    rough = random_start(n_components, counts, rng).emission.probs
-    return CategoricalEmission(0.9 * counts.frequency + 0.1 * rough)
-
-
-def warn_rank(message: str, stacklevel: int = 8) -> None:
+def warn_rank(message: str, stacklevel: int = 10) -> None:
     """Warn that data carry too little; `stacklevel` calls lead to whoever called the estimator."""
     warnings.warn(message, RankWarning, stacklevel=stacklevel)

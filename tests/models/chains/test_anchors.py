@@ -18,7 +18,7 @@ from spectral_nn.models.chains.anchors import (
     find_candidates,
 )
 from spectral_nn.models.chains.fit import count, fit_hmm
-from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 from spectral_nn.moments.contexts import contexts_of_ngrams
 from spectral_nn.runners.base import SerialRunner
@@ -135,3 +135,29 @@ def test_the_race_is_judged_by_what_it_holds_out(planted):
     assert held_out[0] >= held_out[1]  # the others left in an earlier round
     tokens = 0.1 * data.values.size
     assert -np.log(D) * 1.3 * tokens < held_out[0] < 0
+
+
+def test_a_symbol_without_contexts_is_no_anchor_and_belongs_to_all(rng):
+    """Symbol 0 is frequent, but what is around it is always missing."""
+    truth = anchored_model(rng)
+    values = sample_hmm(truth, 20_000, rng)[0].ravel() + 1
+    values = np.column_stack([values.reshape(-1, 10), np.tile([D + 1, 0, D + 1], (2000, 1))])
+    data = Sequences(values.astype(np.int32).ravel(), [0, values.size])
+    counts = count(data, D + 1, SerialRunner())
+    embedding = embed_contexts(contexts_of_ngrams(counts, (1,)).table((-1, 1)), K, rng)
+    assert not embedding[0].any()
+    assert (anchor_start(embedding, K, counts).emission.probs[:, 0] > 0).all()
+
+
+def test_many_anchors_are_found_without_sweeps(rng):
+    embedding = np.vstack([np.eye(120), rng.dirichlet(np.ones(120), 200)])
+    found = choose_anchors(embedding, np.arange(320), np.ones(320, int), 120)
+    assert_array_equal(np.sort(found), np.arange(120))
+
+
+@pytest.mark.parametrize(
+    "options", [{"labelled": True}, {"fixed": {"startprob": np.ones(3) / 3}}, {"n_components": 1}]
+)
+def test_what_the_user_gives_leaves_no_place_for_anchors(options):
+    assert wants_anchors(HMMOptions(n_components=3, n_symbols=2000))
+    assert not wants_anchors(HMMOptions(**{"n_components": 3, "n_symbols": 2000, **options}))

@@ -23,7 +23,7 @@ from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import plan_race
 from spectral_nn.models.chains.spectral import fit_startprob
-from spectral_nn.models.chains.starts import kinds_of
+from spectral_nn.models.chains.starts import LASTING, kinds_of
 from spectral_nn.models.chains.statistics import Priors
 from spectral_nn.moments.ngrams import SymbolCounts
 from spectral_nn.results import RankWarning
@@ -216,7 +216,8 @@ def test_diagnostics(sticky_fit):
     )
     assert diagnostics["starts"][0]["likelihood"] == sticky_fit.history[-1]
     assert all(np.isfinite(start["likelihood"]) for start in diagnostics["starts"])
-    assert all(np.isfinite(start["composite"]) for start in diagnostics["starts"])
+    for start in diagnostics["starts"]:
+        assert np.isfinite(start["composite"]) == (start["kind"] not in LASTING)
 
 
 def test_moments_alone_recover_the_model(sticky):
@@ -323,9 +324,16 @@ def test_no_iteration_is_no_step_on_the_data(small, init, monkeypatch):
     [
         (HMMOptions(3, 6, init="random"), ["random"]),
         (HMMOptions(3, 6, init="random", n_init=3), ["random"] * 3),
-        (HMMOptions(3, 6), ["tensor"] * 3 + ["random"] * 9),
-        (HMMOptions(3, 6, n_init=1), ["tensor"]),
-        (HMMOptions(3, 6, n_iter=0), ["tensor"]),
+        (
+            HMMOptions(3, 6),
+            ["tensor"] * 3
+            + ["random", "wide-windows"]
+            + ["random", "random", "sticky"] * 2
+            + ["random"],
+        ),
+        (HMMOptions(3, 6, n_init=1), ["wide-windows"]),
+        (HMMOptions(3, 6, n_iter=0), ["wide-windows"]),
+        (HMMOptions(9, 6, n_init=4), ["tensor", "histories", "wide-windows", "random"]),
         (HMMOptions(3, 6, init="anchor"), ["anchor"] * 3),
         (HMMOptions(3, 6, init="anchor", n_init=2), ["anchor"] * 2),
         (HMMOptions(3, 5000), ["anchor"] * 3 + ["random"] * 3),
@@ -631,7 +639,9 @@ def test_all_starts_are_noted(small):
     _, data = small
     starts = fit_hmm(data, HMMOptions(3, 6), rng=rng_of()).diagnostics["starts"]
     assert len(starts) == 12
-    assert np.isfinite([start["composite"] for start in starts]).all()
+    assert [np.isfinite(start["composite"]) for start in starts] == [
+        start["kind"] not in LASTING for start in starts
+    ]
     assert np.isfinite([start["likelihood"] for start in starts]).all()
 
 
