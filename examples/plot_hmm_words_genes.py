@@ -320,14 +320,14 @@ if genome is not None:
 # %% [markdown]
 # Nobody told the model that there are frames or strands, or that genes are long. Six of its states
 # are the reading frames, the seventh is what lies between genes, and all last for dozens or
-# hundreds of codons. Genes begin and end about where biologists say; some gaps between them are
-# missed.
+# hundreds of codons. Genes begin and end about where biologists say; some gaps between genes are
+# missed, and so is one short gene in the picture.
 #
 # From flat random starts the same EM ends at a lower likelihood, where two states last at the most;
 # ours share the six frames between them, as the picture shows, and the others hold for a codon or
 # two.
 #
-# Is it moments that help, or that they look for states that last? The control says: both. States
-# that last from the start are most of it, and one of the three arrives where the default does. The
-# other two get stuck on the way. Moments of windows of codons (the winner is called "wide-windows"
-# in `diagnostics_["winner"]`) say where the states are before EM begins.
+# Is it moments that help, or only that they look for states that last? Mostly the latter, says the
+# control: one of the three lasting starts arrives where the default does. The other two get stuck
+# on the way, and which seed will not, nobody says beforehand. Moments of windows of codons
+# (`diagnostics_["winner"]` is "wide-windows") say where the states are before EM begins.
