@@ -12,8 +12,6 @@ written. Tags are for scores: nothing is fitted to them.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from scipy import sparse
 from sklearn.feature_extraction import DictVectorizer
 
 from bench.packages import package_folder
+from spectral_nn.datasets import read_conllu
 
 MISSING = -1  # stands for a held-out word that training did not show
 
@@ -184,22 +183,6 @@ REPORTED: dict[str, Callable[[], Corpus]] = {
     "Chinese": chinese,
     "Hebrew": hebrew,
 }
-
-
-def read_conllu(path: Path) -> Iterator[Sentence]:
-    """Words and their universal tags, sentence by sentence.
-
-    Contracted words ("na") are read as those that they stand for ("em", "a"), which have the tags.
-    """
-    with path.open(encoding="utf-8") as lines:
-        for blank, block in groupby(lines, key=lambda line: not line.strip()):
-            if blank:
-                continue
-            fields = (line.split("\t") for line in block if not line.startswith("#"))
-            # A contraction is numbered "9-10", a word that is not written "8.1".
-            sentence = [(field[1], field[3]) for field in fields if field[0].isdigit()]
-            if sentence:
-                yield sentence
 
 
 def _joined(sentences: Iterable[Sentence]) -> Corpus:

@@ -9,6 +9,9 @@ runs once for each of five seeds; beside it hmmlearn runs ten restarts of at mos
 keeps the one with the best training likelihood.  One thread each; both are scored by the same
 function.  It prints one table and draws three pictures.
 
+Then words, and their parts of speech without labels (`examples.demo_words`): a table, some tagged
+sentences, a picture.
+
 Last networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
 pictures.
 
@@ -32,7 +35,7 @@ from matplotlib.figure import Figure
 from bench import ours
 from bench.rivals import hmmlearn
 from bench.scoring import SMOOTHING, Split, held_out_bits, split_text
-from examples import demo_network, demo_pictures, demo_series
+from examples import demo_network, demo_pictures, demo_series, demo_words
 from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
 from spectral_nn.metrics import bits_per_symbol
@@ -196,7 +199,9 @@ def main() -> None:
     pictures = demo_pictures.save(demo_series.main(line), folder)
     print("\n\n2. A hidden Markov model of a text\n")
     pictures += demo_pictures.save(learn_text(line), folder)
-    print("\n\n3. A shallow network\n")
+    print("\n\n3. Parts of speech without labels\n")
+    pictures += demo_pictures.save(demo_words.main(line), folder)
+    print("\n\n4. A shallow network\n")
     pictures += demo_pictures.save(demo_network.main(line), folder)
     print(f"\nPictures, in {folder}:", *(path.name for path in pictures), sep="\n  ")
 

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from bench.words_data import Split
+from bench.words_fits import Tagger
 from spectral_estimators import (
     CategoricalHMM,
     EmissionDisplay,
@@ -142,6 +144,37 @@ def states(model: CategoricalHMM, alphabet: str, text: NDArray[np.int32]) -> Fig
     sample, path = model.sample(STRIP, random_state=0)
     _strip(strips[1], sample[:, 0], path, rank, symbols, colours)
     _title(strips[1], "What the model writes by itself", 10)
+    return figure
+
+
+def words(
+    text: Split, taggers: Mapping[str, Tagger], states: Mapping[str, NDArray[np.int64]]
+) -> Figure:
+    """How often the states of each side meet each tag; states named by their commonest words."""
+    names, codes = np.unique(text.test_tags, return_inverse=True)
+    by_frequency = np.argsort(np.argsort(-np.bincount(codes), kind="stable"))
+    figure, axes = plt.subplots(1, len(taggers), figsize=(12.4, 5.4), layout="constrained")
+    for ax, (side, tagger) in zip(axes, taggers.items(), strict=True):
+        probs = tagger.parameters.emission.probs
+        table = np.zeros((len(probs), names.size))
+        np.add.at(table, (states[side], codes), 1)
+        sizes = table.sum(axis=1)
+        EmissionDisplay(
+            table / np.maximum(sizes, 1)[:, None],
+            symbols=names,
+            labels=[" ".join(text.vocabulary[three]) for three in np.argsort(-probs)[:, :3]],
+            order=np.lexsort([-sizes, by_frequency[table.argmax(axis=1)]]),
+            weights=sizes / sizes.sum(),
+        ).plot(ax=ax)
+        ax.set(xlabel="", ylabel="")
+        _title(ax, f"{side}: {tagger.score.accuracy:.0f} % right", 11)
+    figure.suptitle(
+        "Seventeen states of Portuguese words, and the parts of speech that they turned out to be",
+        x=0.01,
+        ha="left",
+        fontsize=12.5,
+        color=INK,
+    )
     return figure
 
 

@@ -6,6 +6,21 @@ import pytest
 from spectral_nn import datasets
 from spectral_nn.models.chains.parameters import HMMParameters
 
+TWO_SENTENCES = """\
+# text = Fui na costa.
+1\tFui\tir\tVERB\t_\t_\t0\troot\t_\t_
+2-3\tna\t_\t_\t_\t_\t_\t_\t_\t_
+2\tem\tem\tADP\t_\t_\t4\tcase\t_\t_
+3\ta\to\tDET\t_\t_\t4\tdet\t_\t_
+4\tcosta\tcosta\tNOUN\t_\t_\t1\tobl\t_\t_
+4.1\tsilente\t_\tVERB\t_\t_\t_\t_\t_\t_
+5\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_
+
+
+# text = Sim
+1\tSim\tsim\tINTJ\t_\t_\t0\troot\t_\t_
+"""
+
 
 def test_manual_is_there_without_any_download():
     text = datasets.python_manual_text()
@@ -26,6 +41,15 @@ def test_encoding_with_a_given_alphabet_sends_strangers_to_the_last_symbol():
     codes, same = datasets.encode_characters("A\t\n9é#\U0001f600", alphabet)
     assert same == alphabet
     assert [alphabet[code] for code in codes] == ["a", " ", "0", *datasets.OTHER * 3]
+
+
+def test_contractions_are_read_as_the_words_they_stand_for(tmp_path):
+    path = tmp_path / "two.conllu"
+    path.write_text(TWO_SENTENCES)
+    first, second = datasets.read_conllu(path)
+    assert [word for word, _ in first] == ["Fui", "em", "a", "costa", "."]
+    assert [tag for _, tag in first] == ["VERB", "ADP", "DET", "NOUN", "PUNCT"]
+    assert second == [("Sim", "INTJ")]
 
 
 def test_alphabet_without_a_symbol_for_the_rest_is_refused():

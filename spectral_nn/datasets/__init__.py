@@ -1,7 +1,8 @@
-"""A text that comes with Python, and models to be recovered from samples; nothing is downloaded."""
+"""Texts, and models to be recovered from samples; nothing is downloaded."""
 
 from spectral_nn.datasets.hidden_markov import planted_hmm, sample_hmm
 from spectral_nn.datasets.networks import planted_network, sample_network
+from spectral_nn.datasets.tagged_text import read_conllu
 from spectral_nn.datasets.text import (
     DIGIT,
     LETTERS,
@@ -21,6 +22,7 @@ __all__ = [
     "planted_hmm",
     "planted_network",
     "python_manual_text",
+    "read_conllu",
     "sample_hmm",
     "sample_network",
     "split_text",

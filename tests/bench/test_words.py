@@ -7,34 +7,10 @@ import numpy as np
 import pytest
 
 from bench import words_data
-from bench.words_data import MISSING, Corpus, read_conllu, spelling, split
+from bench.words_data import MISSING, Corpus, spelling, split
 from bench.words_fits import best_of, climb, climb_hmmlearn, emission_prior, fit_on_random_support
 from bench.words_scoring import many_to_one, objective, score
 from spectral_nn.models.chains.parameters import HMMParameters
-
-TWO_SENTENCES = """\
-# text = Fui na costa.
-1\tFui\tir\tVERB\t_\t_\t0\troot\t_\t_
-2-3\tna\t_\t_\t_\t_\t_\t_\t_\t_
-2\tem\tem\tADP\t_\t_\t4\tcase\t_\t_
-3\ta\to\tDET\t_\t_\t4\tdet\t_\t_
-4\tcosta\tcosta\tNOUN\t_\t_\t1\tobl\t_\t_
-4.1\tsilente\t_\tVERB\t_\t_\t_\t_\t_\t_
-5\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_
-
-
-# text = Sim
-1\tSim\tsim\tINTJ\t_\t_\t0\troot\t_\t_
-"""
-
-
-def test_contractions_are_read_as_the_words_they_stand_for(tmp_path):
-    path = tmp_path / "two.conllu"
-    path.write_text(TWO_SENTENCES)
-    first, second = read_conllu(path)
-    assert [word for word, _ in first] == ["Fui", "em", "a", "costa", "."]
-    assert [tag for _, tag in first] == ["VERB", "ADP", "DET", "NOUN", "PUNCT"]
-    assert second == [("Sim", "INTJ")]
 
 
 @pytest.mark.parametrize(
