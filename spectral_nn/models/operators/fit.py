@@ -14,8 +14,8 @@ from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.order import hold_out
 from spectral_nn.models.operators.hankel import hankel
 from spectral_nn.models.operators.solve import Operators, filtered, solve
-from spectral_nn.moments.surroundings import context_chunk, context_cut, count_contexts, reach
 from spectral_nn.moments.ngrams import NgramCounts
+from spectral_nn.moments.surroundings import context_chunk, context_cut, count_contexts, reach
 from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import Runner, SerialRunner
 
