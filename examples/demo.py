@@ -185,7 +185,7 @@ def noise_spectrum(split: Split) -> np.ndarray:
 
 def main() -> None:
     """Run all parts, and say where their pictures are."""
-    parser = argparse.ArgumentParser(description="The main jobs, beside rivals; three minutes.")
+    parser = argparse.ArgumentParser(description="The main jobs, beside rivals; four minutes.")
     parser.add_argument(
         "folder",
         nargs="?",
