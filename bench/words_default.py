@@ -46,6 +46,8 @@ def run(n_splits: int = 3) -> Report:
         report.details[name] = [tagger.details() for tagger in taggers]
         report.add(f"{name}: bits, mean", _bits(taggers), unit="bits")
         report.add(f"{name}: seconds, mean", _seconds(taggers), unit="s")
+    report.add("the default before: bits, mean", BEFORE["bits"], unit="bits")
+    report.add("the default before: seconds, mean", BEFORE["seconds"], unit="s")
     report.add("seconds of the default, mean", _seconds(fits[NOW]), must=20.0, reach=10.0, unit="s")
     report.add(
         "bits of the default less those of the one before, mean",
