@@ -14,6 +14,7 @@ from bench.harness import Report, main
 from bench.words_data import REPORTED, Split, spelling, split
 from bench.words_fits import (
     STEPS_ON_SUPPORT,
+    STEPS_RELEASED,
     TO_CONVERGENCE,
     TOL,
     Tagger,
@@ -84,7 +85,7 @@ def run(
             "frequency of word v among d",
             UNSMOOTHED: f"as the other random starts, at 1 + {FLAT:g} f(v); on split 0 alone",
             SUPPORT: "each word keeps as many states as anchors leave it, drawn at random; "
-            f"{STEPS_ON_SUPPORT} EM steps",
+            f"{STEPS_ON_SUPPORT} EM steps, and {STEPS_RELEASED} in which it may have any",
             "splits": f"seeds 0..{most_splits - 1}, of the Chinese text 0: 10 % of "
             "the sentences are held out, the alphabet is that of the others",
             "scores": "on held-out sentences: tags against the most likely path of states; bits a "
@@ -121,7 +122,7 @@ def _fit_all(one: Split, problem: Problem, n_starts: int, first: bool) -> dict[s
         RANDOM: best_of([climb(one, prior, seed, n_iter) for seed in range(n_starts)]),
         SPELLING: fit(one, K, **anchored, symbol_features=spelling(one.vocabulary)),
         DEFAULT: fit(one, K),
-        SUPPORT: fit_on_random_support(one, anchors.parameters, prior),
+        SUPPORT: fit_on_random_support(one, anchors, prior),
     }
     if first and problem.small:
         sides[UNSMOOTHED] = best_of([climb(one, flat, seed) for seed in range(n_starts)])

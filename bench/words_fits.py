@@ -22,7 +22,7 @@ from spectral_nn.moments.ngrams import smooth_frequency
 
 TOL = 3e-6  # nats a word: our default, which hmmlearn gets too
 TO_CONVERGENCE = 1000
-STEPS_ON_SUPPORT = 20
+STEPS_ON_SUPPORT, STEPS_RELEASED = 20, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,8 @@ class Tagger:
     Attributes
     ----------
     parameters : HMMParameters
+    support : ndarray of bool (K, d)
+        States that each word had in EM.
     seconds : float
         Of the fit alone.
     objective : float
@@ -41,6 +43,7 @@ class Tagger:
     """
 
     parameters: HMMParameters
+    support: NDArray[np.bool_]
     seconds: float
     objective: float
     score: Score
@@ -67,7 +70,8 @@ def fit(split: Split, n_components: int, seed: int = 0, **options: Any) -> Tagge
     parameters, seconds, model = ours.fit(
         split.train, split.offsets, n_components, split.n_symbols, seed=seed, **options
     )
-    return Tagger(parameters, seconds, model.monitor_.history[-1], score(parameters, split))
+    reached = model.monitor_.history[-1]
+    return Tagger(parameters, model.support_, seconds, reached, score(parameters, split))
 
 
 def climb(
@@ -92,31 +96,37 @@ def climb_hmmlearn(split: Split, prior: NDArray[np.float64], seed: int, n_iter: 
         tol=TOL * split.train.size,
     )
     reached = objective(parameters, split, prior)
-    return Tagger(parameters, seconds, reached, score(parameters, split))
+    return Tagger(
+        parameters, parameters.emission.probs > 0, seconds, reached, score(parameters, split)
+    )
 
 
 def fit_on_random_support(
-    split: Split, like: HMMParameters, prior: NDArray[np.float64], seed: int = 0
+    split: Split, like: Tagger, prior: NDArray[np.float64], seed: int = 0
 ) -> Tagger:
-    """Fit with as many states for each word as ``like`` leaves it, but states drawn at random.
+    """Fit with as many states for each word as ``like`` had in EM, but states drawn at random.
 
-    All else is as from anchors: transitions are fitted to the bigrams, and EM leaves zeros alone.
+    All else is as from anchors: transitions are fitted to the bigrams, EM leaves zeros alone, and
+    in three steps more each word may have any state.
     """
     rng = np.random.default_rng(seed)
-    possible = like.emission.probs > 0
+    possible = like.support
     drawn = rng.random(possible.shape).argsort(axis=0).argsort(axis=0) < possible.sum(axis=0)
     share = np.where(drawn, rng.exponential(size=possible.shape), 0.0)
     counts = np.bincount(split.train, minlength=split.n_symbols)
     emission = share / share.sum(axis=0) * counts
     model = CategoricalHMM(
-        like.n_components, emissionprob_prior=prior, init_params="st", n_iter=STEPS_ON_SUPPORT
+        len(possible), emissionprob_prior=prior, init_params="st", n_iter=STEPS_ON_SUPPORT
     )
     model.emissionprob_ = emission / emission.sum(axis=1, keepdims=True)
     begin = time.perf_counter()
     model.fit(split.train[:, None], lengths=split.lengths)
+    model.emissionprob_ = 0.999 * model.emissionprob_ + 0.001 * (counts + 1) / (counts + 1).sum()
+    model.set_params(init_params="", n_iter=STEPS_RELEASED).fit(split.train[:, None], split.lengths)
     seconds = time.perf_counter() - begin
     parameters = HMMParameters.categorical(model.startprob_, model.transmat_, model.emissionprob_)
-    return Tagger(parameters, seconds, model.monitor_.history[-1], score(parameters, split))
+    reached = model.monitor_.history[-1]
+    return Tagger(parameters, possible, seconds, reached, score(parameters, split))
 
 
 def best_of(taggers: Sequence[Tagger]) -> Tagger:
