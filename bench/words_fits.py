@@ -22,7 +22,7 @@ from spectral_nn.moments.ngrams import smooth_frequency
 
 TOL = 3e-6  # nats a word: our default, which hmmlearn gets too
 TO_CONVERGENCE = 1000
-STEPS_ON_SUPPORT, STEPS_RELEASED = 20, 3
+STEPS_ON_SUPPORT, STEPS_RELEASED = 20, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def fit_on_random_support(
     """Fit with as many states for each word as ``like`` had in EM, but states drawn at random.
 
     All else is as from anchors: transitions are fitted to the bigrams, EM leaves zeros alone, and
-    in three steps more each word may have any state.
+    in two steps more each word may have any state.
     """
     rng = np.random.default_rng(seed)
     possible = like.support
