@@ -38,6 +38,7 @@ from spectral_nn.results import RankWarning
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
 _CLEARLY = 0.9  # share of the ratio of narrow windows, which also tell transitions
+_MOST_LASTING = 100  # states: lanes of chains that last must overlap far, which costs n K^2
 _FAILED = 0.75  # ratio from which on narrow windows show next to nothing
 _ROUGH = 20  # iterations of alternating least squares on a bootstrap sample
 
@@ -103,7 +104,8 @@ def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
         return ["anchor"] * plan.n_spectral + ["random"] * plan.n_random
     spectral = [options.init] * plan.n_spectral
     others = ["random"] * plan.n_random
-    others[1::3] = ["sticky"] * len(others[1::3])
+    if options.n_components <= _MOST_LASTING:
+        others[1::3] = ["sticky"] * len(others[1::3])
     if options.n_components > options.n_symbols:
         others[::6] = ["histories"] * len(others[::6])
     kinds = spectral + others
