@@ -139,13 +139,13 @@ for way, options in WAYS.items():
 # the words that are then right. The *V-measure* (in percent) asks how far states say tags and tags
 # say states. *Bits* are those of held-out words that are known; fewer are better.
 #
-# **At the same prior** anchors name 12 words in a hundred more than random starts, in less time, at
-# .02 bits a word fewer. That is next to nothing: two models say nearly the same of the words, and
-# one of them knows much more of parts of speech. Held-out bits hardly tell which.
+# **At the same prior** anchors name 13 words in a hundred more than random starts, in less time, at
+# the same bits a word: two models say nearly the same of the words, and one of them knows much more
+# of parts of speech. Held-out bits do not tell which.
 #
 # **The prior** is no detail. With one pseudo-count random starts name four words in a hundred more
 # and lose .08 bits: smoothing makes for better guesses of words, and here for worse tags. Anchors
-# are eight in a hundred ahead of that, too. Three starts are few, and they differ: `bench/words.py`
+# are nine in a hundred ahead of that, too. Three starts are few, and they differ: `bench/words.py`
 # has ten, and five splits.
 #
 # Here are the first held-out sentences that fit a line, each state called by its commonest tag, and
