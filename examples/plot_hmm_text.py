@@ -262,9 +262,9 @@ _ = axes[1].text(best_possible, 2.1, "  the true model", color=GREY, fontsize=9)
 # **On text the spectral start does not matter**. Text is not written by ten states, so the
 # decomposition answers a question that the data do not pose: moments alone end .04 bits behind EM
 # from one random start, and EM from there ends in a place no better than from a random start. The
-# default comes within .01 bits of ten random starts because it contains random starts, and is quicker
-# because most of them are dropped early: the race and the E-step gain the time, not the moments. If
-# text is all you model, `init="random", n_init=10` loses nothing but time.
+# default comes within .01 bits of ten random starts because it contains random starts, and is
+# quicker because most of them are dropped early: the race and the E-step gain the time, not the
+# moments. If text is all you model, `init="random", n_init=10` loses nothing but time.
 #
 # **On data that follow the model it does matter.** With sticky states, EM from random starts ends
 # in poor optima, and the best of ten is still far off, while one decomposition and EM come within a
