@@ -16,7 +16,7 @@ from scipy import sparse
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.data import Cut
-from spectral_nn.moments.ngrams import NgramChunk, NgramCounts, ngram_cut, symbols_at
+from spectral_nn.moments.ngrams import NgramChunk, NgramCounts, lay_out, ngram_cut, symbols_at
 
 __all__ = ["ContextCounts", "context_cut", "contexts_of_ngrams", "count_contexts"]
 
@@ -86,9 +86,7 @@ def count_contexts(chunk: NgramChunk, lags: Sequence[int], n_symbols: int) -> Co
         to_numpy, (chunk.values, chunk.start, chunk.stop, chunk.last, chunk.begins)
     )
     symbols = values % (n_symbols + 1)
-    sizes = stop - start
-    row = np.repeat(np.arange(sizes.size), sizes)
-    at = np.arange(row.size) + (start - (np.cumsum(sizes) - sizes))[row]
+    row, at = lay_out(start, stop - start)
     into, last = (at - start[row]).astype(np.int64), ends[row]
     pairs = {}
     for m in sorted({abs(lag) for lag in lags}):

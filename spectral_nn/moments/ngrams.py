@@ -217,9 +217,7 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
         to_numpy, (chunk.values, chunk.start, chunk.stop, chunk.last, chunk.begins)
     )
     symbols = np.append(values % base, np.full(order - 1, n_symbols))
-    sizes = stop - start
-    row = np.repeat(np.arange(sizes.size), sizes)
-    at = np.arange(row.size) + (start - (np.cumsum(sizes) - sizes))[row]
+    row, at = lay_out(start, stop - start)
     own = np.bincount(symbols[at], minlength=base)
     initial = begins[row] & (at == start[row])
     first = np.bincount(symbols[at[initial]], minlength=base)
@@ -238,6 +236,14 @@ def count_ngrams(chunk: NgramChunk, order: int, n_symbols: int) -> NgramCounts:
         int(begins.sum()),
         int(own.sum()),
     )
+
+
+def lay_out(
+    start: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Block and place of every position of some blocks, which begin at `start`, one by one."""
+    block = np.repeat(np.arange(sizes.size), sizes)
+    return block, np.arange(block.size) + (start - (np.cumsum(sizes) - sizes))[block]
 
 
 @dataclass(frozen=True, eq=False)

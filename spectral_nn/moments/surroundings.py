@@ -1,4 +1,4 @@
-"""Counts of contexts: every position of the data with what is around it.
+"""Counts of surroundings: every position of the data with what is around it.
 
 The window of a position t is its `reach` predecessors, itself, and its `reach` successors.  It is
 written as one integer in base ``n_symbols + 2``: digit ``n_symbols`` is a missing symbol, and digit
@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
 from spectral_nn.data import Cut, Window
-from spectral_nn.moments.ngrams import NgramCounts, distinct_codes
+from spectral_nn.moments.ngrams import NgramCounts, distinct_codes, lay_out
 
-__all__ = ["MAX_REACH", "ContextChunk", "context_chunk", "context_cut", "count_contexts", "reach"]
+__all__ = [
+    "MAX_REACH",
+    "SurroundingsChunk",
+    "count_surroundings",
+    "reach",
+    "surroundings_chunk",
+    "surroundings_cut",
+]
 
 MAX_REACH = 10
 _CHUNK = 2**17  # tokens counted at once: 10 MB of work space
@@ -44,8 +51,8 @@ def reach(n_symbols: int, wanted: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class ContextChunk:
-    """Codes of some blocks and what their windows reach into; made by `context_chunk`."""
+class SurroundingsChunk:
+    """Codes of some blocks and what their windows reach into; made by `surroundings_chunk`."""
 
     values: NDArray[np.int32]
     first: NDArray[np.int64]
@@ -55,19 +62,21 @@ class ContextChunk:
     begins: NDArray[np.bool_]  # the block begins a sequence
 
 
-def context_cut(reach: int, length: int = _CHUNK) -> Cut:
+def surroundings_cut(reach: int, length: int = _CHUNK) -> Cut:
     """How data are cut into chunks of about `length` tokens that count independently."""
     return Cut(length, (reach, reach), length)
 
 
-def context_chunk(values: NDArray[np.int32], window: Window) -> ContextChunk:
-    """The chunk of one window of int32 codes, whose blocks `context_cut` has cut."""
+def surroundings_chunk(values: NDArray[np.int32], window: Window) -> SurroundingsChunk:
+    """The chunk of one window of int32 codes, whose blocks `surroundings_cut` has cut."""
     blocks = window.blocks
     begins = window.begins & (blocks.first == blocks.start)
-    return ContextChunk(values, blocks.first, blocks.start, blocks.stop, blocks.last, begins)
+    return SurroundingsChunk(values, blocks.first, blocks.start, blocks.stop, blocks.last, begins)
 
 
-def count_contexts(chunk: ContextChunk, reach: int, n_symbols: int, ends: bool) -> NgramCounts:
+def count_surroundings(
+    chunk: SurroundingsChunk, reach: int, n_symbols: int, ends: bool
+) -> NgramCounts:
     """Count the windows around the positions of a chunk.
 
     Parameters
@@ -93,8 +102,7 @@ def count_contexts(chunk: ContextChunk, reach: int, n_symbols: int, ends: bool) 
     )
     positions = stop - start
     sizes = positions + (ends & (last == stop))
-    block = np.repeat(np.arange(sizes.size), sizes)
-    at = np.arange(block.size) + (start - (np.cumsum(sizes) - sizes))[block]
+    block, at = lay_out(start, sizes)
     low, high = first[block], last[block]
     codes = np.zeros(at.size, dtype=np.int64)
     for j in range(-reach, reach + 1):

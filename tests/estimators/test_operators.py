@@ -73,7 +73,7 @@ def test_all_forms_of_input_give_the_same_model(planted, form):
 
 
 def test_jobs_change_no_bit(planted, monkeypatch):
-    monkeypatch.setattr("spectral_nn.moments.surroundings.context_cut.__defaults__", (1000,))
+    monkeypatch.setattr("spectral_nn.moments.surroundings.surroundings_cut.__defaults__", (1000,))
     _, train, test = planted
     one, two = (ObservableOperatorModel(3, random_state=0, n_jobs=n).fit(train) for n in (1, 2))
     assert_array_equal(one.model_.operators, two.model_.operators)

@@ -9,14 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectral_nn.data import Sequences
-from spectral_nn.moments.surroundings import context_chunk, context_cut, count_contexts, reach
+from spectral_nn.moments.surroundings import (
+    count_surroundings,
+    reach,
+    surroundings_chunk,
+    surroundings_cut,
+)
 from spectral_nn.runners.base import SerialRunner
 
 
 def count(lists, far, d, ends, length=2**20):
     source = Sequences.from_list([np.array(s, dtype=np.int32) for s in lists])
-    statistic = partial(count_contexts, reach=far, n_symbols=d, ends=ends)
-    return SerialRunner().total(statistic, source.parts(context_cut(far, length), context_chunk))
+    statistic = partial(count_surroundings, reach=far, n_symbols=d, ends=ends)
+    return SerialRunner().total(
+        statistic, source.parts(surroundings_cut(far, length), surroundings_chunk)
+    )
 
 
 def by_hand(lists, far, d, ends):

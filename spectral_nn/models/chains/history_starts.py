@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from spectral_nn.emissions.simplex import maximise_rows
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
 
@@ -74,12 +75,12 @@ def history_start(
     np.add.at(emitted, (group[here], windows[:, _LONGEST - 1]), times)
     followed = np.zeros((n_components, n_components))
     np.add.at(followed, (group[here], group[then]), times)
-    emission = _rows(emitted, counts.frequency)
+    emission = maximise_rows(emitted, 0.0, counts.frequency)
     if n_groups < n_components:  # tell those apart that have no history
         emission[n_groups:] = rng.dirichlet(np.ones(d), n_components - n_groups)
     emission = (1 - _SMOOTHING) * emission + _SMOOTHING * counts.frequency
     even = np.full(n_components, 1 / n_components)
-    transmat = (1 - _SMOOTHING) * _rows(followed, even) + _SMOOTHING * even
+    transmat = (1 - _SMOOTHING) * maximise_rows(followed, 0.0, even) + _SMOOTHING * even
     return HMMParameters.categorical(even, transmat, emission)
 
 
@@ -126,9 +127,3 @@ def _features(
     table = sparse.csr_matrix((entries, (rows, columns.ravel())), shape)
     weight: NDArray[np.float64] = np.bincount(history, weights=times, minlength=n).astype(float)
     return (sparse.diags(1 / np.maximum(weight, 1)) @ table).sqrt(), weight
-
-
-def _rows(counts: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares in each row; `otherwise` in a row without any."""
-    total = counts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, counts / np.where(total > 0, total, 1), otherwise)

@@ -15,7 +15,12 @@ from spectral_nn.models.chains.order import hold_out
 from spectral_nn.models.operators.hankel import hankel
 from spectral_nn.models.operators.solve import Operators, filtered, solve
 from spectral_nn.moments.ngrams import NgramCounts
-from spectral_nn.moments.surroundings import context_chunk, context_cut, count_contexts, reach
+from spectral_nn.moments.surroundings import (
+    count_surroundings,
+    reach,
+    surroundings_chunk,
+    surroundings_cut,
+)
 from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import Runner, SerialRunner
 
@@ -75,8 +80,10 @@ def count(source: Source, options: OperatorOptions, run: Runner) -> NgramCounts:
     """Windows around all positions of a source of codes; one pass."""
     length = 1 if options.kind == "symbols" else options.max_length
     far = reach(options.n_symbols, length)
-    statistic = partial(count_contexts, reach=far, n_symbols=options.n_symbols, ends=options.ends)
-    return run.total(statistic, source.parts(context_cut(far), context_chunk))
+    statistic = partial(
+        count_surroundings, reach=far, n_symbols=options.n_symbols, ends=options.ends
+    )
+    return run.total(statistic, source.parts(surroundings_cut(far), surroundings_chunk))
 
 
 def fit_operators(

@@ -1,4 +1,4 @@
-r"""Hankel matrices over frequent substrings, from counts of contexts.
+r"""Hankel matrices over frequent substrings, from counts of surroundings.
 
 At every position t of the data there is a past (what has been read) and a future (what is to
 come).  With indicators :math:`\phi_u` (the past ends with u) and :math:`\psi_v` (the future begins
@@ -187,7 +187,7 @@ def hankel(counts: NgramCounts, ends: bool, kind: str, n_substrings: int) -> Han
 
     Parameters
     ----------
-    counts : of `spectral_nn.moments.surroundings.count_contexts`.
+    counts : of `spectral_nn.moments.surroundings.count_surroundings`.
     ends : whether futures include the end; without, positions close to it have no future.
     kind : one of `KINDS`.
     n_substrings : of each side at most, the most frequent ones.
