@@ -85,16 +85,11 @@ class CategoricalEmission:
         self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float = 0.0
     ) -> CategoricalEmission:
         """Rows proportional to counts and pseudo-counts (Rabiner 1989, equation 40c)."""
-        if np.any(prior):
-            prior = np.where(self.probs == 0, 0.0, prior)
-        return CategoricalEmission(maximise_rows(sums, prior, self.probs))
+        return CategoricalEmission(maximise_rows(sums, prior, self.probs, structure=True))
 
     def log_prior(self, prior: NDArray[np.float64] | float = 0.0) -> float:
         """``sum (alpha - 1) log p``, where alpha > 1 over what is possible."""
-        if not np.any(prior):
-            return 0.0
-        structure = (self.probs == 0) & (np.asarray(prior) > 0)
-        return log_dirichlet(np.where(structure, 1.0, self.probs), prior)
+        return log_dirichlet(self.probs, prior, structure=True)
 
     def relax(self, new: CategoricalEmission, power: float) -> CategoricalEmission:
         """See `spectral_nn.emissions.simplex.relax_rows`."""

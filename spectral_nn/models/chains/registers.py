@@ -5,25 +5,37 @@ the lanes innermost, so that one row fills whole vector registers.  The loops ar
 vector code, because a plain Numba loop spills its accumulators to memory and moves single numbers
 (measured: 6-8 Gflop/s against 220, where the BLAS of NumPy reaches 20-110 on these shapes).
 
-* `advance`: ``out[j, :] = sum_i M[i, j] in[i, :]``, four rows of `out` in registers;
-* `count`: ``xi[i, j] += sum_l a[i, l] w[j, l]`` over a stretch of time steps, in 4 x 4 tiles;
+* `advance`: ``out[j, :] = sum_i M[i, j] in[i, :]``, four rows of `out` in two registers each;
+* `count`: ``xi[i, j] += sum_l a[i, l] w[j, l]`` over a stretch of time steps, in tiles of 4 x 4
+  registers, or 4 x 2;
 * `look_up` and `scatter`: rows of the emission table and of its counts, transposed in registers;
 * `normalise`: one step of the filter.
 
 All work on flat arrays and on states padded to a multiple of the tile; only
-`spectral_nn.models.chains.kernels` calls them.  LLVM splits the 512-bit vectors where registers are
-narrower.
+`spectral_nn.models.chains.kernels` calls them.  The sums of `advance` and `count` have to fit into
+the registers of the processor, 32 of 512 bits or 16 of 256: an E-step of 45 states took 1.8 times
+as long where they did not.
 """
 
 from __future__ import annotations
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 LANES = 32
 TILE = 4
-_VECTOR_BITS = 512
+
+
+def _has_wide_registers() -> bool:
+    """Whether the processor has AVX-512."""
+    try:
+        return bool(binding.get_host_cpu_features().get("avx512f"))
+    except RuntimeError:  # it does not say
+        return False
+
+
+_VECTOR_BITS, _TILE_COLUMNS = (512, 4) if _has_wide_registers() else (256, 2)
 
 
 def padded(n_components: int) -> int:
@@ -60,6 +72,11 @@ def _store_vector(builder, value, pointer, index):
 
 def _item_bytes(element):
     return 4 if isinstance(element, ir.FloatType) else 8
+
+
+def _register_width(element):
+    """Numbers that fill one register."""
+    return _VECTOR_BITS // 8 // _item_bytes(element)
 
 
 def _shuffle(builder, a, b, order):
@@ -113,38 +130,31 @@ def advance(typingctx, out, out_at, matrix, table, table_at, n_components):
         out, matrix, table = _pointers(context, builder, sig, args)
         out_at, table_at, size = args[1], args[4], args[5]
         scalar = context.get_value_type(sig.args[0].dtype)
-        vector = ir.VectorType(scalar, LANES)
+        width = 2 * _register_width(scalar)
+        vector = ir.VectorType(scalar, width)
         integer = size.type
-        lanes = ir.Constant(integer, LANES)
-        with cgutils.for_range_slice(
-            builder, ir.Constant(integer, 0), size, ir.Constant(integer, TILE)
-        ) as (j, _):
+        zero, tile, lanes, step = (ir.Constant(integer, v) for v in (0, TILE, LANES, width))
+        with (
+            cgutils.for_range_slice(builder, zero, lanes, step) as (part, _),
+            cgutils.for_range_slice(builder, zero, size, tile) as (j, _),
+        ):
 
             def body(i, sums):
-                row = _load_vector(
-                    builder,
-                    table,
-                    _index(builder, integer, table_at, builder.mul(i, lanes)),
-                    vector,
-                )
+                row_at = _index(builder, integer, table_at, builder.mul(i, lanes), part)
+                row = _load_vector(builder, table, row_at, vector)
                 entry = _index(builder, integer, builder.mul(i, size), j)
+                entries = [
+                    builder.load(builder.gep(matrix, [_index(builder, integer, entry, c)]))
+                    for c in range(TILE)
+                ]
                 return [
-                    _fma(
-                        builder,
-                        _splat(
-                            builder,
-                            builder.load(builder.gep(matrix, [_index(builder, integer, entry, c)])),
-                            vector,
-                        ),
-                        row,
-                        total,
-                    )
-                    for c, total in enumerate(sums)
+                    _fma(builder, _splat(builder, one, vector), row, total)
+                    for one, total in zip(entries, sums, strict=True)
                 ]
 
             for c, total in enumerate(_accumulate(builder, size, TILE, vector, body)):
                 column = builder.mul(_index(builder, integer, j, c), lanes)
-                _store_vector(builder, total, out, _index(builder, integer, out_at, column))
+                _store_vector(builder, total, out, _index(builder, integer, out_at, column, part))
         return context.get_dummy_value()
 
     return sig, codegen
@@ -152,21 +162,23 @@ def advance(typingctx, out, out_at, matrix, table, table_at, n_components):
 
 @intrinsic
 def count(typingctx, xi, left, left_at, right, right_at, n_steps, n_components):
-    """``xi[i, j] += sum over steps and lanes of left[i, :] right[j, :]``, summed in 4 x 4 tiles."""
+    """``xi[i, j] += sum over steps and lanes of left[i, :] right[j, :]``, in tiles."""
     sig = types.void(xi, left, types.intp, right, types.intp, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):
         xi, left, right = _pointers(context, builder, sig, args)
         left_at, right_at, n_steps, size = args[2], args[4], args[5], args[6]
         scalar = context.get_value_type(sig.args[1].dtype)
-        width = _VECTOR_BITS // 8 // _item_bytes(scalar)
+        width = _register_width(scalar)
         vector = ir.VectorType(scalar, width)
         integer = size.type
-        zero, tile, lanes = (ir.Constant(integer, v) for v in (0, TILE, LANES))
+        zero, rows, columns, lanes = (
+            ir.Constant(integer, v) for v in (0, TILE, _TILE_COLUMNS, LANES)
+        )
         step_size = builder.mul(size, lanes)
         with (
-            cgutils.for_range_slice(builder, zero, size, tile) as (i, _),
-            cgutils.for_range_slice(builder, zero, size, tile) as (j, _),
+            cgutils.for_range_slice(builder, zero, size, rows) as (i, _),
+            cgutils.for_range_slice(builder, zero, size, columns) as (j, _),
         ):
 
             def body(t, sums):
@@ -179,20 +191,20 @@ def count(typingctx, xi, left, left_at, right, right_at, n_steps, n_components):
                             _load_vector(
                                 builder, p, _index(builder, integer, at, c * LANES + part), vector
                             )
-                            for c in range(TILE)
+                            for c in range(n)
                         ]
-                        for p, at in ((left, a_at), (right, w_at))
+                        for p, at, n in ((left, a_at, TILE), (right, w_at, _TILE_COLUMNS))
                     )
                     sums = [
-                        _fma(builder, a[n // TILE], w[n % TILE], total)
+                        _fma(builder, a[n // _TILE_COLUMNS], w[n % _TILE_COLUMNS], total)
                         for n, total in enumerate(sums)
                     ]
                 return sums
 
-            totals = _accumulate(builder, n_steps, TILE * TILE, vector, body)
+            totals = _accumulate(builder, n_steps, TILE * _TILE_COLUMNS, vector, body)
             for n, total in enumerate(totals):
-                row = builder.mul(_index(builder, integer, i, n // TILE), size)
-                address = builder.gep(xi, [_index(builder, integer, row, j, n % TILE)])
+                row = builder.mul(_index(builder, integer, i, n // _TILE_COLUMNS), size)
+                address = builder.gep(xi, [_index(builder, integer, row, j, n % _TILE_COLUMNS)])
                 builder.store(
                     builder.fadd(builder.load(address), _sum_lanes(builder, total)), address
                 )
@@ -242,7 +254,7 @@ def _rows_of(builder, symbols, at, size, group):
 
 def _groups(scalar):
     """Lanes that fill one vector register, group after group."""
-    width = _VECTOR_BITS // 8 // _item_bytes(scalar)
+    width = _register_width(scalar)
     return [range(start, start + width) for start in range(0, LANES, width)]
 
 

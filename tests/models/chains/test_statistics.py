@@ -145,7 +145,8 @@ def test_relaxing_goes_further_on_the_same_way(parameters, rng):
     found = relax(parameters, new, 2.5)
     for old, step, reached in zip(parts(parameters), parts(new), parts(found), strict=True):
         expected = old * (step / old) ** 2.5
-        assert_allclose(reached, expected / expected.sum(axis=-1, keepdims=True), rtol=1e-12)
+        expected /= expected.sum(axis=-1, keepdims=True)
+        assert_allclose(reached, expected, rtol=1e-5)  # how far is settled in single precision
         assert_allclose(reached.sum(axis=-1), 1)
 
 
