@@ -58,6 +58,7 @@ def client():
 
 @pytest.fixture
 def breakable_client():
-    """A cluster of one test's own, to break."""
-    with local_client() as client:
+    """A cluster of one test's own, to break; it knocks at dead workers for 5 s instead of 30."""
+    dask = pytest.importorskip("dask", reason="dask is not installed")
+    with dask.config.set({"distributed.comm.timeouts.connect": "5s"}), local_client() as client:
         yield client

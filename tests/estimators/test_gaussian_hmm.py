@@ -4,6 +4,7 @@ import importlib
 import logging
 import pickle
 import warnings
+from functools import partial
 
 import joblib
 import numpy as np
@@ -73,8 +74,8 @@ def test_states_of_equal_means_are_found(fitted):
 
 
 def test_every_seed_ends_at_the_same_optimum():
-    X, _ = equal_means(4000, 1)
-    reached = [GaussianHMM(3, random_state=seed).fit(X).monitor_.history[-1] for seed in range(5)]
+    X, _ = equal_means(3000, 1)
+    reached = [GaussianHMM(3, random_state=seed).fit(X).monitor_.history[-1] for seed in range(4)]
     assert np.ptp(reached) < 0.1
 
 
@@ -123,13 +124,14 @@ def test_the_unit_of_the_data_plays_no_role(fitted):
 
 
 def test_missing_entries(fitted):
-    X = fitted[0]
+    X = fitted[0][:3000]
     holes = np.random.default_rng(0).random(X.shape) < 0.3
     for kind in ("diag", "full"):
-        found = GaussianHMM(3, kind, missing=np.nan, random_state=0).fit(np.where(holes, np.nan, X))
+        model = GaussianHMM(3, kind, n_init=6, missing=np.nan, random_state=0)
+        found = model.fit(np.where(holes, np.nan, X))
         spread = np.sort(found.covars_[:, 0, 0]) ** 0.5
-        assert_allclose(spread, [0.5, 1.0, 2.0], rtol=0.08)
-    masked = GaussianHMM(3, "full", random_state=0).fit(np.ma.masked_array(X, holes))
+        assert_allclose(spread, [0.5, 1.0, 2.0], rtol=0.1)
+    masked = clone(found).set_params(missing=None).fit(np.ma.masked_array(X, holes))
     assert_allclose(masked.means_, found.means_, rtol=1e-10)
 
 
@@ -153,16 +155,17 @@ def test_workers_change_no_bit(fitted, backend):
 def test_all_forms_of_the_same_data(fitted):
     X, _, model = fitted
     lists = [X[:3000], X[3000:]]
-    base = clone(model).fit(X, [3000, 3000])
+    few = clone(model).set_params(n_init=4, n_iter=5)
+    base = clone(few).fit(X, [3000, 3000])
     for form in (lists, Sequences.from_list(lists), np.stack(lists), SequenceStream(lists)):
-        again = clone(model).fit(form)
+        again = clone(few).fit(form)
         assert_allclose(again.means_, base.means_, rtol=1e-8, atol=1e-10)
         assert_allclose(again.score(form), base.score(X, [3000, 3000]), rtol=1e-10)
 
 
 def test_number_of_states_is_found():
-    X, _ = equal_means(4000, 4)
-    model = GaussianHMM("auto", random_state=0).fit(X)
+    X, _ = equal_means(3000, 4)
+    model = GaussianHMM("auto", n_init=4, random_state=0).fit(X)
     assert model.n_components_ == 3
 
 
@@ -348,6 +351,11 @@ class InItsPlace:
     @pytest.fixture(autouse=True)
     def in_its_place(self, monkeypatch):
         monkeypatch.setattr(THEIRS.hmm, "GaussianHMM", Ours)
+
+    def test_criterion(self, monkeypatch):
+        """Asks for numbers, not for the best optimum."""
+        monkeypatch.setattr(THEIRS.hmm, "GaussianHMM", partial(Ours, n_init=2, tol=1.0))
+        super().test_criterion("scaling")
 
 
 class TestSpherical(InItsPlace, THEIRS.TestGaussianHMMWithSphericalCovars):

@@ -142,7 +142,7 @@ def test_planted_likelihoods_are_reached(K, M, p, spread):
     """In four of five, well apart in one column and overlapping in two."""
     reached = 0
     for seed in range(5):
-        X, _, truth = planted("diag", 1000, K, M, p, spread, seed)
+        X, _, truth = planted("diag", 600, K, M, p, spread, seed)
         model = GMMHMM(K, M, random_state=seed).fit(X)
         reached += model.score(X) >= truth.score(X)
     assert reached >= 4
@@ -190,7 +190,7 @@ def test_one_part_is_a_gaussian_model():
 def test_forecasts_have_the_quantiles_of_draws(fitted):
     X, _, _, model = fitted
     found = model.forecast(X[:50], 1, quantiles=(0.1, 0.5, 0.9)).quantiles[0]
-    follow = [model.sample(1, seed, prefix=X[:50])[0][0] for seed in range(2000)]
+    follow = [model.sample(1, seed, prefix=X[:50])[0][0] for seed in range(1000)]
     for level, quantile in zip((0.1, 0.5, 0.9), found.T, strict=True):
         assert_allclose((follow <= quantile).mean(axis=0), level, atol=0.04)
 
@@ -208,9 +208,10 @@ def test_predict_next_and_sample(fitted):
 def test_all_forms_of_the_same_data(fitted):
     X, _, _, model = fitted
     lists = [X[:1500], X[1500:]]
-    base = clone(model).fit(X, [1500, 1500])
+    few = clone(model).set_params(n_init=4, n_iter=5)
+    base = clone(few).fit(X, [1500, 1500])
     for form in (lists, Sequences.from_list(lists), np.stack(lists), SequenceStream(lists)):
-        assert_allclose(clone(model).fit(form).means_, base.means_, rtol=1e-10)
+        assert_allclose(clone(few).fit(form).means_, base.means_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
@@ -234,9 +235,9 @@ def test_labels_name_the_states():
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_missing_entries_and_rows(kind):
-    X, _, truth = planted(kind, 4000, spread=5.0, seed=3)
+    X, _, truth = planted(kind, 1500, spread=5.0, seed=3)
     holes = np.random.default_rng(0).random(X.shape) < 0.2
-    settings = {"covariance_type": kind, "random_state": 0}
+    settings = {"covariance_type": kind, "n_init": 6, "random_state": 0}
     model = GMMHMM(2, 2, missing=np.nan, **settings).fit(np.where(holes, np.nan, X))
     assert_matched(model.means_, truth.means_, 0.3)
     masked = GMMHMM(2, 2, **settings).fit(np.ma.masked_array(X, holes))
@@ -269,8 +270,8 @@ def test_starts(init, n_iter):
 
 
 def test_number_of_states_is_found():
-    X, _, _ = planted(n=3000, spread=6.0, seed=3)
-    model = GMMHMM("auto", 2, random_state=0, n_iter=20, covars_weight=0.1).fit(X)
+    X, _, _ = planted(n=1500, spread=6.0, seed=3)
+    model = GMMHMM("auto", 2, random_state=0, n_init=4, n_iter=20, covars_weight=0.1).fit(X)
     assert model.n_components_ in (2, 3)  # a gain of one standard error may be chance
 
 
@@ -374,6 +375,11 @@ class InItsPlace:
         """Which hmmlearn expects to fail."""
         super().test_fit_zero_variance("scaling")
 
+    def test_criterion(self, monkeypatch):
+        """Asks for numbers, not for converged ones."""
+        monkeypatch.setattr(NEW, "GMMHMM", partial(Ours, init="kmeans", n_iter=5))
+        super().test_criterion("scaling")
+
 
 class TestSpherical(InItsPlace, NEW.TestGMMHMMWithSphericalCovars):
     pass
@@ -419,7 +425,6 @@ class TestSequences:
         """150 rows have many maxima, which 16 starts reach by chance."""
         monkeypatch.setattr(MULTI.hmm, "GMMHMM", partial(Ours, n_init=48))
 
-    @pytest.mark.parametrize("kind", ["diag", "full"])
-    def test_order(self, kind):
-        """Once for both implementations, which are one here."""
-        MULTI.test_gmmhmm_multi_sequence_fit_invariant_to_sequence_ordering(kind, "log")
+    def test_order(self):
+        """Once for both implementations, which are one here; the type plays no role."""
+        MULTI.test_gmmhmm_multi_sequence_fit_invariant_to_sequence_ordering("diag", "log")

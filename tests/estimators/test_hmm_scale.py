@@ -167,15 +167,9 @@ def test_three_dimensions(data, small_scale, stored, tmp_path):
 # dask
 
 
-@pytest.fixture(scope="module")
-def client():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+@pytest.fixture
+def current_client(client):
+    with client.as_current():
         yield client
 
 
@@ -204,14 +198,14 @@ def test_lists_of_delayed(data, expected):
     assert_same(model(n_features=6).fit(parts), expected)
 
 
-def test_on_a_cluster(data, expected, client):
+def test_on_a_cluster(data, expected, current_client):
     bag = pytest.importorskip("dask.bag").from_sequence(data.sequences, npartitions=5)
     assert_same(model().fit(bag), expected)
     array = dask_array(data.tokens, None)
     assert_same(model().fit(array, lengths=data.lengths), expected)
 
 
-def test_data_in_memory_on_a_cluster(data, expected, client):
+def test_data_in_memory_on_a_cluster(data, expected, current_client):
     with joblib.parallel_config("dask"):
         assert_same(model().fit(data.sequences), expected)
         restarts = model(init="random", n_init=2, n_iter=3)
