@@ -88,7 +88,7 @@ def test_the_page_is_that_of_the_declarations():
 
 
 def test_an_import_loads_none_of_the_libraries():
-    heavy = "{'cupy', 'dask', 'distributed', 'torch'}"
+    heavy = "{'cupy', 'dask', 'distributed', 'matplotlib', 'torch'}"
     script = f"import sys, spectral_estimators; print(sorted({heavy} & set(sys.modules)))"
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(root), str(root / "estimators")])

@@ -1,8 +1,5 @@
 """Displays of networks: what is drawn is what the fits hold."""
 
-import subprocess
-import sys
-
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -63,11 +60,6 @@ def drawn(display, points):
         len(line.get_xydata()) == len(points) and np.allclose(line.get_xydata(), points)
         for line in display.ax_.lines
     )
-
-
-def test_importing_the_displays_does_not_import_matplotlib():
-    code = "import sys, spectral_estimators; sys.exit('matplotlib' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_spectrum_of_a_network(fits):
