@@ -39,12 +39,16 @@ pictures: $(STAMP)
 
 # Two processes, each of which takes whole files: fixtures that start clusters are made once.
 # SCIPY_ARRAY_API must be set before scipy is imported: without it scikit-learn skips its
-# array-API checks without a word.
+# array-API checks without a word. Each process has one thread of BLAS and OpenMP: more would wait
+# for each other in busy loops, on two cores; `test-kernels` has two of BLAS.
+SUITE := SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+    $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(STAMP)
-	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(SUITE)
 
 coverage: $(STAMP)
-	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(SUITE) --cov --cov-report=term
 
 # Products are cut differently by each kernel, and for each number of threads.
 KERNELS := Haswell $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)

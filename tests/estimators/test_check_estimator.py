@@ -94,8 +94,14 @@ def expected_failed_checks(estimator):
     expected_failed_checks=expected_failed_checks,
     xfail_strict=True,
 )
-def test_check(estimator, check):
-    check(estimator)
+def test_check(estimator, check, request):
+    try:
+        check(estimator)
+    except Exception as error:
+        if request.node.get_closest_marker("xfail") is None:
+            raise
+        # Without its frames, whose sources pytest would read: of scikit-learn's checks, in 0.3 s.
+        raise error.with_traceback(None) from None
 
 
 def test_every_estimator_is_checked():
