@@ -36,14 +36,15 @@ def rng():
 
 
 @contextlib.contextmanager
-def local_client():
-    """Client of a dask cluster of two worker processes on this machine."""
+def local_client(**settings):
+    """Client of a dask cluster of two workers on this machine: processes, if nothing is said."""
     distributed = pytest.importorskip("distributed", reason="dask is not installed")
     cluster = distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
         dashboard_address=":0",
         silence_logs=logging.CRITICAL,
+        **settings,
     )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
@@ -57,8 +58,15 @@ def client():
 
 
 @pytest.fixture
+def closing_client():
+    """A cluster of one test's own, to close: its workers are threads, which start at once."""
+    with local_client(processes=False, protocol="tcp") as client:
+        yield client
+
+
+@pytest.fixture
 def breakable_client():
-    """A cluster of one test's own, to break; it knocks at dead workers for 5 s instead of 30."""
+    """A cluster of one test's own, to kill workers of; it knocks at them for 5 s instead of 30."""
     dask = pytest.importorskip("dask", reason="dask is not installed")
     with dask.config.set({"distributed.comm.timeouts.connect": "5s"}), local_client() as client:
         yield client

@@ -346,8 +346,8 @@ class TestFaults:
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-    @pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
-    def test_a_worker_killed_in_the_middle_of_a_fit(self, data, breakable_client, sent):
+    def test_a_worker_killed_in_the_middle_of_a_fit(self, data, breakable_client):
+        """Of data that were sent there; `test_cluster` has those that were made there, too."""
         X, y = data
         expected = parameters(clone(self.MODEL).fit(X, y))
         victim = next(iter(breakable_client.run(os.getpid).values()))
@@ -360,17 +360,14 @@ class TestFaults:
 
         model = clone(self.MODEL).set_params(verbose=kill)
         with breakable_client.as_current(), joblib.parallel_config(backend="dask"):
-            if sent:
-                model.fit(X, y)
-            else:
-                model.fit([dask.delayed(chunk) for chunk in Chunks(X, y, 9000)])
+            model.fit(X, y)
         assert len(steps) > 2
         assert victim not in breakable_client.run(os.getpid).values()
         assert_bits(model, expected)
 
-    def test_a_cluster_that_is_gone(self, data, breakable_client):
-        with breakable_client.as_current(), joblib.parallel_config(backend="dask"):
-            breakable_client.close()
+    def test_a_cluster_that_is_gone(self, data, closing_client):
+        with closing_client.as_current(), joblib.parallel_config(backend="dask"):
+            closing_client.close()
             self.refused(*data, match="the dask cluster failed", error=ClusterError)
 
 

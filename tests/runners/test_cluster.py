@@ -1,4 +1,7 @@
-"""Dask: sums in a tree where the data are, and what is left when workers and clusters go."""
+"""Dask: sums in a tree where the data are, and what is left when workers and clusters go.
+
+Workers import this file, and so it imports no estimators: whole fits are in `test_cluster_closes`.
+"""
 
 import os
 import signal
@@ -23,11 +26,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
-from dask import array, bag  # noqa: E402
 from distributed.client import ClosedClientError  # noqa: E402
 from distributed.comm import CommClosedError  # noqa: E402
 
-from spectral_estimators import CategoricalHMM, MLPRegressor  # noqa: E402
 from spectral_nn.runners.cluster import ClusterError, DaskRunner  # noqa: E402
 
 
@@ -152,8 +153,9 @@ def test_a_killed_worker_changes_nothing(breakable_client, parts, sent):
     assert victim not in breakable_client.run(os.getpid).values()
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.5], ids=["now", "before"])
-@pytest.mark.parametrize("sent", [True, False], ids=["sent", "made there"])
+@pytest.mark.parametrize(
+    ("sent", "pause"), [(True, 0.0), (False, 0.5)], ids=["sent, now", "made there, before"]
+)
 def test_a_worker_that_was_killed_is_not_waited_for_long(breakable_client, parts, sent, pause):
     run = DaskRunner(breakable_client)
     placed = run.place(parts if sent else [dask.delayed(made)(i) for i in range(21)])
@@ -228,41 +230,10 @@ def test_what_is_sent_again_to_a_cluster_that_is_gone(client, parts, monkeypatch
         run.total(column_sums, placed)
 
 
-def sequences_of(i):
-    return [np.random.default_rng(i).integers(0, 9, size=200) for _ in range(50)]
-
-
-@pytest.mark.parametrize("given", ["bag", "memory", "array"])
-@pytest.mark.parametrize("seconds", [0.2, 1.0])
-def test_a_cluster_that_closes_during_a_fit(breakable_client, given, seconds):
-    """Whenever it does: one error, soon, and an estimator that is not fitted."""
-    model = CategoricalHMM(4, n_init=2, n_iter=10**6, tol=0, random_state=0)
-    if given == "bag":
-        data = (bag.from_delayed([dask.delayed(sequences_of)(i) for i in range(6)]),)
-    elif given == "memory":
-        data = (sequences_of(0),)
-    else:
-        table = array.random.default_rng(0).standard_normal((40_000, 5), chunks=(8000, 5))
-        model = MLPRegressor(
-            hidden_layer_sizes=4, activation="tanh", max_iter=10**6, tol=0, random_state=0
-        )
-        data = (table, array.tanh(table).sum(axis=1))
-    before = vars(model).copy()
-    closing = threading.Timer(seconds, breakable_client.cluster.close)
-    with breakable_client.as_current(), joblib.parallel_config("dask"):
-        closing.start()
-        begin = time.monotonic()
-        with pytest.raises(ClusterError, match="repeat the fit"):
-            model.fit(*data)
-    assert time.monotonic() - begin < 60
-    closing.join()
-    assert vars(model) == before
-
-
-def test_a_cluster_that_is_gone_is_said_to_be(breakable_client, parts):
-    run = DaskRunner(breakable_client)
+def test_a_cluster_that_is_gone_is_said_to_be(closing_client, parts):
+    run = DaskRunner(closing_client)
     placed = run.place(parts)
-    breakable_client.close()
+    closing_client.close()
     with pytest.raises(ClusterError, match=r"its client is clos.*repeat the fit"):
         run.total(column_sums, placed)
 
