@@ -118,7 +118,7 @@ X = rng.standard_normal((3000, 21))
 y = np.maximum(X[:, :4], 0).sum(axis=1)
 SYMBOLS = rng.integers(0, 7, 6000)
 FITS = {
-    "TensorFeatures": lambda: TensorFeatures(8, random_state=0).fit(X, y).components_,
+    "TensorFeatures": lambda: TensorFeatures(4, random_state=0).fit(X, y).components_,
     "MLPRegressor": lambda: (
         MLPRegressor(hidden_layer_sizes=(6,), max_iter=20, tol=1.0, random_state=0)
         .fit(X, y)
@@ -127,7 +127,7 @@ FITS = {
     "CategoricalHMM": lambda: (
         CategoricalHMM(4, n_iter=0, random_state=0).fit(SYMBOLS).emissionprob_
     ),
-    "partial_fit": lambda: TensorFeatures(5, random_state=0).partial_fit(X, y).components_,
+    "partial_fit": lambda: TensorFeatures(4, random_state=0).partial_fit(X, y).components_,
 }
 
 
