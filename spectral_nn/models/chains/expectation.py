@@ -64,12 +64,14 @@ def expect_lanes(
     n_batches = batches.own.shape[0] if batches.joined.size else 0
     boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
     layout = (batches.symbols, batches.offsets, batches.own)
+    longest = int(np.diff(batches.offsets).max(initial=0))
+    passes = np.empty((2, longest * size * LANES), dtype=dtype)
     start, xi = np.zeros(size), np.zeros(size * size)
     # A row is met once, but a symbol so often that its count needs double precision.
     emit = np.zeros(table.size, dtype=np.float64 if batches.values is None else dtype)
     log_likelihood = expect_batches(
         entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
-        *map(_writeable, layout), batches.weight.astype(dtype), boundary, start, xi, emit,
+        *map(_writeable, layout), batches.weight.astype(dtype), passes, boundary, start, xi, emit,
     )  # fmt: skip
     if log_scale is not None and batches.times is not None:
         log_likelihood += float(batches.times @ log_scale)
