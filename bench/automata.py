@@ -1,7 +1,8 @@
 """Strings of planted automata: perplexity over the optimum, likelihood and moments alone.
 
 Likelihood: `CategoricalHMM` with its defaults, and with the best of ten random starts, which is
-Baum-Welch; to the first of the strings, as many as ten minutes allow.  Moments alone, from all
+Baum-Welch; to the first of the strings, as many as ten random starts have time for.  The defaults
+get all strings, too, as who took part in the competition had them.  Moments alone, from all
 strings: `ObservableOperatorModel`, which chooses its rank itself, and the parameters that a
 decomposition gives (``init="tensor", n_iter=0``).  `ObservableOperatorModel` is fitted to the first
 strings, too, beside the others.
@@ -26,7 +27,7 @@ from spectral_nn.models.chains.inference import log_likelihoods
 from spectral_nn.models.chains.parameters import HMMParameters
 
 FIRST_SEED = 100  # the draws 0..99 are for trying things out
-GRID = (8, 24)
+GRID = (16, 32, 64)  # an automaton has up to 60 states, and arcs of one state that differ
 HELD_OUT = 0.1
 OPERATORS = "ObservableOperatorModel"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -38,6 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # name of a row: which model, and whether it gets all strings
 ENTRANTS = {
     "default": ("default", False),
+    "default, all strings": ("default", True),
     "10 random starts": ("random", False),
     "operators, first strings": (OPERATORS, False),
     "operators": (OPERATORS, True),
@@ -54,8 +56,8 @@ def run(
         {
             "automata": f"{n_automata}, seeds {FIRST_SEED}..{FIRST_SEED + n_automata - 1}, see "
             "bench/planted_automata.py",
-            "strings": f"{n_train} to learn from, of which likelihood gets the first {n_first}; "
-            f"{n_test} distinct ones to test on",
+            "strings": f"{n_train} to learn from, of which likelihood gets the first {n_first} "
+            f"where a row does not say all; {n_test} distinct ones to test on",
             "perplexity": "2^(-sum p log2 q) over the test strings, p and q normalised over them; "
             "the gap is that over the automaton's own",
             "hidden Markov models": f"CategoricalHMM(K, ...), K of {GRID} by the likelihood of "
@@ -93,10 +95,14 @@ def _add_rows(
     report: Report, gaps: dict[str, list[float]], seconds: dict[str, list[float]]
 ) -> None:
     """Gaps and times, and where they have to be."""
-    bounds = {"default": (None, 0.013), "operators": (0.1, 0.02), "n_iter=0": (1.0, 0.2)}
+    bounds = {
+        "default, all strings": (None, 0.013),
+        "operators": (0.1, 0.02),
+        "n_iter=0": (1.0, 0.2),
+    }
     for name, each in gaps.items():
         must, reach = bounds.get(name, (None, None))
-        mean_reach = 0.025 if name == "default" else None
+        mean_reach = 0.025 if name == "default, all strings" else None
         report.add(f"{name}: mean gap", statistics.mean(each), reach=mean_reach)
         report.add(f"{name}: median gap", statistics.median(each), must=must, reach=reach)
         report.add(f"{name}: time of all", sum(seconds[name]), unit="s")

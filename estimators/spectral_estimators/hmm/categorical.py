@@ -82,7 +82,7 @@ class CategoricalHMM(BaseHMM):
     n_init : int, optional
         Number of starts.  None: 12, or fewer where few steps are wanted or states are many, so that
         the race between them costs little more than EM from one of them does; 6 for more than 1000
-        symbols, 3 for "anchor", 1 for "random".
+        symbols, and for more than 10 states of fewer symbols; 3 for "anchor", 1 for "random".
         Labels ``y``, emissions kept by ``init_params``, or a single state make the only start
         instead; ``n_iter=0`` takes one.
     context_lags : sequence of int, optional

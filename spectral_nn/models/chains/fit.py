@@ -145,8 +145,8 @@ def fit_hmm(
     Notes
     -----
     Two passes before EM begins, three with anchors, whose contexts are counted: one counts symbols,
-    the other gathers 2^19 positions at most, or
-    all there are. These are counted and raced on, which takes about 125 E-steps of them (see
+    the other gathers 2^19 positions at most, or all there are. These are counted and raced on,
+    which takes about 125 E-steps of them, or half as many (see
     `spectral_nn.models.chains.plan`). Then one pass a step of EM, at 6 K^2 flops a token and pass.
     What the race looks at is gathered here, wherever the data are; all other sums are made where
     they are.

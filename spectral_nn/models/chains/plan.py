@@ -24,6 +24,9 @@ MOST_IN_WINDOWS = 500  # symbols: beyond, each is too rare in a window to say wh
 N_STARTS = 12
 WINDOW_STEPS = 30
 
+# Where more than 10 states outnumber the symbols, decompositions see little of them, and starts end
+# alike: on planted automata, K=32 and 60, half the race led to the same likelihoods.
+_FEW_STARTS, _MANY_STATES = 6, 10
 _ANCHORED = {"anchor": 3, "tensor": 6}  # starts where some have anchors, by `init`
 
 _CLIMB_STEPS = 100
@@ -37,6 +40,7 @@ _LEAST_STARTS = 4
 _LEAST_STEPS = 7  # on windows
 _LEAST_WINDOWS = 2**12
 _LEAST_ROWS = 2**13
+_ROWS_A_PARAMETER = 16  # of a sample, if affordable; on fewer, starts learn the sample
 _FEATURES = 6000.0  # flops that a distinct n-gram costs, in features and products with them
 _OF_WINDOWS = 1000.0  # flops that pairs of symbols in wide windows cost a position
 _SCATTERED = 500.0  # flops that a bigram costs for each state, in 20 updates
@@ -68,24 +72,29 @@ class Plan:
 def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     """Plan a race that costs 1.25 climbs and 0.05 s; more where `n_init` is beyond 12.
 
-    It grows in proportion. More starts, or more states, get fewer rows a round rather than more
-    time.  Where little can be spent (few EM steps are wanted, or states are many) fewer starts take
-    part, and spectral ones are left out that would cost more than a third of the race.
+    It grows in proportion, and is half as long where more than 10 states outnumber the symbols.
+    More starts, or more states, get fewer rows a round rather than more time.  Where little can be
+    spent (few EM steps are wanted, or states are many) fewer starts take part, and spectral ones
+    are left out that would cost more than a third of the race.
     """
     if wants_anchors(options):
         n_starts = options.n_init or _ANCHORED[options.init]
         n_random = 0 if options.init == "anchor" else n_starts // 2
         rounds = _rounds(n_starts, _budget(counts, options, n_starts), counts, options)
         return Plan(n_starts - n_random, n_random, False, 0, 0, rounds)
-    n_starts = options.n_init or N_STARTS
+    alike = options.n_components > max(options.n_symbols, _MANY_STATES)
+    most = _FEW_STARTS if alike else N_STARTS
+    n_starts = options.n_init or most
     budget = _budget(counts, options, n_starts)
+    if options.n_init is None:
+        budget *= most / N_STARTS
     for_windows = _ON_WINDOWS * budget
     rows = min(counts.n_rows, RACE_ROWS)
     least = min(max(_LEAST_WINDOWS, _as_m_step(options) // 3), rows // 12, MAX_WINDOWS)
     least = max(1, least)
     if options.n_init is None:
         cost = _LEAST_STEPS * _step(3 * least, options)
-        n_starts = int(np.clip(for_windows / cost, _LEAST_STARTS, N_STARTS))
+        n_starts = int(np.clip(for_windows / cost, _LEAST_STARTS, most))
     each = for_windows / n_starts
     n_windows = _rows_for(each / WINDOW_STEPS, options) // 3
     n_windows = int(np.clip(n_windows, least, MAX_WINDOWS))
@@ -94,6 +103,7 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     wanted = -(-n_starts // 4)
     if options.n_init is None:
         wanted = min(wanted, _affordable(_FOR_SPECTRAL * budget, counts, options))
+        wanted = min(wanted, 1 if alike else wanted)
     wide = options.init == "tensor" and options.n_symbols <= MOST_IN_WINDOWS
     if options.n_iter and options.n_init is None:
         for_wide = rows * (_OF_WINDOWS + 6.0 * options.n_components**2)
@@ -114,13 +124,17 @@ def _rounds(
     """Rounds on the data that cost so many flops."""
     rows = min(counts.n_rows, RACE_ROWS)
     least_rows = min(max(_LEAST_ROWS, _as_m_step(options)), rows)
+    parameters = options.n_components * (options.n_components + options.n_symbols)
+    telling = 0 if wants_anchors(options) else _ROWS_A_PARAMETER * parameters
     longer = np.clip(options.n_components, *_PATIENCE) / _PATIENCE[0]
     each = budget / len(_ROUNDS)
     rounds = []
     for share, steps in _ROUNDS:
         n = max(2, int(np.ceil(share * n_starts)))
         n_steps = int(np.clip(options.n_iter, 1, steps * longer))
-        n_rows = int(np.clip(_rows_for(each / (n * n_steps), options), least_rows, rows))
+        affordable = _rows_for(each / (n * min(2, n_steps)), options)
+        wanted = max(_rows_for(each / (n * n_steps), options), min(telling, affordable))
+        n_rows = int(np.clip(wanted, least_rows, rows))
         n_steps = int(np.clip(each / (n * _step(n_rows, options)), 2, n_steps))
         rounds.append(Round(n, n_steps, n_rows))
     return tuple(rounds)

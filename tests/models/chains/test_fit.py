@@ -379,6 +379,21 @@ class TestPlan:
         assert plan_race(counts, HMMOptions(200, 1000, n_iter=100)).n_spectral >= 1
         assert plan_race(counts, HMMOptions(200, 1000, n_iter=10, n_init=8)).n_spectral == 2
 
+    def test_many_states_of_few_symbols_race_half_as_long(self):
+        counts = self.counts(30_000, 10)
+        usual, many = (plan_race(counts, HMMOptions(K, 10)) for K in (10, 11))
+        assert usual.n_spectral + usual.n_random == 12
+        assert (many.n_spectral, many.n_random) == (1, 5)
+
+        def work(plan):
+            return sum(one.n_starts * one.n_steps * one.n_rows for one in plan.rounds)
+
+        assert work(many) < 0.7 * work(usual)
+
+    def test_samples_hold_several_rows_a_parameter(self):
+        plan = plan_race(self.counts(100_000, 36), HMMOptions(30, 36))
+        assert min(one.n_rows for one in plan.rounds) >= 16 * 30 * (30 + 36)
+
     @staticmethod
     def counts(n_rows, n_symbols):
         """Counts of as many windows, of which the first symbols alone are there."""
