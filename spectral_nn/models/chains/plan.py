@@ -25,7 +25,7 @@ N_STARTS = 12
 WINDOW_STEPS = 30
 
 # Where more than 10 states outnumber the symbols, decompositions see little of them, and starts end
-# alike: on planted automata, K=32 and 60, half the race led to the same likelihoods.
+# alike: on four planted automata, K=32, half the race led to the same likelihoods.
 _FEW_STARTS, _MANY_STATES = 6, 10
 _ANCHORED = {"anchor": 3, "tensor": 6}  # starts where some have anchors, by `init`
 
