@@ -102,8 +102,8 @@ def plan_race(counts: NgramCounts, options: HMMOptions) -> Plan:
     rounds = _rounds(n_starts, budget - for_windows, counts, options)
     wanted = -(-n_starts // 4)
     if options.n_init is None:
+        wanted = 1 if alike else wanted
         wanted = min(wanted, _affordable(_FOR_SPECTRAL * budget, counts, options))
-        wanted = min(wanted, 1 if alike else wanted)
     wide = options.init == "tensor" and options.n_symbols <= MOST_IN_WINDOWS
     if options.n_iter and options.n_init is None:
         for_wide = rows * (_OF_WINDOWS + 6.0 * options.n_components**2)
