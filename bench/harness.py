@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).parent / "results"
 MISSED = 3  # exit status; a crash exits with 1
+_PAUSE = 0.4  # seconds
 PACKAGES = (
     "spectral-nn",
     "numpy",
@@ -185,6 +186,8 @@ def race(
     """Time several callables in turn, round after round, so that a slow spell hits all of them.
 
     Each is called once beforehand, untimed: compiling is measured elsewhere (``bench/startup.py``).
+    Before each call is a pause, as threads of the one before may go on spinning: those of JAX did
+    for .2 s, and made our E-step after them three times as long on one core.
 
     Parameters
     ----------
@@ -203,6 +206,7 @@ def race(
     seconds: dict[str, list[float]] = {name: [] for name in entrants}
     for _ in range(rounds):
         for name, call in entrants.items():
+            time.sleep(_PAUSE)
             seconds[name].append(timed(call)[1])
     return {
         name: {"min": min(times), "median": statistics.median(times)}
