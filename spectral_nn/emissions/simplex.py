@@ -185,12 +185,9 @@ def _as_few_rows(
 ) -> NDArray[np.float64]:
     """Pseudo-counts of each row (n, d), or those of all (1, d)."""
     pseudo = np.asarray(pseudo, dtype=np.float64)
-    shared = pseudo.ndim == 0 or pseudo.size == pseudo.shape[-1]
-    return _as_rows(
-        np.broadcast_to(pseudo.reshape(-1), shape[-1:])
-        if shared
-        else np.broadcast_to(pseudo, shape)
-    )
+    if pseudo.ndim == 0 or pseudo.size == pseudo.shape[-1]:
+        pseudo, shape = pseudo.reshape(-1), shape[-1:]
+    return _as_rows(np.broadcast_to(pseudo, shape))
 
 
 @Compiled
