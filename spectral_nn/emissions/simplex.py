@@ -194,13 +194,13 @@ def _as_few_rows(
 def _maximise(counts, pseudo, otherwise, structure, out):
     """Fill `out` (n, d) as `maximise_rows` says; `pseudo` (1, d) or (n, d)."""
     n, d = counts.shape
+    shared = pseudo.shape[0] == 1
     for i in range(n):
-        of = i if pseudo.shape[0] > 1 else 0
         total = 0.0
         for v in range(d):
             count = counts[i, v]
             if not (structure and otherwise[i, v] == 0):
-                count += pseudo[of, v]
+                count += pseudo[0 if shared else i, v]
             if count < 0:
                 count = 0.0
             out[i, v] = count

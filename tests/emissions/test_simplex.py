@@ -9,6 +9,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows
 
 
+def for_any_rows(test):
+    """Run a test of (seed, n, d, form of the pseudo-counts, structure) on many of them."""
+    cases = given(
+        st.integers(0, 2**32 - 1),
+        st.integers(1, 12),
+        st.integers(1, 9),
+        st.sampled_from(["number", "row", "rows"]),
+        st.booleans(),
+    )
+    return settings(max_examples=60, deadline=None)(cases(test))
+
+
 def rows_with_zeros(rng, n, d):
     """Rows (n, d) of sum one, some entries zero and some tiny; the first entry never zero."""
     p = rng.dirichlet(np.ones(d), n) * 10.0 ** -rng.integers(0, 120, (n, d))
@@ -22,14 +34,7 @@ def some_pseudo_counts(rng, n, d, form):
     return {"number": pseudo[0, 0], "row": pseudo[0], "rows": pseudo}[form]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(1, 12),
-    st.integers(1, 9),
-    st.sampled_from(["number", "row", "rows"]),
-    st.booleans(),
-)
+@for_any_rows
 def test_log_density_is_the_sum_of_logarithms(seed, n, d, form, structure):
     rng = np.random.default_rng(seed)
     p, pseudo = rows_with_zeros(rng, n, d), some_pseudo_counts(rng, n, d, form)
@@ -45,14 +50,7 @@ def test_log_density_of_many_small_rows_does_not_underflow():
     assert_allclose(log_dirichlet(p, np.array([1.0, 2.0, 0.0])), 1200 * np.log(1e-9))
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(1, 6),
-    st.integers(1, 9),
-    st.sampled_from(["number", "row", "rows"]),
-    st.booleans(),
-)
+@for_any_rows
 def test_mode_is_proportional_to_counts_and_pseudo_counts(seed, n, d, form, structure):
     rng = np.random.default_rng(seed)
     old, pseudo = rows_with_zeros(rng, n, d), some_pseudo_counts(rng, n, d, form)
