@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench.rivals.hmmlearn_series import covariance_settings, covariances
 from spectral_estimators import GaussianHMM, PoissonHMM
+from spectral_nn.blas import one_blas_thread
 from spectral_nn.data import Sequences
 from spectral_nn.emissions.gaussian import DiagonalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian
@@ -40,7 +41,8 @@ def prepare_e_step(
         seed=0,
     )
     engine.expect(parameters)
-    return lambda: float(engine.expect(parameters).log_likelihood)
+    # A fit limits BLAS to one thread once, not for each chunk of a step.
+    return one_blas_thread()(lambda: float(engine.expect(parameters).log_likelihood))
 
 
 def fit(

@@ -3,6 +3,7 @@
 from spectral_nn.emissions.base import (
     Emission,
     FramedEmission,
+    LinearEmission,
     LosingEmission,
     MarginalEmission,
     MixedEmission,
@@ -14,6 +15,7 @@ __all__ = [
     "CategoricalEmission",
     "Emission",
     "FramedEmission",
+    "LinearEmission",
     "LosingEmission",
     "MarginalEmission",
     "MixedEmission",

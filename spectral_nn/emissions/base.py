@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,6 +16,8 @@ __all__ = [
     "DifferentiableEmission",
     "Emission",
     "FramedEmission",
+    "LinearEmission",
+    "LinearTerms",
     "LosingEmission",
     "MarginalEmission",
     "MixedEmission",
@@ -164,6 +167,40 @@ class FramedEmission(RowEmission, Protocol):
 
     def reframe(self, sums: Any, law: Any) -> Any:
         """Sums that this law has gathered, in the frame of another of its kind."""
+
+
+class LinearTerms(NamedTuple):
+    """Functions of a row that the log-likelihood is linear in, which are all that an M-step needs.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (q, K)
+        Of each function in the log-likelihood of each state.
+    fill : callable
+        (rows (steps, p + 1, lanes), out (steps, q or more, lanes)) fills `out` with the functions
+        of rows, whose last column is 1, or all zeros where there is no row; then with zeros.
+    collect : callable
+        (totals (K, q) of posteriors times functions) gives what `Emission.gather` would.
+    """
+
+    weights: NDArray[np.float64]
+    fill: Callable[[NDArray, NDArray], Any]
+    collect: Callable[[NDArray[np.float64]], Any]
+
+
+@runtime_checkable
+class LinearEmission(RowEmission, Protocol):
+    """A law of rows whose E-step on lanes can do without a table of likelihoods.
+
+    See Also
+    --------
+    spectral_nn.models.chains.expectation.expect_lanes
+    """
+
+    def linear_terms(
+        self, centre: NDArray[np.float64], scale: NDArray[np.float64], dtype: DTypeLike
+    ) -> LinearTerms | None:
+        """Functions of ``(x - centre) / scale``; None where this precision would not do."""
 
 
 class MarginalEmission(RowEmission, Protocol):

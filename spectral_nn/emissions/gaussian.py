@@ -15,8 +15,9 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import ndtr
 
 from spectral_nn.additive import Additive
+from spectral_nn.emissions.base import LinearTerms
 from spectral_nn.emissions.coordinates import Positive, Real
-from spectral_nn.emissions.monomials import precision_for, row_blocks, squares
+from spectral_nn.emissions.monomials import precision_for, row_blocks, square_lanes, squares
 
 __all__ = [
     "DiagonalGaussian",
@@ -140,11 +141,7 @@ class DiagonalGaussian:
         """Log-densities, in products of matrices: 4 n K p flops."""
         centre, scale = self._frame()
         p = x.shape[1]
-        precision = scale**2 / self.variances
-        means = (self.means - centre) / scale
-        constant = -0.5 * (means**2 * precision + np.log(self.variances) + LOG_2_PI)
-        dtype = precision_for(means, precision, dtype)
-        terms = np.concatenate([-0.5 * precision, means * precision, constant], axis=1).T
+        terms, dtype = self._weights(centre, scale, dtype)
         whole = np.append(terms[: 2 * p], terms[2 * p :].sum(axis=0, keepdims=True), axis=0)
         terms, whole = terms.astype(dtype), whole.astype(dtype)
         found = np.empty((x.shape[0], self.n_components), dtype=dtype)
@@ -153,6 +150,33 @@ class DiagonalGaussian:
             complete = monomials.shape[1] == 2 * p + 1
             np.matmul(monomials, whole if complete else terms, out=found[block])
         return found
+
+    def _weights(
+        self, centre: NDArray[np.float64], scale: NDArray[np.float64], wanted: DTypeLike
+    ) -> tuple[NDArray[np.float64], Any]:
+        """Weights (3 p, K) of squares, entries and ones in log-densities; their precision."""
+        precision = scale**2 / self.variances
+        means = (self.means - centre) / scale
+        constant = -0.5 * (means**2 * precision + np.log(self.variances) + LOG_2_PI)
+        terms = np.concatenate([-0.5 * precision, means * precision, constant], axis=1).T
+        return terms, precision_for(means, precision, wanted)
+
+    def linear_terms(
+        self, centre: NDArray[np.float64], scale: NDArray[np.float64], dtype: DTypeLike
+    ) -> LinearTerms | None:
+        """Squares, columns and a one; None where that precision would lose something."""
+        p = self.means.shape[1]
+        weights, precision = self._weights(centre, scale, dtype)
+        if precision != np.dtype(dtype):
+            return None
+        weights = np.append(weights[: 2 * p], weights[2 * p :].sum(axis=0, keepdims=True), axis=0)
+
+        def collect(totals: NDArray[np.float64]) -> GaussianSums:
+            second, first, weight = np.split(totals, [p, 2 * p], axis=1)
+            sums = GaussianSums(np.repeat(weight, p, axis=1), first, second)
+            return _between(sums, (centre, scale), self._frame())
+
+        return LinearTerms(weights, square_lanes, collect)
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
@@ -170,10 +194,7 @@ class DiagonalGaussian:
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
         """Sums that this law has gathered, in the frame of another of its kind."""
-        scale, shift = between_frames(self._frame(), law._frame())
-        first = scale * sums.first
-        second = scale**2 * sums.second + 2 * shift * first + shift**2 * sums.weight
-        return GaussianSums(sums.weight, first + shift * sums.weight, second)
+        return _between(sums, self._frame(), law._frame())
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
@@ -322,6 +343,18 @@ def moments_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     # A column of one number varies by rounding only.
     varies = variance > (1e-12 * np.abs(mean)) ** 2
     return mean, np.where(varies, variance, 1.0)
+
+
+def _between(
+    sums: GaussianSums,
+    one: tuple[NDArray[np.float64], NDArray[np.float64]],
+    other: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> GaussianSums:
+    """Sums of squares from one frame in another."""
+    scale, shift = between_frames(one, other)
+    first = scale * sums.first
+    second = scale**2 * sums.second + 2 * shift * first + shift**2 * sums.weight
+    return GaussianSums(sums.weight, first + shift * sums.weight, second)
 
 
 def between_frames(

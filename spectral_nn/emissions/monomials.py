@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.compiled import Compiled
 
-__all__ = ["precision_for", "products", "row_blocks", "squares"]
+__all__ = ["precision_for", "products", "row_blocks", "square_lanes", "squares"]
 
 _BLOCK_BYTES = 2**18  # of monomials, which then stay in the second-level cache
 _SAFE = 1e3  # largest term of a log-density of which single precision loses less than 1e-4 nats
@@ -89,6 +89,27 @@ def products(
     found = np.empty((n, p * (p + 1) // 2 + p + 1), dtype=dtype)
     _multiply(np.ascontiguousarray(x), centre, 1 / scale, found)
     return found
+
+
+@Compiled
+def square_lanes(rows, out):
+    """Squares of columns, then the rows, with lanes innermost.
+
+    Parameters
+    ----------
+    rows : (steps, p + 1, lanes) columns, and ones.
+    out : (steps, at least 2 p + 1, lanes) to be filled; what is left with zeros.
+    """
+    n_steps, width, n_lanes = rows.shape
+    p = width - 1
+    for t in range(n_steps):
+        for j in range(p):
+            for lane in range(n_lanes):
+                out[t, j, lane] = rows[t, j, lane] * rows[t, j, lane]
+        for j in range(width):
+            for lane in range(n_lanes):
+                out[t, p + j, lane] = rows[t, j, lane]
+        out[t, p + width :] = 0
 
 
 @Compiled

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import tree_sum
 from spectral_nn.data import Sequences
+from spectral_nn.emissions import LinearEmission
 from spectral_nn.models.chains.expectation_on import expect_on
-from spectral_nn.models.chains.kernels import LANES, expect_batches, padded
+from spectral_nn.models.chains.kernels import LANES, expect_batches, padded, weigh_terms
 from spectral_nn.models.chains.lanes import LaneBatches
 from spectral_nn.models.chains.observations import gather, look_up_rows, number, tabulate
-from spectral_nn.models.chains.parameters import HMMParameters, stationary
+from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.recursions import expected_counts
 from spectral_nn.models.chains.statistics import HMMStatistics
+
+_NOTHING = np.zeros(0)
 
 
 def expect_lanes(
@@ -50,40 +53,121 @@ def expect_lanes(
     """
     if not isinstance(batches.symbols, np.ndarray):
         return expect_on(parameters, batches, dtype=dtype, labelled=labelled)
-    n_components = parameters.n_components
-    size = padded(n_components)
-    emission = parameters.emission
+    emission: Any = parameters.emission
+    recursion = _Recursion.of(parameters, batches, dtype)
+    size, states = recursion.start.size, slice(parameters.n_components)
+    if batches.values is not None and not labelled and hasattr(emission, "linear_terms"):
+        found = _expect_linear(emission, batches, recursion, dtype)
+        if found is not None:
+            return recursion.statistics(parameters, batches, *found)
     table, log_scale, _ = tabulate(emission, batches.values, size, dtype=dtype, labelled=labelled)
-    matrix = np.zeros((2, size, size), dtype=dtype)
-    matrix[0, :n_components, :n_components] = parameters.transmat
-    matrix[1] = matrix[0].T
-    entries = np.zeros((2, size, LANES), dtype=dtype)
-    if not (batches.own[:, 2].astype(bool) | (batches.weight == 0)).all():
-        entries[0, :n_components] = stationary(parameters.transmat)[:, None]
-    entries[1, :n_components] = parameters.startprob[:, None]
-    n_batches = batches.own.shape[0] if batches.joined.size else 0
-    boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
-    layout = (batches.symbols, batches.offsets, batches.own)
-    longest = int(np.diff(batches.offsets).max(initial=0))
-    passes = np.empty((2, longest * size * LANES), dtype=dtype)
-    start, xi = np.zeros(size), np.zeros(size * size)
     # A row is met once, but a symbol so often that its count needs double precision.
     emit = np.zeros(table.size, dtype=np.float64 if batches.values is None else dtype)
-    log_likelihood = expect_batches(
-        entries.reshape(2, -1), matrix.reshape(2, -1), table.ravel(),
-        *map(_writeable, layout), batches.weight.astype(dtype), passes, boundary, start, xi, emit,
-    )  # fmt: skip
+    every = slice(batches.own.shape[0])
+    log_likelihood = recursion.expect(batches, every, table=table.ravel(), emit=emit)
     if log_scale is not None and batches.times is not None:
         log_likelihood += float(batches.times @ log_scale)
-    states = slice(n_components)
-    return HMMStatistics(
-        start[states],
-        xi.reshape(size, size)[states, states] * parameters.transmat,
-        gather(emission, batches.values, emit.reshape(-1, size)[:, states], labelled),
-        log_likelihood,
-        _disagreement(boundary.reshape(-1, 2, size, LANES), batches.joined),
-        batches.joined.shape[0],
-    )
+    gathered = gather(emission, batches.values, emit.reshape(-1, size)[:, states], labelled)
+    return recursion.statistics(parameters, batches, gathered, log_likelihood)
+
+
+def _expect_linear(
+    emission: LinearEmission, batches: LaneBatches, recursion: _Recursion, dtype: DTypeLike
+) -> tuple[Any, float] | None:
+    """What the emission gathers, and the log-likelihood; None where that takes a table.
+
+    A batch at a time, so that what is made of its rows stays in the cache until it is gathered.
+    """
+    laid = batches.lay_rows(dtype)
+    linear = None if laid is None else emission.linear_terms(laid.centre, laid.scale, dtype)
+    if laid is None or linear is None:
+        return None
+    size, (q, K) = recursion.start.size, linear.weights.shape
+    n_terms = padded(q)
+    weights = np.zeros((n_terms, size), dtype=dtype)
+    weights[:q, :K] = linear.weights
+    steps = np.diff(batches.offsets)
+    terms = np.empty((steps.max(initial=0), n_terms, LANES), dtype=dtype)
+    totals, log_likelihood = np.zeros(size * n_terms), 0.0
+    for b, n_steps in enumerate(steps.tolist()):
+        own, weight = batches.own[b], batches.weight[b]
+        linear.fill(laid.rows[batches.offsets[b] : batches.offsets[b + 1]], terms[:n_steps])
+        of_batch, emitted = terms[:n_steps].reshape(-1), recursion.passes[1]
+        emitted = emitted[: n_steps * size * LANES]
+        log_likelihood += weigh_terms(of_batch, n_terms, weights.ravel(), K, own, weight, emitted)
+        one = slice(b, b + 1)
+        log_likelihood += recursion.expect(batches, one, terms=of_batch, totals=totals)
+    return linear.collect(totals.reshape(size, n_terms)[:K, :q]), log_likelihood
+
+
+class _Recursion(NamedTuple):
+    """Arrays of the compiled recursion, padded to `size` states.
+
+    Attributes
+    ----------
+    entries, matrix, boundary, passes, start, xi : of `expect_batches`.
+    """
+
+    entries: NDArray[np.floating]
+    matrix: NDArray[np.floating]
+    boundary: NDArray[np.floating]
+    passes: NDArray[np.floating]
+    start: NDArray[np.float64]
+    xi: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, parameters: HMMParameters, batches: LaneBatches, dtype: DTypeLike) -> _Recursion:
+        """Arrays for these lanes under a model; counts are zero."""
+        K = parameters.n_components
+        size = padded(K)
+        matrix = np.zeros((2, size, size), dtype=dtype)
+        matrix[0, :K, :K] = parameters.transmat
+        matrix[1] = matrix[0].T
+        entries = np.zeros((2, size, LANES), dtype=dtype)
+        if not (batches.own[:, 2].astype(bool) | (batches.weight == 0)).all():
+            entries[0, :K] = parameters.stationary[:, None]
+        entries[1, :K] = parameters.startprob[:, None]
+        n_batches = batches.own.shape[0] if batches.joined.size else 0
+        boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
+        longest = int(np.diff(batches.offsets).max(initial=0))
+        passes = np.empty((2, longest * size * LANES), dtype=dtype)
+        counts = np.zeros(size), np.zeros(size * size)
+        return cls(entries.reshape(2, -1), matrix.reshape(2, -1), boundary, passes, *counts)
+
+    def expect(
+        self,
+        batches: LaneBatches,
+        some: slice,
+        *,
+        table: NDArray | None = None,
+        emit: NDArray = _NOTHING,
+        terms: NDArray | None = None,
+        totals: NDArray = _NOTHING,
+    ) -> float:
+        """Add expected counts of some batches; their log-likelihood, nats."""
+        nothing = self.matrix[0, :0]
+        layout = batches.symbols, batches.offsets[some.start : some.stop + 1], batches.own[some]
+        weight = batches.weight[some].astype(self.matrix.dtype)
+        return expect_batches(
+            self.entries, self.matrix, nothing if table is None else table,
+            nothing if terms is None else terms, *map(_writeable, layout), weight, self.passes,
+            self.boundary[some], self.start, self.xi, emit, totals,
+        )  # fmt: skip
+
+    def statistics(
+        self, parameters: HMMParameters, batches: LaneBatches, gathered: Any, log_likelihood: float
+    ) -> HMMStatistics:
+        """All that was counted."""
+        states, size = slice(parameters.n_components), self.start.size
+        boundary = self.boundary.reshape(-1, 2, size, LANES)
+        return HMMStatistics(
+            self.start[states],
+            self.xi.reshape(size, size)[states, states] * parameters.transmat,
+            gathered,
+            log_likelihood,
+            _disagreement(boundary, batches.joined),
+            batches.joined.shape[0],
+        )
 
 
 def expect_exact(

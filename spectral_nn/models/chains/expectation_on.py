@@ -19,7 +19,7 @@ from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lane_step import filter_rows, smooth_rows
 from spectral_nn.models.chains.lanes import LaneBatches
 from spectral_nn.models.chains.observations import gather, look_up_rows
-from spectral_nn.models.chains.parameters import HMMParameters, stationary
+from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.statistics import HMMStatistics
 
 _FEW_CODES = 128  # up to here a product with indicators counts faster than scattered additions
@@ -59,7 +59,7 @@ def expect_on(
         return HMMStatistics(np.zeros(K), np.zeros((K, K)), nothing, 0.0)
     lanes = _side_by_side(batches, table.shape[0], dtype)
     xp = get_namespace(lanes.codes)
-    entry = np.stack([stationary(parameters.transmat), parameters.startprob])
+    entry = np.stack([parameters.stationary, parameters.startprob])
     entry, transmat, emission = (
         from_numpy(x.astype(dtype), like=lanes.codes) for x in (entry, parameters.transmat, table)
     )

@@ -15,13 +15,14 @@ from spectral_nn.models.chains.registers import (
     LANES,
     advance,
     count,
+    exponentiate,
     look_up,
     normalise,
     padded,
     scatter,
 )
 
-__all__ = ["LANES", "expect_batches", "padded"]
+__all__ = ["LANES", "expect_batches", "padded", "weigh_terms"]
 
 # Time steps whose tables stay in the second-level cache between `advance` and `count`.
 _BLOCK = 32
@@ -29,7 +30,10 @@ _BLOCK = 32
 
 @compiled_part
 def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, emitted, log_p):
-    """Filter a batch; `filtered` and `emitted` (steps, size, LANES) keep what going back needs."""
+    """Filter a batch; `filtered` and `emitted` (steps, size, LANES) keep what going back needs.
+
+    Without a table, likelihoods are in `emitted`.
+    """
     step = entry.size
     size = step // LANES
     total = np.empty(LANES, dtype=filtered.dtype)
@@ -38,21 +42,23 @@ def _forward(entry, matrix, table, symbols, symbols_at, n_steps, own, filtered, 
     for t in range(n_steps):
         at = t * step
         if t:
-            advance(filtered, at, matrix, filtered, at - step, size)
-        look_up(emitted, at, table, symbols, symbols_at + t * LANES, size)
+            advance(filtered, at, matrix, filtered, at - step, size, size)
+        if table.size:
+            look_up(emitted, at, table, symbols, symbols_at + t * LANES, size)
         normalise(filtered, emitted, at, total, size)
+        least = 1.0
         for lane in range(LANES):
-            if own[0, lane] <= t < own[1, lane]:
-                product[lane] *= total[lane]
-        last = t % 8 == 7 or t == n_steps - 1
-        for lane in range(LANES):  # a logarithm of eight factors, or of those that may underflow
-            if last or product[lane] < 1e-200:
+            inside = own[0, lane] <= t < own[1, lane]
+            product[lane] *= total[lane] if inside else 1
+            least = min(least, product[lane])
+        if least < 1e-200 or t == n_steps - 1:  # a logarithm costs as much as many products
+            for lane in range(LANES):
                 log_p[lane] += np.log(product[lane])
                 product[lane] = 1
 
 
 @compiled_part
-def _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backward, share):
+def _weigh(t, own, weight, filtered, emitted, at, size, smoothed, kept_at, onward, backward, share):
     """Posterior of step `t`, weighted, and the two sides of the transition into it."""
     for lane in range(LANES):
         inside = own[0, lane] <= t < own[1, lane]
@@ -62,42 +68,57 @@ def _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backwa
         for lane in range(LANES):
             here = np.uint64(row + lane)
             there = np.uint64(at + row + lane)
-            smoothed[here] = filtered[there] * backward[here] * share[lane]
+            kept = np.uint64(kept_at + row + lane)
+            smoothed[kept] = filtered[there] * backward[here] * share[lane]
             onward[here] = emitted[there] * backward[here]
             emitted[there] = onward[here] * share[lane]
 
 
 @compiled_part
 def _backward(
-    back, symbols, symbols_at, n_steps, own, weight, filtered, emitted, work, start, xi, emit
-):
-    """Smooth a batch and add its expected counts to `start`, `xi` and `emit`."""
+    back, terms, symbols, symbols_at, n_steps, own, weight, filtered, emitted, work, smoothed,
+    start, xi, emit, totals,
+):  # fmt: skip
+    """Smooth a batch and add its expected counts to `start`, `xi`, and `emit` or `totals`."""
     step = work.shape[1]
     size = step // LANES
-    smoothed, onward, backward = work[0], work[1], work[2]
+    onward, backward = work[0], work[1]
     share = np.empty(LANES, dtype=filtered.dtype)
     backward[:] = 1
-    counted = n_steps
+    n_terms = totals.size // size
+    counted = gathered = n_steps
     for t in range(n_steps - 1, -1, -1):
         at = t * step
-        _weigh(t, own, weight, filtered, emitted, at, size, smoothed, onward, backward, share)
-        scatter(emit, smoothed, symbols, symbols_at + t * LANES, size)
+        # A block of posteriors is filled from its end; of symbols each is used at once.
+        kept_at = (_BLOCK - gathered + t) * step if terms.size else 0
+        _weigh(
+            t, own, weight, filtered, emitted, at, size, smoothed, kept_at, onward, backward, share
+        )
+        if not terms.size:
+            scatter(emit, smoothed, symbols, symbols_at + t * LANES, size)
+        elif gathered - t == _BLOCK or t == 0:
+            count(
+                totals, smoothed, kept_at, terms, t * n_terms * LANES, gathered - t, size, n_terms
+            )
+            gathered = t
         if t == 0:
             for k in range(size):
                 for lane in range(LANES):
-                    start[k * LANES + lane] += smoothed[k * LANES + lane] * own[2, lane]
+                    here = k * LANES + lane
+                    start[here] += smoothed[kept_at + here] * own[2, lane]
         else:
-            advance(backward, 0, back, onward, 0, size)
+            advance(backward, 0, back, onward, 0, size, size)
         if t and (counted - t == _BLOCK or t == 1):
-            count(xi, filtered, at - step, emitted, at, counted - t, size)
+            count(xi, filtered, at - step, emitted, at, counted - t, size, size)
             counted = t
 
 
 @Compiled
 def expect_batches(
-    entries, matrix, table, symbols, offsets, own, weight, passes, boundary, start, xi, emit
-):
-    """Add expected counts of batches of lanes to `start`, `xi` and `emit`.
+    entries, matrix, table, terms, symbols, offsets, own, weight, passes, boundary, start, xi, emit,
+    totals,
+):  # fmt: skip
+    """Add expected counts of batches of lanes to `start`, `xi`, and `emit` or `totals`.
 
     Equations 18-27 and 40 of Rabiner (1989), lane by lane.
 
@@ -106,7 +127,10 @@ def expect_batches(
     entries : (2, size * LANES) probabilities before the first symbol: of a lane that enters in the
         middle of a sequence, and of one that starts it.
     matrix : (2, size * size) transition matrix and its transpose.
-    table : (D * size,) emission probability of every code.
+    table : (D * size,) emission probability of every code; nothing where the emission
+        probabilities of the one batch are in ``passes[1]``.
+    terms : (steps * q * LANES,) in that case, what each state gathers of every observation, q a
+        multiple of 4.
     symbols : (sum of steps * LANES,) int32 codes, step after step, lanes innermost.
     offsets : (n_batches + 1,) int64, steps before each batch.
     own : (n_batches, 3, LANES) int32, first and last own step (half open), and whether the lane
@@ -119,7 +143,8 @@ def expect_batches(
         steps, or has no rows where nobody wants it.
     start : (size,) float64, to be added to, as are
     xi : (size * size,) float64, without the factor `matrix`, and
-    emit : (D * size,) float64, or of the precision of `table`.
+    emit : (D * size,) float64, or of the precision of `table`, and
+    totals : (size * q,) float64, of terms.
 
     Returns
     -------
@@ -132,7 +157,8 @@ def expect_batches(
     step = entries.shape[1]
     size = step // LANES
     filtered, emitted = passes[0], passes[1]
-    work = np.empty((3, step), dtype=matrix.dtype)
+    work = np.empty((2, step), dtype=matrix.dtype)
+    smoothed = np.empty((_BLOCK if terms.size else 1) * step, dtype=matrix.dtype)
     entry = np.empty(step, dtype=matrix.dtype)
     starting = np.zeros(step)
     log_likelihood = 0.0
@@ -149,8 +175,8 @@ def expect_batches(
         if boundary.shape[0]:
             _keep_boundary(boundary[b], filtered, own[b], size)
         _backward(
-            matrix[1], symbols, at, n_steps, own[b], weight[b],
-            filtered, emitted, work, starting, xi, emit,
+            matrix[1], terms, symbols, at, n_steps, own[b], weight[b],
+            filtered, emitted, work, smoothed, starting, xi, emit, totals,
         )  # fmt: skip
         for lane in range(LANES):
             if weight[b, lane] > 0:
@@ -159,6 +185,50 @@ def expect_batches(
         for lane in range(LANES):
             start[k] += starting[k * LANES + lane]
     return log_likelihood
+
+
+@Compiled
+def weigh_terms(terms, n_terms, weights, n_components, own, weight, emitted):
+    """Likelihoods of a batch, over the largest of each observation.
+
+    Parameters
+    ----------
+    terms : (steps * q * LANES,) of `expect_batches`.
+    n_terms : q.
+    weights : (q * size,) of each term in the log-likelihood of each state.
+    n_components : K, of the `size` states.
+    own, weight : (3, LANES) and (LANES,), of the batch.
+    emitted : (steps * size * LANES,) to be filled; 0 where a state is padding.
+
+    Returns
+    -------
+    total : float, nats that were taken off the log-likelihood of the batch.
+
+    Notes
+    -----
+    2 q size flops an observation.
+    """
+    n_steps = terms.size // (n_terms * LANES)
+    step = emitted.size // n_steps
+    size = step // LANES
+    largest = np.empty(LANES, dtype=emitted.dtype)
+    totals = np.zeros(LANES)
+    for t in range(n_steps):
+        at = t * step
+        advance(emitted, at, weights, terms, t * n_terms * LANES, n_terms, size)
+        largest[:] = -np.inf
+        for k in range(n_components):
+            for lane in range(LANES):
+                value = emitted[np.uint64(at + k * LANES + lane)]
+                largest[lane] = value if value > largest[lane] else largest[lane]
+        for lane in range(LANES):
+            if largest[lane] == -np.inf:
+                largest[lane] = 0
+            inside = own[0, lane] <= t < own[1, lane]
+            totals[lane] += largest[lane] if inside else 0
+        exponentiate(emitted, at, largest, n_components)
+        emitted[at + n_components * LANES : at + step] = 0
+    return np.sum(totals * weight)
 
 
 @compiled_part

@@ -12,14 +12,35 @@ A sequence that fits into one lane is not cut and is treated exactly; so are wei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from spectral_nn.compiled import Compiled
 from spectral_nn.data import Blocks, Sequences, Window, blocks
+from spectral_nn.emissions.gaussian import moments_of
 from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.observations import number
+
+_AT_ONCE = 8  # steps of a lane, whose rows follow each other in memory
+_FOR_UNITS = 2**12  # rows that say where the others are, about
+
+
+class LaidRows(NamedTuple):
+    """Rows of numbers with the lanes innermost, in the units of their chunk.
+
+    Attributes
+    ----------
+    rows : (steps, p + 1, 32) the p columns, less `centre` and over `scale`, and a one; zeros where
+        a lane has no row, or all of it is missing.
+    centre, scale : (p,) mean and deviation of some of the rows.
+    """
+
+    rows: NDArray[np.floating]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,11 +67,34 @@ class LaneBatches:
     joined: NDArray[np.int64]
     values: NDArray[np.float64] | None = None
     times: NDArray[np.float64] | None = None
+    _laid: dict[np.dtype, LaidRows | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_rows(self) -> int:
         """Positions that the lanes own."""
         return int((self.own[:, 1] - self.own[:, 0]).sum())
+
+    def lay_rows(self, dtype: DTypeLike) -> LaidRows | None:
+        """Rows with the lanes innermost; None where some entries of a row are missing.
+
+        They are laid out once, and kept.
+        """
+        key = np.dtype(dtype)
+        if key not in self._laid:
+            self._laid[key] = self._lay_rows(key)
+        return self._laid[key]
+
+    def _lay_rows(self, dtype: np.dtype) -> LaidRows | None:
+        assert self.values is not None
+        values = np.ascontiguousarray(self.values)
+        n, p = values.shape
+        centre, variance = moments_of(values[:: max(1, n // _FOR_UNITS)])
+        scale = np.sqrt(variance)
+        rows = np.empty((self.offsets[-1], p + 1, LANES), dtype=dtype)
+        numbers = np.ascontiguousarray(self.symbols).reshape(-1, LANES)
+        if _lay_out(values, numbers, centre, 1 / scale, rows):
+            return None
+        return LaidRows(rows, centre, scale)
 
     def select(self, batches: NDArray[np.integer]) -> LaneBatches:
         """Some of the batches, in the order given; joints with lanes left behind are dropped."""
@@ -195,3 +239,33 @@ def _interleave(codes, first, sizes, pad):
         rows = (offsets[batches, None] + np.arange(n_steps)).ravel()
         symbols[rows] = np.where(inside, codes[position], pad).reshape(-1, LANES)
     return symbols.ravel()
+
+
+@Compiled
+def _lay_out(x, numbers, centre, inverse, out):
+    """Fill `out` as `LaidRows` says; how many rows miss some of their entries."""
+    n, p = x.shape
+    n_lanes = numbers.shape[1]
+    n_partial = 0
+    u = np.empty((_AT_ONCE, n_lanes, p), dtype=out.dtype)
+    for first in range(0, numbers.shape[0], _AT_ONCE):
+        n_steps = min(_AT_ONCE, numbers.shape[0] - first)
+        for lane in range(n_lanes):
+            for step in range(n_steps):
+                i = numbers[first + step, lane]
+                n_missing = p
+                if i < n:
+                    n_missing = 0
+                    for j in range(p):
+                        value = (x[i, j] - centre[j]) * inverse[j]
+                        n_missing += value != value
+                        u[step, lane, j] = value
+                if n_missing > 0:
+                    u[step, lane] = 0
+                    n_partial += n_missing < p
+                out[first + step, p, lane] = n_missing == 0
+        for step in range(n_steps):
+            for j in range(p):
+                for lane in range(n_lanes):
+                    out[first + step, j, lane] = u[step, lane, j]
+    return n_partial

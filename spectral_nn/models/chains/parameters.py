@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -90,6 +91,11 @@ class HMMParameters(Generic[E]):
     def n_components(self) -> int:
         """Number of states, K."""
         return self.emission.n_components
+
+    @cached_property
+    def stationary(self) -> NDArray[np.float64]:
+        """Stationary distribution (K,), see `stationary`; every chunk of an E-step asks for it."""
+        return stationary(self.transmat)
 
 
 def _warn(old: str, new: str) -> None:

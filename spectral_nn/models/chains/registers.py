@@ -1,4 +1,4 @@
-"""Vector code for lanes: the five inner loops of the E-step, kept in registers.
+"""Vector code for lanes: the six inner loops of the E-step, kept in registers.
 
 At every time step the state probabilities of a batch of 32 lanes are a ``(K, LANES)`` table with
 the lanes innermost, so that one row fills whole vector registers.  The loops are written as LLVM
@@ -7,9 +7,10 @@ vector code, because a plain Numba loop spills its accumulators to memory and mo
 
 * `advance`: ``out[j, :] = sum_i M[i, j] in[i, :]``, four rows of `out` in two registers each;
 * `count`: ``xi[i, j] += sum_l a[i, l] w[j, l]`` over a stretch of time steps, in tiles of 4 x 4
-  registers, or 4 x 2;
+  registers, or 4 x 2; the tables may have different numbers of rows;
 * `look_up` and `scatter`: rows of the emission table and of its counts, transposed in registers;
-* `normalise`: one step of the filter.
+* `normalise`: one step of the filter;
+* `exponentiate`: likelihoods of logarithms (NumPy's exponential takes five times as long).
 
 All work on flat arrays and on states padded to a multiple of the tile; only
 `spectral_nn.models.chains.kernels` calls them.  The sums of `advance` and `count` have to fit into
@@ -19,12 +20,18 @@ as long where they did not.
 
 from __future__ import annotations
 
+from math import factorial, log
+
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 LANES = 32
 TILE = 4
+_LOG_2 = log(2.0)
+# Whether precision is single: its bits, those of the mantissa, the order of the Taylor series, the
+# least exponent, and log 2 in so few bits that its product with a small whole number is exact.
+_EXP = {True: (32, 23, 7, -87.0, 0.693359375), False: (64, 52, 13, -708.0, 0.693145751953125)}
 
 
 def _has_wide_registers() -> bool:
@@ -119,16 +126,17 @@ def _accumulate(builder, count, n_accumulators, vector, body):
 
 
 @intrinsic
-def advance(typingctx, out, out_at, matrix, table, table_at, n_components):
+def advance(typingctx, out, out_at, matrix, table, table_at, n_rows, n_columns):
     """``out[j, :] = sum_i matrix[i, j] table[i, :]`` for tables of LANES columns.
 
-    Parameters are 1-D arrays and the offset of the table inside them; `matrix` is square, padded.
+    Parameters are 1-D arrays and the offset of the table inside them; the columns of `matrix` are
+    padded.
     """
-    sig = types.void(out, types.intp, matrix, table, types.intp, types.intp)
+    sig = types.void(out, types.intp, matrix, table, types.intp, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):
         out, matrix, table = _pointers(context, builder, sig, args)
-        out_at, table_at, size = args[1], args[4], args[5]
+        out_at, table_at, n_rows, size = args[1], args[4], args[5], args[6]
         scalar = context.get_value_type(sig.args[0].dtype)
         width = 2 * _register_width(scalar)
         vector = ir.VectorType(scalar, width)
@@ -152,7 +160,7 @@ def advance(typingctx, out, out_at, matrix, table, table_at, n_components):
                     for one, total in zip(entries, sums, strict=True)
                 ]
 
-            for c, total in enumerate(_accumulate(builder, size, TILE, vector, body)):
+            for c, total in enumerate(_accumulate(builder, n_rows, TILE, vector, body)):
                 column = builder.mul(_index(builder, integer, j, c), lanes)
                 _store_vector(builder, total, out, _index(builder, integer, out_at, column, part))
         return context.get_dummy_value()
@@ -161,30 +169,31 @@ def advance(typingctx, out, out_at, matrix, table, table_at, n_components):
 
 
 @intrinsic
-def count(typingctx, xi, left, left_at, right, right_at, n_steps, n_components):
+def count(typingctx, xi, left, left_at, right, right_at, n_steps, n_left, n_right):
     """``xi[i, j] += sum over steps and lanes of left[i, :] right[j, :]``, in tiles."""
-    sig = types.void(xi, left, types.intp, right, types.intp, types.intp, types.intp)
+    integers = types.intp, types.intp, types.intp
+    sig = types.void(xi, left, types.intp, right, types.intp, *integers)
 
     def codegen(context, builder, sig, args):
         xi, left, right = _pointers(context, builder, sig, args)
-        left_at, right_at, n_steps, size = args[2], args[4], args[5], args[6]
+        left_at, right_at, n_steps, n_left, n_right = (args[i] for i in (2, 4, 5, 6, 7))
         scalar = context.get_value_type(sig.args[1].dtype)
         width = _register_width(scalar)
         vector = ir.VectorType(scalar, width)
-        integer = size.type
+        integer = n_left.type
         zero, rows, columns, lanes = (
             ir.Constant(integer, v) for v in (0, TILE, _TILE_COLUMNS, LANES)
         )
-        step_size = builder.mul(size, lanes)
+        left_step, right_step = builder.mul(n_left, lanes), builder.mul(n_right, lanes)
         with (
-            cgutils.for_range_slice(builder, zero, size, rows) as (i, _),
-            cgutils.for_range_slice(builder, zero, size, columns) as (j, _),
+            cgutils.for_range_slice(builder, zero, n_left, rows) as (i, _),
+            cgutils.for_range_slice(builder, zero, n_right, columns) as (j, _),
         ):
 
             def body(t, sums):
-                here = builder.mul(t, step_size)
-                a_at = _index(builder, integer, left_at, here, builder.mul(i, lanes))
-                w_at = _index(builder, integer, right_at, here, builder.mul(j, lanes))
+                before, after = builder.mul(t, left_step), builder.mul(t, right_step)
+                a_at = _index(builder, integer, left_at, before, builder.mul(i, lanes))
+                w_at = _index(builder, integer, right_at, after, builder.mul(j, lanes))
                 for part in range(0, LANES, width):
                     a, w = (
                         [
@@ -203,7 +212,7 @@ def count(typingctx, xi, left, left_at, right, right_at, n_steps, n_components):
 
             totals = _accumulate(builder, n_steps, TILE * _TILE_COLUMNS, vector, body)
             for n, total in enumerate(totals):
-                row = builder.mul(_index(builder, integer, i, n // _TILE_COLUMNS), size)
+                row = builder.mul(_index(builder, integer, i, n // _TILE_COLUMNS), n_right)
                 address = builder.gep(xi, [_index(builder, integer, row, j, n % _TILE_COLUMNS)])
                 builder.store(
                     builder.fadd(builder.load(address), _sum_lanes(builder, total)), address
@@ -369,6 +378,55 @@ def normalise(typingctx, filtered, emitted, at, total, n_components):
             for table in (filtered, emitted):
                 scaled = builder.fmul(_load_vector(builder, table, place(k), vector), inverse)
                 _store_vector(builder, scaled, table, place(k))
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@intrinsic
+def exponentiate(typingctx, table, at, shift, n_components):
+    """Replace ``table[k, lane]`` by ``exp(table[k, lane] - shift[lane])``, at the most 1.
+
+    Zero where that is below the least normal number. ``exp(x) = 2^n exp(r)``, n the whole number
+    next to x / log 2, by the Taylor series of ``|r| < log(2) / 2`` up to rounding.
+    """
+    sig = types.void(table, types.intp, shift, types.intp)
+
+    def codegen(context, builder, sig, args):
+        table, shift = _pointers(context, builder, sig, args)
+        at, n_components = args[1], args[3]
+        scalar = context.get_value_type(sig.args[0].dtype)
+        width = _register_width(scalar)
+        vector = ir.VectorType(scalar, width)
+        single = isinstance(scalar, ir.FloatType)
+        bits, mantissa, order, least, high = _EXP[single]
+        whole = ir.VectorType(ir.IntType(bits), width)
+        integer = n_components.type
+        zero, one = (ir.Constant(integer, v) for v in (0, 1))
+
+        def constant(value, kind=vector):
+            return ir.Constant(kind, [value] * width)
+
+        magic = 1.5 * 2.0**mantissa  # added, it leaves n in the last bits
+        for part in range(0, LANES, width):
+            off = _load_vector(builder, shift, ir.Constant(integer, part), vector)
+            with cgutils.for_range_slice(builder, zero, n_components, one) as (k, _):
+                here = builder.mul(k, ir.Constant(integer, LANES))
+                here = _index(builder, integer, at, here, part)
+                x = builder.fsub(_load_vector(builder, table, here, vector), off)
+                possible = builder.fcmp_ordered(">=", x, constant(least))
+                x = builder.select(possible, x, constant(0.0))
+                moved = _fma(builder, x, constant(1 / _LOG_2), constant(magic))
+                n = builder.fsub(moved, constant(magic))
+                r = _fma(builder, n, constant(-high), x)
+                r = _fma(builder, n, constant(high - _LOG_2), r)
+                power = constant(1 / factorial(order))
+                for i in range(order - 1, -1, -1):
+                    power = _fma(builder, power, r, constant(1 / factorial(i)))
+                exponent = builder.shl(builder.bitcast(moved, whole), constant(mantissa, whole))
+                raised = builder.add(builder.bitcast(power, whole), exponent)
+                result = builder.select(possible, builder.bitcast(raised, vector), constant(0.0))
+                _store_vector(builder, result, table, here)
         return context.get_dummy_value()
 
     return sig, codegen
