@@ -23,6 +23,7 @@ from spectral_nn.models.chains.recursions import expected_counts
 from spectral_nn.models.chains.statistics import HMMStatistics
 
 _NOTHING = np.zeros(0)
+_STEPS_AT_ONCE = 2**9  # of which rows, squares and likelihoods stay in the third-level cache
 
 
 def expect_lanes(
@@ -64,7 +65,9 @@ def expect_lanes(
     # A row is met once, but a symbol so often that its count needs double precision.
     emit = np.zeros(table.size, dtype=np.float64 if batches.values is None else dtype)
     every = slice(batches.own.shape[0])
-    log_likelihood = recursion.expect(batches, every, table=table.ravel(), emit=emit)
+    longest = int(np.diff(batches.offsets).max(initial=0))
+    passes = np.empty((2, longest * size * LANES), dtype=dtype)
+    log_likelihood = recursion.expect(batches, every, passes, table=table.ravel(), emit=emit)
     if log_scale is not None and batches.times is not None:
         log_likelihood += float(batches.times @ log_scale)
     gathered = gather(emission, batches.values, emit.reshape(-1, size)[:, states], labelled)
@@ -76,7 +79,7 @@ def _expect_linear(
 ) -> tuple[Any, float] | None:
     """What the emission gathers, and the log-likelihood; None where that takes a table.
 
-    A batch at a time, so that what is made of its rows stays in the cache until it is gathered.
+    Few steps at a time, so that what is made of their rows stays in the cache until it is gathered.
     """
     laid = batches.lay_rows(dtype)
     linear = None if laid is None else emission.linear_terms(laid.centre, laid.scale, dtype)
@@ -86,17 +89,22 @@ def _expect_linear(
     n_terms = padded(q)
     weights = np.zeros((n_terms, size), dtype=dtype)
     weights[:q, :K] = linear.weights
-    steps = np.diff(batches.offsets)
-    terms = np.empty((steps.max(initial=0), n_terms, LANES), dtype=dtype)
+    runs, offsets = batches.runs(_STEPS_AT_ONCE), batches.offsets
+    longest = max(int(offsets[run.stop] - offsets[run.start]) for run in runs)
+    terms = np.empty((longest, n_terms, LANES), dtype=dtype)
+    passes = np.empty((2, longest * size * LANES), dtype=dtype)
     totals, log_likelihood = np.zeros(size * n_terms), 0.0
-    for b, n_steps in enumerate(steps.tolist()):
-        own, weight = batches.own[b], batches.weight[b]
-        linear.fill(laid.rows[batches.offsets[b] : batches.offsets[b + 1]], terms[:n_steps])
-        of_batch, emitted = terms[:n_steps].reshape(-1), recursion.passes[1]
-        emitted = emitted[: n_steps * size * LANES]
-        log_likelihood += weigh_terms(of_batch, n_terms, weights.ravel(), K, own, weight, emitted)
-        one = slice(b, b + 1)
-        log_likelihood += recursion.expect(batches, one, terms=of_batch, totals=totals)
+    for run in runs:
+        rows = laid.rows[offsets[run.start] : offsets[run.stop]]
+        here = terms[: rows.shape[0]]
+        linear.fill(rows, here)
+        layout = _layout(batches, run, dtype)
+        log_likelihood += weigh_terms(
+            here.reshape(-1), n_terms, weights.ravel(), K, *layout, passes[1]
+        )
+        log_likelihood += recursion.expect(
+            batches, run, passes, terms=here.reshape(-1), totals=totals
+        )
     return linear.collect(totals.reshape(size, n_terms)[:K, :q]), log_likelihood
 
 
@@ -105,13 +113,12 @@ class _Recursion(NamedTuple):
 
     Attributes
     ----------
-    entries, matrix, boundary, passes, start, xi : of `expect_batches`.
+    entries, matrix, boundary, start, xi : of `expect_batches`.
     """
 
     entries: NDArray[np.floating]
     matrix: NDArray[np.floating]
     boundary: NDArray[np.floating]
-    passes: NDArray[np.floating]
     start: NDArray[np.float64]
     xi: NDArray[np.float64]
 
@@ -129,15 +136,14 @@ class _Recursion(NamedTuple):
         entries[1, :K] = parameters.startprob[:, None]
         n_batches = batches.own.shape[0] if batches.joined.size else 0
         boundary = np.empty((n_batches, 2, size * LANES), dtype=dtype)
-        longest = int(np.diff(batches.offsets).max(initial=0))
-        passes = np.empty((2, longest * size * LANES), dtype=dtype)
         counts = np.zeros(size), np.zeros(size * size)
-        return cls(entries.reshape(2, -1), matrix.reshape(2, -1), boundary, passes, *counts)
+        return cls(entries.reshape(2, -1), matrix.reshape(2, -1), boundary, *counts)
 
     def expect(
         self,
         batches: LaneBatches,
         some: slice,
+        passes: NDArray,
         *,
         table: NDArray | None = None,
         emit: NDArray = _NOTHING,
@@ -145,12 +151,11 @@ class _Recursion(NamedTuple):
         totals: NDArray = _NOTHING,
     ) -> float:
         """Add expected counts of some batches; their log-likelihood, nats."""
-        nothing = self.matrix[0, :0]
-        layout = batches.symbols, batches.offsets[some.start : some.stop + 1], batches.own[some]
-        weight = batches.weight[some].astype(self.matrix.dtype)
+        nothing, symbols = self.matrix[0, :0], _writeable(batches.symbols)
         return expect_batches(
             self.entries, self.matrix, nothing if table is None else table,
-            nothing if terms is None else terms, *map(_writeable, layout), weight, self.passes,
+            nothing if terms is None else terms, symbols,
+            *_layout(batches, some, self.matrix.dtype), passes,
             self.boundary[some], self.start, self.xi, emit, totals,
         )  # fmt: skip
 
@@ -255,6 +260,12 @@ def expect_parts(
             gathered = gather(emission, values[rows], mass, labelled)
         start = posterior[offsets[:-1][begun]].sum(axis=0)
         yield HMMStatistics(start, trans[i], gathered, float(log_likelihood[begun].sum()))
+
+
+def _layout(batches: LaneBatches, some: slice, dtype: DTypeLike) -> tuple[NDArray, ...]:
+    """Offsets, own steps and weights of some batches, as kernels want them."""
+    offsets = batches.offsets[some.start : some.stop + 1]
+    return _writeable(offsets), _writeable(batches.own[some]), batches.weight[some].astype(dtype)
 
 
 def _writeable(x: Any) -> NDArray:

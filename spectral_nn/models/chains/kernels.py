@@ -127,8 +127,8 @@ def expect_batches(
     entries : (2, size * LANES) probabilities before the first symbol: of a lane that enters in the
         middle of a sequence, and of one that starts it.
     matrix : (2, size * size) transition matrix and its transpose.
-    table : (D * size,) emission probability of every code; nothing where the emission
-        probabilities of the one batch are in ``passes[1]``.
+    table : (D * size,) emission probability of every code; nothing where ``passes[1]`` has those
+        of all steps of the batches.
     terms : (steps * q * LANES,) in that case, what each state gathers of every observation, q a
         multiple of 4.
     symbols : (sum of steps * LANES,) int32 codes, step after step, lanes innermost.
@@ -136,7 +136,8 @@ def expect_batches(
     own : (n_batches, 3, LANES) int32, first and last own step (half open), and whether the lane
         starts its sequence.
     weight : (n_batches, LANES) multiplicity of each lane.
-    passes : (2, steps of the longest batch * size * LANES) to work in, of the dtype of `matrix`.
+    passes : (2, steps of the longest batch * size * LANES) to work in, of the dtype of `matrix`;
+        without a table, of all batches.
         The caller's, as NumPy asks for huge pages: with a page fault for every 4 KiB of the 7 MB,
         an E-step of 30 states took 1.3 times as long.
     boundary : (n_batches, 2, size * LANES) receives the filter before and at the end of the own
@@ -156,7 +157,7 @@ def expect_batches(
     """
     step = entries.shape[1]
     size = step // LANES
-    filtered, emitted = passes[0], passes[1]
+    n_terms = totals.size // size
     work = np.empty((2, step), dtype=matrix.dtype)
     smoothed = np.empty((_BLOCK if terms.size else 1) * step, dtype=matrix.dtype)
     entry = np.empty(step, dtype=matrix.dtype)
@@ -165,6 +166,8 @@ def expect_batches(
     for b in range(offsets.size - 1):
         n_steps = offsets[b + 1] - offsets[b]
         at = offsets[b] * LANES
+        before = offsets[b] - offsets[0] if terms.size else 0
+        filtered, emitted = passes[0][before * step :], passes[1][before * step :]
         log_p = np.zeros(LANES)
         for k in range(size):
             for lane in range(LANES):
@@ -175,7 +178,7 @@ def expect_batches(
         if boundary.shape[0]:
             _keep_boundary(boundary[b], filtered, own[b], size)
         _backward(
-            matrix[1], terms, symbols, at, n_steps, own[b], weight[b],
+            matrix[1], terms[before * n_terms * LANES :], symbols, at, n_steps, own[b], weight[b],
             filtered, emitted, work, smoothed, starting, xi, emit, totals,
         )  # fmt: skip
         for lane in range(LANES):
@@ -188,8 +191,8 @@ def expect_batches(
 
 
 @Compiled
-def weigh_terms(terms, n_terms, weights, n_components, own, weight, emitted):
-    """Likelihoods of a batch, over the largest of each observation.
+def weigh_terms(terms, n_terms, weights, n_components, offsets, own, weight, emitted):
+    """Likelihoods of some batches, over the largest of each observation.
 
     Parameters
     ----------
@@ -197,38 +200,40 @@ def weigh_terms(terms, n_terms, weights, n_components, own, weight, emitted):
     n_terms : q.
     weights : (q * size,) of each term in the log-likelihood of each state.
     n_components : K, of the `size` states.
-    own, weight : (3, LANES) and (LANES,), of the batch.
+    offsets, own, weight : of `expect_batches`.
     emitted : (steps * size * LANES,) to be filled; 0 where a state is padding.
 
     Returns
     -------
-    total : float, nats that were taken off the log-likelihood of the batch.
+    total : float, nats that were taken off the log-likelihood of the batches.
 
     Notes
     -----
     2 q size flops an observation.
     """
-    n_steps = terms.size // (n_terms * LANES)
-    step = emitted.size // n_steps
-    size = step // LANES
+    step = weights.size // n_terms * LANES
     largest = np.empty(LANES, dtype=emitted.dtype)
-    totals = np.zeros(LANES)
-    for t in range(n_steps):
-        at = t * step
-        advance(emitted, at, weights, terms, t * n_terms * LANES, n_terms, size)
-        largest[:] = -np.inf
-        for k in range(n_components):
+    total = 0.0
+    for b in range(offsets.size - 1):
+        totals = np.zeros(LANES)
+        for t in range(offsets[b + 1] - offsets[b]):
+            place = offsets[b] - offsets[0] + t
+            at = place * step
+            advance(emitted, at, weights, terms, place * n_terms * LANES, n_terms, step // LANES)
+            largest[:] = -np.inf
+            for k in range(n_components):
+                for lane in range(LANES):
+                    value = emitted[np.uint64(at + k * LANES + lane)]
+                    largest[lane] = value if value > largest[lane] else largest[lane]
             for lane in range(LANES):
-                value = emitted[np.uint64(at + k * LANES + lane)]
-                largest[lane] = value if value > largest[lane] else largest[lane]
-        for lane in range(LANES):
-            if largest[lane] == -np.inf:
-                largest[lane] = 0
-            inside = own[0, lane] <= t < own[1, lane]
-            totals[lane] += largest[lane] if inside else 0
-        exponentiate(emitted, at, largest, n_components)
-        emitted[at + n_components * LANES : at + step] = 0
-    return np.sum(totals * weight)
+                if largest[lane] == -np.inf:
+                    largest[lane] = 0
+                inside = own[b, 0, lane] <= t < own[b, 1, lane]
+                totals[lane] += largest[lane] if inside else 0
+            exponentiate(emitted, at, largest, n_components)
+            emitted[at + n_components * LANES : at + step] = 0
+        total += np.sum(totals * weight[b])
+    return total
 
 
 @compiled_part

@@ -13,6 +13,7 @@ A sequence that fits into one lane is not cut and is treated exactly; so are wei
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -133,9 +134,14 @@ class LaneBatches:
 
     def chunks(self, steps: int) -> list[LaneBatches]:
         """The batches in runs of about `steps` time steps, whatever machine will take them."""
+        every = np.arange(self.own.shape[0])
+        return [self.select(every[run]) for run in self.runs(steps)]
+
+    def runs(self, steps: int) -> list[slice]:
+        """Which batches follow each other for about `steps` time steps."""
         group = (self.offsets[1:] - 1) // steps
-        cuts = np.flatnonzero(np.diff(group)) + 1
-        return [self.select(run) for run in np.split(np.arange(group.size), cuts)]
+        ends = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1, [group.size]])
+        return [slice(*pair) for pair in pairwise(ends.tolist())]
 
 
 def lane_batches(

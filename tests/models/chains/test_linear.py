@@ -113,9 +113,11 @@ def test_likelihoods_are_exponentials_over_the_largest(dtype, rtol):
     weights = np.zeros((8, 8), dtype=dtype)
     weights[np.arange(8), np.arange(8)] = 1
     emitted = np.empty(logs.size, dtype=dtype)
-    own = np.array([[1] * LANES, [5] * LANES, [0] * LANES], dtype=np.int32)
-    weight = rng.uniform(0.0, 2.0, LANES)
-    total = weigh_terms(logs.ravel(), 8, weights.ravel(), 6, own, weight, emitted)
+    # Two batches, of two steps and of four, of which the last is not counted.
+    offsets = np.array([0, 2, 6])
+    own = np.array([[[0] * LANES, [2] * LANES], [[0] * LANES, [3] * LANES]], dtype=np.int32)
+    weight = rng.uniform(0.0, 2.0, (2, LANES)).astype(dtype)
+    total = weigh_terms(logs.ravel(), 8, weights.ravel(), 6, offsets, own, weight, emitted)
     known = logs[:, :6].astype(np.float64)
     largest = known.max(axis=1, keepdims=True)
     expected = np.exp(known - largest)
@@ -126,4 +128,5 @@ def test_likelihoods_are_exponentials_over_the_largest(dtype, rtol):
     rounding = rtol * (1 + np.abs(known - largest))  # of the difference, which the power magnifies
     assert np.all(np.abs(found[:, :6] / expected - 1)[usual] < 4 * rounding[usual])
     assert np.all(found[:, :6][~usual] <= 4 * least)
-    assert total == pytest.approx(float((largest[1:5, 0] * weight).sum()), rel=1e-6)
+    counted = largest[:5, 0] * weight[[0, 0, 1, 1, 1]]
+    assert total == pytest.approx(float(counted.sum()), rel=1e-6)
