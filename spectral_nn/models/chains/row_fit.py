@@ -20,7 +20,7 @@ from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
-from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, agree, improve
+from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, improve
 from spectral_nn.models.chains.starts import with_parts
 from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
@@ -30,8 +30,8 @@ from spectral_nn.trainers.halving import Round
 __all__ = ["PosedRows", "fit_rows", "pose_rows", "settled", "solve_rows"]
 
 _STICKY = 0.8  # share that stays, in a start of which only the emissions are known
-_FRAMES = 20_000  # that starts are made of
-_RACE = ((16, 10, 2**14), (8, 20, 2**14), (4, 40, 2**15))  # starts, EM steps each, rows
+_FRAMES = 2**13  # that starts are made of
+_RACE = ((16, 10, 2**13), (8, 20, 2**13), (4, 40, 2**14))  # starts, EM steps each, rows
 
 
 class PosedRows(NamedTuple):
@@ -77,7 +77,7 @@ def fit_rows(
     Notes
     -----
     Two passes before EM begins: one counts rows, the other gathers 2^19 of them at most. Starts are
-    made from 20,000 of those.
+    made from 8,192 of those.
     """
     return solve_rows(pose_rows(source, options, rng, run), rng, run, tell)
 
@@ -130,13 +130,11 @@ def solve_rows(
     in_order = bool(options.fixed) or options.n_components < LEAST_STATES
 
     def again(starts: list[Start[HMMParameters]]) -> list[Start[HMMParameters]]:
-        if in_order or agree(starts[: rounds[-1].n_starts]):
-            return starts
         climb = _climb_on(engine, problem, run)
         best = improve(starts[0], frames, climb, options.emission_prior, rng)
         return [best, *starts[1:]]
 
-    return refine(problem, starts, rounds, {}, engine, run, tell, again)
+    return refine(problem, starts, rounds, {}, engine, run, tell, None if in_order else again)
 
 
 def _tell_parts_apart(

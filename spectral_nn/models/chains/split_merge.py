@@ -21,15 +21,14 @@ from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.row_starts import fit_law
 from spectral_nn.trainers.halving import Round, successive_halving
 
-__all__ = ["LEAST_STATES", "agree", "improve", "make_candidates"]
+__all__ = ["LEAST_STATES", "improve", "make_candidates"]
 
 LEAST_STATES = 4  # with fewer, starts find the best there is
 _CANDIDATES = (10, 20)  # at the least and at the most; else as many as states
-_SCREEN = (Round(20, 4, 2**13), Round(5, 12, 2**15))  # candidates, EM steps each, rows
-_CLIMB = Round(1, 100, 2**15)
+_SCREEN = (Round(20, 4, 2**13), Round(5, 12, 2**14))  # candidates, EM steps each, rows
+_CLIMB = Round(1, 100, 2**14)
 _ROUNDS, _PATIENCE = 15, 3
 _LEAST_GAIN = 0.1  # nats
-_AGREE, _SAME = 3, 0.5  # starts, and nats between them
 _SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
 
@@ -37,12 +36,6 @@ Advance = Callable[
     [list[Start[HMMParameters]], Round], list[tuple[Start[HMMParameters], float, float]]
 ]
 """Takes starts and a round; gives starts, objectives and gains, the best first."""
-
-
-def agree(starts: list[Start[HMMParameters]]) -> bool:
-    """Whether three starts came to the same objective: the best there is, most likely."""
-    reached = np.array([start.likelihood for start in starts])
-    return int(np.sum(reached > reached.max() - _SAME)) >= _AGREE
 
 
 def improve(
@@ -69,7 +62,7 @@ def improve(
     Notes
     -----
     A round is 10 to 20 candidates in a race, and up to 100 EM steps of the winner: about as much as
-    80 and 100 steps on 2^15 rows. Three rounds without a gain are the last, or the fifteenth.
+    200 steps on 2^14 rows at the most. Three rounds without a gain are the last, or the fifteenth.
     """
     ((best, value, _),) = advance([start], _CLIMB)
     failed = 0
