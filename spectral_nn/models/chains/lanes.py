@@ -68,7 +68,9 @@ class LaneBatches:
     joined: NDArray[np.int64]
     values: NDArray[np.float64] | None = None
     times: NDArray[np.float64] | None = None
-    _laid: dict[np.dtype, LaidRows | None] = field(default_factory=dict, repr=False, compare=False)
+    _laid: dict[np.dtype, LaidRows | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def n_rows(self) -> int:
@@ -116,16 +118,16 @@ class LaneBatches:
 
     def _with_rows(self, values: NDArray[np.float64]) -> LaneBatches:
         """Lanes with those of the rows that their symbols refer to, numbered anew."""
-        pad = values.shape[0]
-        used = np.unique(self.symbols)
-        symbols = np.searchsorted(used, self.symbols).astype(np.int32)
-        used = used[used < pad]
+        used = np.zeros(values.shape[0] + 1, dtype=bool)
+        used[self.symbols] = True
+        symbols = (np.cumsum(used, dtype=np.int32) - 1)[self.symbols]
+        kept = np.flatnonzero(used[:-1])
         step = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
         own = np.repeat(self.own[:, :2], np.diff(self.offsets), axis=0)
         inside = (own[:, 0] <= step[:, None]) & (step[:, None] < own[:, 1])
         weight = np.repeat(self.weight, np.diff(self.offsets), axis=0) * inside
-        times = np.bincount(symbols, weight.ravel(), minlength=used.size + 1).astype(np.float64)
-        return replace(self, symbols=symbols, values=values[used], times=times)
+        times = np.bincount(symbols, weight.ravel(), minlength=kept.size + 1).astype(np.float64)
+        return replace(self, symbols=symbols, values=values[kept], times=times)
 
     def halves(self) -> tuple[LaneBatches, LaneBatches]:
         """The batches in two parts."""
