@@ -8,8 +8,10 @@ from functools import update_wrapper
 from typing import Any
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Compiled", "compiled_part"]
+__all__ = ["Compiled", "compiled_part", "writeable"]
 
 # Python's lock is let go of; 1 / 0 is inf, as a check for it would cost the SIMD.
 _HOW = {"nogil": True, "error_model": "numpy"}
@@ -20,6 +22,11 @@ _CACHE_FAILED = (OSError, EOFError, pickle.UnpicklingError)
 
 #: For functions that only compiled functions call: they are kept with their callers.
 compiled_part = numba.njit(**_HOW)
+
+
+def writeable(x: Any) -> NDArray:
+    """C-ordered and writeable: Numba would compile again for what workers get read-only."""
+    return np.require(x, requirements=["C", "W"])
 
 
 class Compiled:

@@ -188,7 +188,6 @@ class LinearTerms(NamedTuple):
     collect: Callable[[NDArray[np.float64]], Any]
 
 
-@runtime_checkable
 class LinearEmission(RowEmission, Protocol):
     """A law of rows whose E-step on lanes can do without a table of likelihoods.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import tree_sum
+from spectral_nn.compiled import writeable
 from spectral_nn.data import Sequences
 from spectral_nn.emissions import LinearEmission
 from spectral_nn.models.chains.expectation_on import expect_on
@@ -151,7 +152,7 @@ class _Recursion(NamedTuple):
         totals: NDArray = _NOTHING,
     ) -> float:
         """Add expected counts of some batches; their log-likelihood, nats."""
-        nothing, symbols = self.matrix[0, :0], _writeable(batches.symbols)
+        nothing, symbols = self.matrix[0, :0], writeable(batches.symbols)
         return expect_batches(
             self.entries, self.matrix, nothing if table is None else table,
             nothing if terms is None else terms, symbols,
@@ -265,12 +266,7 @@ def expect_parts(
 def _layout(batches: LaneBatches, some: slice, dtype: DTypeLike) -> tuple[NDArray, ...]:
     """Offsets, own steps and weights of some batches, as kernels want them."""
     offsets = batches.offsets[some.start : some.stop + 1]
-    return _writeable(offsets), _writeable(batches.own[some]), batches.weight[some].astype(dtype)
-
-
-def _writeable(x: Any) -> NDArray:
-    """C-ordered and writeable: Numba would compile again for what workers get read-only."""
-    return np.require(x, requirements=["C", "W"])
+    return writeable(offsets), writeable(batches.own[some]), batches.weight[some].astype(dtype)
 
 
 def _disagreement(boundary: NDArray, joined: NDArray[np.int64]) -> float:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from spectral_nn.compiled import Compiled
+from spectral_nn.compiled import Compiled, writeable
 from spectral_nn.data import Blocks, Sequences, Window, blocks
 from spectral_nn.emissions.gaussian import moments_of
 from spectral_nn.models.chains.kernels import LANES
@@ -80,7 +80,8 @@ class LaneBatches:
     def lay_rows(self, dtype: DTypeLike) -> LaidRows | None:
         """Rows with the lanes innermost; None where some entries of a row are missing.
 
-        They are laid out once, and kept.
+        Also where squares of some would overflow, in units that few rows settle. They are laid out
+        once, and kept: p + 1 numbers a step and lane.
         """
         key = np.dtype(dtype)
         if key not in self._laid:
@@ -89,13 +90,13 @@ class LaneBatches:
 
     def _lay_rows(self, dtype: np.dtype) -> LaidRows | None:
         assert self.values is not None
-        values = np.ascontiguousarray(self.values)
+        values, symbols = writeable(self.values), writeable(self.symbols)
         n, p = values.shape
         centre, variance = moments_of(values[:: max(1, n // _FOR_UNITS)])
         scale = np.sqrt(variance)
         rows = np.empty((self.offsets[-1], p + 1, LANES), dtype=dtype)
-        numbers = np.ascontiguousarray(self.symbols).reshape(-1, LANES)
-        if _lay_out(values, numbers, centre, 1 / scale, rows):
+        most = np.finfo(dtype).max ** 0.25
+        if _lay_out(values, symbols.reshape(-1, LANES), centre, 1 / scale, most, rows):
             return None
         return LaidRows(rows, centre, scale)
 
@@ -250,11 +251,11 @@ def _interleave(codes, first, sizes, pad):
 
 
 @Compiled
-def _lay_out(x, numbers, centre, inverse, out):
-    """Fill `out` as `LaidRows` says; how many rows miss some of their entries."""
+def _lay_out(x, numbers, centre, inverse, most, out):
+    """Fill `out` as `LaidRows` says; how many rows miss some entries, and entries exceed `most`."""
     n, p = x.shape
     n_lanes = numbers.shape[1]
-    n_partial = 0
+    n_unfit = 0
     u = np.empty((_AT_ONCE, n_lanes, p), dtype=out.dtype)
     for first in range(0, numbers.shape[0], _AT_ONCE):
         n_steps = min(_AT_ONCE, numbers.shape[0] - first)
@@ -267,13 +268,14 @@ def _lay_out(x, numbers, centre, inverse, out):
                     for j in range(p):
                         value = (x[i, j] - centre[j]) * inverse[j]
                         n_missing += value != value
+                        n_unfit += abs(value) > most
                         u[step, lane, j] = value
                 if n_missing > 0:
                     u[step, lane] = 0
-                    n_partial += n_missing < p
+                    n_unfit += n_missing < p
                 out[first + step, p, lane] = n_missing == 0
         for step in range(n_steps):
             for j in range(p):
                 for lane in range(n_lanes):
                     out[first + step, j, lane] = u[step, lane, j]
-    return n_partial
+    return n_unfit

@@ -81,6 +81,22 @@ def test_single_precision_holds_for_any_units(spread, where):
     np.testing.assert_allclose(one.covariances, other.covariances, rtol=2e-3)
 
 
+def test_units_of_few_rows_may_be_those_of_none():
+    """Whether squares overflow is seen as rows are laid out."""
+    rng = np.random.default_rng(5)
+    law = DiagonalGaussian(np.array([[0.0], [1e20]]), np.array([[1e36], [1e38]]))
+    parameters = HMMParameters(np.full(2, 0.5), np.full((2, 2), 0.5), law)
+    values = np.zeros((10_000, 1))
+    values[1::1000, 0] = 1e20 + 1e19 * rng.standard_normal(10)
+    offsets = np.array([0, 10_000])
+    batches = in_lanes(values, offsets)
+    assert batches.lay_rows(np.float32) is None
+    found = expect_lanes(parameters, batches, dtype=np.float32)
+    exact = expect_exact(parameters, Sequences(values, offsets))
+    np.testing.assert_allclose(found.trans, exact.trans, atol=1e-2)
+    assert found.log_likelihood == pytest.approx(exact.log_likelihood, rel=1e-6)
+
+
 def test_rows_of_copies_count_as_often():
     rng = np.random.default_rng(2)
     parameters = model(DiagonalGaussian, 3, 2, rng)
