@@ -31,7 +31,7 @@ __all__ = ["PosedRows", "fit_rows", "pose_rows", "settled", "solve_rows"]
 
 _STICKY = 0.8  # share that stays, in a start of which only the emissions are known
 _FRAMES = 2**13  # that starts are made of
-_RACE = ((16, 10, 2**13), (8, 20, 2**13), (4, 40, 2**14))  # starts, EM steps each, rows
+_RACE = ((16, 10, 2**13), (8, 20, 2**14), (4, 40, 2**16))  # starts, EM steps each, rows
 
 
 class PosedRows(NamedTuple):

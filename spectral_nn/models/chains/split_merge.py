@@ -25,9 +25,9 @@ __all__ = ["LEAST_STATES", "improve", "make_candidates"]
 
 LEAST_STATES = 4  # with fewer, starts find the best there is
 _CANDIDATES = (10, 20)  # at the least and at the most; else as many as states
-_SCREEN = (Round(20, 4, 2**13), Round(5, 12, 2**14))  # candidates, EM steps each, rows
-_CLIMB = Round(1, 100, 2**14)
-_ROUNDS, _PATIENCE = 15, 3
+_SCREEN = (Round(20, 4, 2**13), Round(5, 12, 2**16))  # candidates, EM steps each, rows
+_CLIMB = Round(1, 100, 2**16)
+_ROUNDS, _PATIENCE = 15, 5
 _LEAST_GAIN = 0.1  # nats
 _SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
@@ -61,8 +61,8 @@ def improve(
 
     Notes
     -----
-    A round is 10 to 20 candidates in a race, and up to 100 EM steps of the winner: about as much as
-    200 steps on 2^14 rows at the most. Three rounds without a gain are the last, or the fifteenth.
+    A round is 10 to 20 candidates in a race, and up to 100 EM steps of the winner: as much as 170
+    steps on 2^16 rows at the most. Five rounds without a gain are the last, or the fifteenth.
     """
     ((best, value, _),) = advance([start], _CLIMB)
     failed = 0
