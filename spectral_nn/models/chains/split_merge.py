@@ -27,7 +27,11 @@ LEAST_STATES = 4  # with fewer, starts find the best there is
 _CANDIDATES = (10, 20)  # at the least and at the most; else as many as states
 _SCREEN = (Round(20, 4, 2**13), Round(5, 12, 2**16))  # candidates, EM steps each, rows
 _CLIMB = Round(1, 100, 2**16)
-_ROUNDS, _PATIENCE = 15, 5
+_ROUNDS = 15
+_PATIENCE = (
+    2,
+    5,
+)  # rounds without a gain, at the least and at the most; else half as many as states
 _LEAST_GAIN = 0.1  # nats
 _SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
@@ -62,10 +66,10 @@ def improve(
     Notes
     -----
     A round is 10 to 20 candidates in a race, and up to 100 EM steps of the winner: as much as 170
-    steps on 2^16 rows at the most. Five rounds without a gain are the last, or the fifteenth.
+    steps on 2^16 rows at the most. Two to five without a gain are the last, or the fifteenth.
     """
     ((best, value, _),) = advance([start], _CLIMB)
-    failed = 0
+    failed, patience = 0, int(np.clip(best.parameters.n_components // 2, *_PATIENCE))
     for _ in range(_ROUNDS):
         candidates = make_candidates(best, frames, prior, rng)
         first = successive_halving(candidates, _SCREEN, advance)[0]
@@ -74,7 +78,7 @@ def improve(
             best, value, failed = found, reached, 0
         else:
             failed += 1
-        if failed == _PATIENCE:
+        if failed == patience:
             break
     return best
 
