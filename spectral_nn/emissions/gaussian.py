@@ -142,8 +142,7 @@ class DiagonalGaussian:
         centre, scale = self._frame()
         p = x.shape[1]
         terms, dtype = self._weights(centre, scale, dtype)
-        whole = np.append(terms[: 2 * p], terms[2 * p :].sum(axis=0, keepdims=True), axis=0)
-        terms, whole = terms.astype(dtype), whole.astype(dtype)
+        terms, whole = terms.astype(dtype), _of_complete_rows(terms).astype(dtype)
         found = np.empty((x.shape[0], self.n_components), dtype=dtype)
         for block in row_blocks(x.shape[0], 2 * p + 1):
             monomials = squares(x[block], centre, scale, dtype)
@@ -169,14 +168,13 @@ class DiagonalGaussian:
         weights, precision = self._weights(centre, scale, dtype)
         if precision != np.dtype(dtype):
             return None
-        weights = np.append(weights[: 2 * p], weights[2 * p :].sum(axis=0, keepdims=True), axis=0)
 
         def collect(totals: NDArray[np.float64]) -> GaussianSums:
             second, first, weight = np.split(totals, [p, 2 * p], axis=1)
             sums = GaussianSums(np.repeat(weight, p, axis=1), first, second)
             return _between(sums, (centre, scale), self._frame())
 
-        return LinearTerms(weights, square_lanes, collect)
+        return LinearTerms(_of_complete_rows(weights), square_lanes, collect)
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
@@ -343,6 +341,12 @@ def moments_of(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     # A column of one number varies by rounding only.
     varies = variance > (1e-12 * np.abs(mean)) ** 2
     return mean, np.where(varies, variance, 1.0)
+
+
+def _of_complete_rows(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (3 p, K) of rows that miss nothing, whose p ones are a single one: (2 p + 1, K)."""
+    p = weights.shape[0] // 3
+    return np.append(weights[: 2 * p], weights[2 * p :].sum(axis=0, keepdims=True), axis=0)
 
 
 def _between(
