@@ -19,7 +19,7 @@ from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import Walk
 
-EXACT_ROWS = 2**12  # up to here the exact recursion is fast enough and spares all doubt
+EXACT_ROWS = 2**12  # up to here EM on all data is exact, and only samples go in lanes
 _LEAST_BATCHES = 6  # fewer would leave the last, partly filled batch a large share
 _ROWS_A_SYMBOL = 8  # of a chunk, at the least
 _WINDOW = 2**20  # rows that are laid out together; lanes of one length share a batch
@@ -47,7 +47,7 @@ class LaneEngine:
     pad : code of a missing symbol; None for rows.
     run : the runner.
     seed : chooses the lanes of a sample.
-    holds_out : whether samples leave out a tenth of the lanes, see `judges`.
+    holds_out : whether samples of larger data leave out a tenth of the lanes, see `judges`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class LaneEngine:
         self._precision = np.dtype(model.dtype).itemsize
         self._run = run
         self._seed = seed
-        self._without = _HELD_OUT if holds_out else 0.0
+        self._without = _HELD_OUT if holds_out and n_rows > EXACT_ROWS else 0.0
         self.lane_length = _lane_length(n_rows)
         self.lane_error = 0.0
         self._start_afresh()
@@ -77,11 +77,16 @@ class LaneEngine:
         self._kept: Iterable[Any] | None = None
         self._excerpt: Excerpt | None = None
         self.burn_in = _BURN_IN[self._precision]
-        self.exact = self._n_rows <= EXACT_ROWS
+        self._lanes_fail = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether E-steps of all data are exact: the data are small, or lanes do not do."""
+        return self._lanes_fail or self._n_rows <= EXACT_ROWS
 
     def restart(self) -> None:
         """Try lanes again, if they did not do for parameters that are left behind."""
-        if self.exact:
+        if self._lanes_fail:
             self._start_afresh()
 
     def expect(self, parameters: HMMParameters) -> HMMStatistics:
@@ -102,24 +107,22 @@ class LaneEngine:
         """
         while True:
             statistics = self._run.total(partial(self._model.statistic, parameters), self._parts())
-            if self._suffices(statistics):
+            if self.exact or self._suffices(statistics):
+                self.lane_error = statistics.lane_error
                 return statistics
             self._widen()
 
     def _suffices(self, statistics: HMMStatistics) -> bool:
         """Whether lanes agree; where they do not for want of probability, exact from now on."""
-        self.lane_error = statistics.lane_error
-        if self.exact:
-            return True
         possible = bool(np.isfinite(statistics.log_likelihood))
-        self.exact = not possible
-        return possible and self.lane_error <= _TOLERANCE[self._precision]
+        self._lanes_fail = not possible
+        return possible and statistics.lane_error <= _TOLERANCE[self._precision]
 
     def _widen(self) -> None:
         """Double the burn-in; beyond the length of lanes, go exact."""
         self._kept = self._excerpt = None
         self.burn_in *= 2
-        self.exact |= self.burn_in > self.lane_length
+        self._lanes_fail |= self.burn_in > self.lane_length
 
     def settle(self, parameters: HMMParameters) -> None:
         """Find out on the excerpt how long the burn-in has to be, or that lanes will not do.
@@ -128,7 +131,7 @@ class LaneEngine:
         -----
         An E-step of the excerpt; a pass over the data only where the burn-in has to be doubled.
         """
-        while not self.exact:
+        while not self._lanes_fail:
             lanes = self._lanes(self.excerpt())
             if self._suffices(self._model.statistic(parameters, lanes)):
                 return
@@ -157,10 +160,10 @@ class LaneEngine:
 
         Returns
         -------
-        list of one LaneBatches, of lanes of the excerpt; where exact, of one Sequences: the first
+        list of one LaneBatches, of lanes of the excerpt; where these fail, of one Sequences: the first
         sequences of the data, of which the last is cut off.
         """
-        if self.exact:
+        if self._lanes_fail:
             return [beginning(self._run, self._source, n_rows)]
         whole = self.excerpt()
         share = 1.0 if n_rows >= min(self._n_rows, RACE_ROWS) else n_rows / self._n_rows
@@ -174,7 +177,7 @@ class LaneEngine:
         They are sequences, whose likelihood is exact: single precision may underflow on data that
         a start was not fitted to. (Of a sequence of weight 2 or more, copies may be in both.)
         """
-        if self.exact or not self._without:
+        if self._lanes_fail or not self._without:
             return None
         held_out = self.excerpt().choose(Share(self._without, self._seed + 1))
         return [Sequences(*held_out.stretches())] if held_out.n_rows else None
