@@ -160,8 +160,8 @@ class LaneEngine:
 
         Returns
         -------
-        list of one LaneBatches, of lanes of the excerpt; where these fail, of one Sequences: the first
-        sequences of the data, of which the last is cut off.
+        list of one LaneBatches, of lanes of the excerpt; where these fail, of one Sequences: the
+        first sequences of the data, of which the last is cut off.
         """
         if self._lanes_fail:
             return [beginning(self._run, self._source, n_rows)]
