@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 
 __all__ = [
@@ -62,6 +63,8 @@ def get_namespace(*arrays: Array) -> ModuleType:
     >>> float(xp.sum(xp.ones(3)))
     3.0
     """
+    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:  # asked often, and array_namespace takes 1 us
+        return array_api_compat.numpy
     return array_api_compat.array_namespace(*arrays)
 
 
