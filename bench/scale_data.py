@@ -125,6 +125,34 @@ class PlantedSequences:
         )
 
 
+@dataclass(frozen=True)
+class PlantedSeries(PlantedSequences):
+    """Sequences of rows: each state of a planted chain has a normal law, or one of counts.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns.
+    counts : bool
+        Whether rows are counts.
+    """
+
+    n_features: int = 3
+    counts: bool = False
+
+    def piece(self, index: int) -> list[NDArray[Any]]:
+        """Sequences of one piece."""
+        shape = (self.n_components, self.n_features)
+        means = 2.0 * np.random.default_rng(self.seed).standard_normal(shape)
+        true = planted_hmm(self.n_components, self.n_symbols, rng=np.random.default_rng(self.seed))
+        tokens = min(self.piece_tokens, self.n_tokens - index * self.piece_tokens)
+        rng = np.random.default_rng([self.seed, index])
+        states = sample_hmm(true, self.length, rng, tokens // self.length)[1]
+        if self.counts:
+            return [rng.poisson(np.exp(means[path] / 2)) for path in states]
+        return [means[path] + rng.standard_normal((path.size, self.n_features)) for path in states]
+
+
 @contextmanager
 def local_cluster(n_workers: int = 2, settings: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """A dask cluster of processes on this machine, one thread each; yields its client."""

@@ -10,7 +10,7 @@ valley makes any difference larger, here as with every other program.)
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,21 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from bench.harness import Report, main
-from bench.scale_data import PlantedRows, PlantedSequences, kept_on, local_cluster
-from spectral_estimators import CategoricalHMM, MLPClassifier, MLPRegressor, TensorFeatures
+from bench.scale_data import (
+    PlantedRows,
+    PlantedSequences,
+    PlantedSeries,
+    kept_on,
+    local_cluster,
+)
+from spectral_estimators import (
+    CategoricalHMM,
+    GaussianHMM,
+    MLPClassifier,
+    MLPRegressor,
+    PoissonHMM,
+    TensorFeatures,
+)
 from spectral_nn.arrays import to_numpy
 
 MUST, REACH = 1e-10, 1e-12
@@ -93,7 +106,8 @@ class Tokens:
         import dask.bag as db
 
         sequences = list(self.data)
-        X = np.concatenate(sequences)[:, None]
+        X = np.concatenate(sequences)
+        X = X[:, None] if X.ndim == 1 else X
         lengths = np.array([len(sequence) for sequence in sequences])
         return (
             _on_joblib(self.model, (sequences,))
@@ -116,8 +130,13 @@ def cases() -> Mapping[str, Rows | Tokens]:
     """Estimators and their planted data, in double precision."""
     rows = PlantedRows(60_000, 20, 3, 20_000)
     tokens = PlantedSequences(60_000, 5, 12, length=500, piece_tokens=20_000)
+    series = PlantedSeries(60_000, 5, 12, length=500, piece_tokens=20_000)
+    how: dict[str, Any] = {"dtype": "float64", "random_state": 0}
     return {
-        "CategoricalHMM": Tokens(CategoricalHMM(5, dtype="float64", random_state=0), tokens),
+        "CategoricalHMM": Tokens(CategoricalHMM(5, **how), tokens),
+        "GaussianHMM, diagonal": Tokens(GaussianHMM(5, **how), series),
+        "GaussianHMM, full": Tokens(GaussianHMM(5, covariance_type="full", **how), series),
+        "PoissonHMM": Tokens(PoissonHMM(5, **how), replace(series, counts=True)),
         "MLPRegressor": Rows(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), rows),
         "MLPClassifier": Rows(MLPClassifier((3,), random_state=0), rows, classes=True),
         "TensorFeatures": Rows(TensorFeatures(3, random_state=0), rows),
@@ -156,7 +175,7 @@ def run(names: tuple[str, ...] = ()) -> Report:
 def parameters(model: Any) -> dict[str, NDArray]:
     """All that a fit has learned, as NumPy arrays by name."""
     names = (
-        ("startprob_", "transmat_", "emissionprob_"),
+        ("startprob_", "transmat_", "emissionprob_", "means_", "covars_", "lambdas_"),
         ("coefs_", "intercepts_"),
         ("components_", "mean_"),
     )
