@@ -111,6 +111,17 @@ def draw_automaton(seed: int) -> Automaton:
     return Automaton(start, steps * (1 - stop)[:, None, None], stop)
 
 
+def count_free(automaton: Automaton, seed: int) -> int:
+    """Free parameters of the machine of a seed, where it is known which of them are zero."""
+    steps, parts = automaton.steps > 0, [automaton.start > 0]
+    if seed % 2 == 0:
+        parts += [steps.any(axis=1), steps.any(axis=2)]
+    else:
+        parts += [steps.reshape(automaton.n_states, -1)]
+    n_free = sum(int(np.atleast_2d(part).sum() - np.atleast_2d(part).shape[0]) for part in parts)
+    return n_free + int((automaton.stop > 0).sum())
+
+
 def perplexity(true: NDArray[np.float64], found: NDArray[np.float64]) -> float:
     """``2^(-sum p log2 q)`` of log-probabilities, normalised over the strings."""
     p, q = np.exp(true - np.logaddexp.reduce(true)), found - np.logaddexp.reduce(found)
