@@ -115,7 +115,7 @@ def count_free(automaton: Automaton, seed: int) -> int:
     """Free parameters of the machine of a seed, where it is known which of them are zero."""
     steps, parts = automaton.steps > 0, [automaton.start > 0]
     if seed % 2 == 0:
-        parts += [steps.any(axis=1), steps.any(axis=2)]
+        parts += [np.asarray(steps.any(axis=axis)) for axis in (1, 2)]
     else:
         parts += [steps.reshape(automaton.n_states, -1)]
     n_free = sum(int(np.atleast_2d(part).sum() - np.atleast_2d(part).shape[0]) for part in parts)

@@ -9,7 +9,7 @@ from scipy.optimize import approx_fprime
 
 from spectral_nn.metrics import direction_angles
 from spectral_nn.tensors import match_components
-from spectral_nn.tensors.shared_cp import _objective, contract_all_but_one, shared_cp
+from spectral_nn.tensors.shared_cp import _objective, _Packed, shared_cp
 
 
 def directions(rng, K, k):
@@ -47,12 +47,12 @@ def noisy(tensors, size, rng):
     return out
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 4])
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
 def test_contraction_is_that_of_einsum(rng, m):
     K, k, S = 4, 3, 2
     U, weights = directions(rng, K, 5), mixed(rng, 5, S)
-    T, V = powers(U, weights)[m - 1], rng.standard_normal((K, k))
-    letters = "abcd"[:m]
+    T, V = powers(U, [*weights, weights[0]])[m - 1], rng.standard_normal((K, k))
+    letters = "abcde"[:m]
     expected = np.einsum(
         f"{letters}s," + ",".join(f"{c}j" for c in letters[1:]) + f"->j{letters[0]}s"
         if m > 1
@@ -60,7 +60,7 @@ def test_contraction_is_that_of_einsum(rng, m):
         T,
         *([V] * (m - 1) if m > 1 else [np.ones(k)]),
     )
-    assert_allclose(contract_all_but_one(T, V), expected, atol=1e-12)
+    assert_allclose(_Packed.of(T).contract(V), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("k", [2, 4, 6])
@@ -68,8 +68,9 @@ def test_gradient_is_that_of_finite_differences(rng, k):
     K = 4
     tensors = noisy(powers(directions(rng, K, 3), mixed(rng, 3, 2)), 0.1, rng)
     V = rng.standard_normal((K, k)) * 1.5
-    value, gradient = _objective(V.ravel(), tensors, V.shape)
-    numeric = approx_fprime(V.ravel(), lambda v: _objective(v, tensors, V.shape)[0], 1e-7)
+    packed = [_Packed.of(T) for T in tensors]
+    value, gradient = _objective(V.ravel(), packed, V.shape)
+    numeric = approx_fprime(V.ravel(), lambda v: _objective(v, packed, V.shape)[0], 1e-7)
     assert_allclose(gradient, numeric, atol=2e-5 * np.abs(gradient).max())
     assert value < 0
 
@@ -85,7 +86,8 @@ def test_the_objective_is_the_squared_norm_that_least_squares_reach(rng):
         basis, target = columns.reshape(K**m, k), T.reshape(K**m, -1)
         fit = basis @ np.linalg.lstsq(basis, target, rcond=None)[0]
         reached += (fit**2).sum()
-    assert -_objective(V.ravel(), tensors, V.shape)[0] == pytest.approx(reached, rel=1e-4)
+    value, _ = _objective(V.ravel(), [_Packed.of(T) for T in tensors], V.shape)
+    assert -value == pytest.approx(reached, rel=1e-4)
 
 
 @pytest.mark.parametrize(("K", "k"), [(5, 3), (5, 5), (8, 8), (3, 1)])
