@@ -28,9 +28,9 @@ __all__ = ["ActiveSubspace", "SobolIndices", "active_subspace", "sobol_indices"]
 
 Floats = NDArray[np.float64]
 
-_ORDERS, _KINKED_ORDERS = 200, 30
+_ORDERS, _FEW_ORDERS = 200, 30
 _NEGLIGIBLE = 1e-8  # of a unit's mean squared slope: what later orders may hold
-_NEAR = 0.5  # correlation up to which 30 orders are exact, 0.5^31, even for units with a kink
+_NEAR = 0.5  # correlation up to which 30 orders do for any unit: 0.5^31
 _NODES = {0: 24, 1: 200}  # for covariances, of which there are many, and for slopes
 _KINKS = {"relu": (2, 1.0), "squared_relu": (3, 2.0)}  # which derivative is a Dirac mass, its size
 _LEAST_SCALE = 1e-8  # beside the bias: what a flatter unit adds to its bias is rounding
@@ -115,9 +115,9 @@ def sobol_indices(
 
     Notes
     -----
-    O(d k^2) for each of as many orders as smooth units need, and 30 for units with a kink, whose
-    covariance at higher correlation is an integral of one dimension (see `_kinked`).  Indices of an
-    output that does not vary are NaN.
+    O(d k^2) for each of 30 orders.  Where correlations are above 0.5 they are at most 200, as many
+    as smooth units need; the covariance of units with a kink is an integral of one dimension there
+    (see `_Units._kinked`).  Indices of an output that does not vary are NaN.
 
     Sobol', *Sensitivity estimates for nonlinear mathematical models*, Math. Model. Comput. Exp. 1
     (1993); Homma, Saltelli, Reliab. Eng. Syst. Saf. 52 (1996).
@@ -259,19 +259,16 @@ class _Units:
         return self._at(rho, 1)
 
     def _at(self, rho: Floats, derivative: int) -> Floats:
+        """K of all pairs, or its derivative: many orders only where correlations are high."""
         i, j = self.pairs
-        q = np.arange(1, self.series.shape[1] + 1)
-        terms = (self.series * q**derivative)[i].T * self.series[j].T
-        found = np.zeros_like(rho)
-        for term in terms[::-1]:  # Horner's scheme
-            found *= rho
-            found += term
-        if derivative == 0:
-            found *= rho
+        products = (self.series[i] * self.series[j]).T
+        found = _power_series(products[:_FEW_ORDERS], rho, derivative)
+        *rest, pair = np.nonzero(np.abs(rho) > _NEAR)
+        near = (*rest, pair)
         if self.activation in _KINKS:
-            *first, pair = np.nonzero(np.abs(rho) > _NEAR)
-            where = (*first, pair)
-            found[where] = self._kinked(rho[where], i[pair], j[pair], derivative)
+            found[near] = self._kinked(rho[near], i[pair], j[pair], derivative)
+        elif len(products) > _FEW_ORDERS:
+            found[near] = _power_series(products[:, pair], rho[near], derivative)
         return found
 
     def _kinked(
@@ -306,6 +303,16 @@ class _Units:
         return taylor + integral * end * size[i] * size[j]
 
 
+def _power_series(coefs: Floats, rho: Floats, derivative: int) -> Floats:
+    """Sum of coefs[q - 1] rho^q over q = 1, ..., Q, or its derivative, by Horner's scheme."""
+    orders = np.arange(1, len(coefs) + 1)[:, None]
+    found = np.zeros_like(rho)
+    for term in (coefs * orders**derivative)[::-1]:
+        found *= rho
+        found += term
+    return found if derivative else found * rho
+
+
 def _units(
     coef: NDArray, bias: NDArray, activation: str, mean: ArrayLike, squared_scale: Floats
 ) -> _Units:
@@ -319,7 +326,7 @@ def _units(
     slopes = scale[:, None] * ACTIVATIONS[activation].derivative(inner, values)
     variance = (values - (values @ density)[:, None]) ** 2 @ density
     series = hermite_coefficients(
-        activation, scale, bias, _KINKED_ORDERS if activation in _KINKS else _ORDERS
+        activation, scale, bias, _FEW_ORDERS if activation in _KINKS else _ORDERS
     )
     q = np.arange(1, series.shape[1] + 1)
     left = variance[:, None] - np.cumsum(series**2, axis=1)
