@@ -35,6 +35,7 @@ PROBLEMS = (
     "network_tabular",
     "network_lift",
     "sensitivity",
+    "directions_coverage",
     "scale_same",
     "scale_speed",
     "scale_memory",

@@ -13,7 +13,7 @@ from spectral_nn.tensors.cp import cp_als
 from spectral_nn.tensors.jennrich import jennrich
 from spectral_nn.tensors.matching import match_components
 
-__all__ = ["SharedFactors", "contract_all_but_one", "shared_cp"]
+__all__ = ["SharedFactors", "contract_all_but_one", "polish_directions", "shared_cp"]
 
 _RIDGE = 1e-6
 _STEPS, _FEW_STEPS = 300, 60
@@ -116,30 +116,13 @@ def shared_cp(
     >>> np.abs(found.directions.T @ U).max(axis=0).round(6)
     array([1., 1., 1.])
     """
-    # Slow to import, and needed by nothing else here.
-    from scipy.optimize import minimize
-
-    scale = _check(tensors)
-    scaled = [np.ascontiguousarray(T) / scale for T in tensors]
+    scaled = _scaled(tensors)
     slices = np.concatenate([_slices(T, rng) for T in scaled if T.ndim > 2])
     thorough = thorough and n_components <= tensors[0].shape[0]
     ends: list[tuple[float, NDArray]] = []
     for kind in _STARTS + _MORE_STARTS if thorough else _STARTS[:4]:
         start = _start(kind, slices, n_components, rng)
-        end = minimize(
-            _objective,
-            start.ravel(),
-            args=(scaled, start.shape),
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "maxiter": _STEPS if thorough else _FEW_STEPS,
-                "ftol": _TOL,
-                "gtol": 1e-7,
-                "maxcor": 20,
-            },
-        )
-        ends.append((float(end.fun), _unit_columns(end.x.reshape(start.shape))))
+        ends.append(_climb(scaled, start, _STEPS if thorough else _FEW_STEPS))
         ends.sort(key=lambda end: end[0])
         best, directions = ends[0]
         near = [_mean_angle(directions, other) < _AGREE for _, other in ends[1:]]
@@ -163,6 +146,42 @@ def shared_cp(
         agreement=float(np.mean(near)),
         condition=float(np.linalg.cond(gram)),
     )
+
+
+@one_blas_thread()
+def polish_directions(tensors: Sequence[NDArray], directions: NDArray) -> NDArray:
+    """Climb from given directions to the nearest optimum of `shared_cp`.
+
+    Parameters
+    ----------
+    tensors : arrays (K, ..., K, S)
+        As those of `shared_cp`.
+    directions : (K, k)
+        Unit columns, such as the solution for tensors nearly the same.
+
+    Returns
+    -------
+    (K, k) array
+        Unit columns, in the order and of the signs of those given.
+    """
+    found = _climb(_scaled(tensors), directions, _STEPS)[1]
+    return found * np.where(np.sum(found * directions, axis=0) < 0, -1.0, 1.0)
+
+
+def _climb(scaled: Sequence[NDArray], start: NDArray, n_steps: int) -> tuple[float, NDArray]:
+    """Objective and unit columns where L-BFGS ends, tensors being of norm 1 together."""
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import minimize
+
+    end = minimize(
+        _objective,
+        start.ravel(),
+        args=(scaled, start.shape),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": n_steps, "ftol": _TOL, "gtol": 1e-7, "maxcor": 20},
+    )
+    return float(end.fun), _unit_columns(end.x.reshape(start.shape))
 
 
 def _loudness(tensors: Sequence[NDArray], U: NDArray) -> NDArray:
@@ -198,8 +217,8 @@ def contract_all_but_one(T: NDArray, U: NDArray) -> NDArray:
     return rest
 
 
-def _check(tensors: Sequence[NDArray]) -> float:
-    """Check shapes and values; the norm of all tensors together."""
+def _scaled(tensors: Sequence[NDArray]) -> list[NDArray]:
+    """The tensors, checked, of norm 1 together."""
     shapes = [T.shape for T in tensors]
     K = shapes[0][0]
     if any(set(shape[:-1]) != {K} for shape in shapes) or max(map(len, shapes)) < 3:
@@ -210,7 +229,7 @@ def _check(tensors: Sequence[NDArray]) -> float:
     scale = float(np.sqrt(sum(float(np.sum(T * T)) for T in tensors)))
     if not np.isfinite(scale):
         raise ValueError("tensors hold NaN or infinity; only finite ones decompose.")
-    return scale if scale > 0 else 1.0
+    return [np.ascontiguousarray(T) / (scale if scale > 0 else 1.0) for T in tensors]
 
 
 def _objective(
