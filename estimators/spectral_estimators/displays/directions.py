@@ -335,7 +335,8 @@ class ReceptiveFieldDisplay:
                     label = ("weights", "errors")[row]
                     ax.text(-gap, low + h / 2, label, rotation=90, va="center", ha="right", **_TEXT)
             ax.text(left + w / 2, top - 0.2 * gap, name, va="bottom", ha="center", **_TEXT)
-        ax.set(xlim=(-2.5 * gap, width), ylim=(height, -1.5 * gap - 0.5), aspect="equal")
+        rim = 0.2 * gap
+        ax.set(xlim=(-2.5 * gap, width + rim), ylim=(height + rim, -1.8 * gap), aspect="equal")
         ax.set_axis_off()
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=14, pad=0.02)
         bar.outline.set_visible(False)
