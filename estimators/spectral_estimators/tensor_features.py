@@ -267,7 +267,7 @@ class TensorFeatures(
         Raises
         ------
         ValueError
-            If an argument is at fault, there are more than 20 directions, or ``input_model`` is
+            If an argument is at fault, there are more than 12 directions, or ``input_model`` is
             neither "auto" nor "gaussian".
 
         Warns
@@ -284,8 +284,7 @@ class TensorFeatures(
         -----
         Three walks over the rows, with O(n K^6 / 48) of work beyond that of `fit`, and
         ``n_groups`` decompositions. They say how far the directions are from those of infinitely
-        many rows, and nothing of other optima. With more than twelve directions they are those of
-        moments up to the third order, and too large if anything.
+        many rows, and nothing of other optima.
 
         Examples
         --------
@@ -329,7 +328,8 @@ class TensorFeatures(
         if self.n_components_ > MAX_DIRECTIONS:
             raise ValueError(
                 f"n_components={self.n_components_} directions are too many for standard errors, "
-                f"which need memory for their fifth power. Fit with {MAX_DIRECTIONS} at most."
+                "which need sums of products of up to six projections. Fit with "
+                f"{MAX_DIRECTIONS} at most."
             )
         if callable(self.input_model) or self.input_model not in ("auto", "gaussian"):
             raise ValueError(

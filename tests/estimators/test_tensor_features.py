@@ -267,3 +267,10 @@ class TestStandardErrors:
         cubic = TensorFeatures(2, input_model="cubic", random_state=0).fit(X, y)
         with pytest.raises(ValueError, match="input_model='cubic' has no standard errors"):
             cubic.standard_errors(X, y)
+
+    @pytest.mark.filterwarnings("ignore")  # more directions than columns are in doubt
+    def test_too_many_directions_are_named(self, planted):
+        X, _, y = planted
+        many = TensorFeatures(13, random_state=0).fit(X[:2000], y[:2000])
+        with pytest.raises(ValueError, match="n_components=13 directions are too many"):
+            many.standard_errors(X, y)

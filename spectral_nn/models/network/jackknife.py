@@ -26,7 +26,12 @@ from spectral_nn.data.rows import CHUNK_ROWS, Rows, by_blocks, dense
 from spectral_nn.data.table import Table, placed
 from spectral_nn.models.network.moments import Summary, leading, summarise
 from spectral_nn.models.network.scaling import explain_overflow, scale_weights
-from spectral_nn.models.network.stream import StreamMoments, stream_sums, tensors_of_stream
+from spectral_nn.models.network.stream import (
+    MAX_FOURTH,
+    StreamMoments,
+    stream_sums,
+    tensors_of_stream,
+)
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import low_features
 from spectral_nn.runners.base import Runner
@@ -35,7 +40,7 @@ from spectral_nn.tensors.shared_cp import polish_directions
 
 __all__ = ["MAX_DIRECTIONS", "DirectionErrors", "direction_errors"]
 
-MAX_DIRECTIONS = 20  # each group's sums take K^5 / 12 numbers: 3 MB for 20, 20 MB for 30
+MAX_DIRECTIONS = MAX_FOURTH  # beyond, sums of one pass hold no fourth moments, as fits do
 
 Floats = NDArray[np.float64]
 
@@ -108,8 +113,7 @@ def direction_errors(
     Notes
     -----
     Of each chunk, the g-th of G runs of rows belongs to group g.  Three passes, O(n d^2 + n d K^2 S
-    + n K^6 / 48), memory O(G (K^5 / 12 + d K^2 S)); then G decompositions.  With more than twelve
-    directions the fourth moments, which `directions` has up to thirty, are left out.
+    + n K^6 / 48), memory O(G (K^6 / 48 + d K^2 S)); then G decompositions.
     """
     rows = scale_weights(rows, run).rows(rows)
     table = placed(rows, run) if isinstance(rows, Rows) else rows

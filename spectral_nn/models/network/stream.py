@@ -22,7 +22,7 @@ from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import NormalEquations, low_features, monomial_index, monomials
 from spectral_nn.runners.base import Runner
 
-__all__ = ["StreamMoments", "stream_moments", "stream_sums", "tensors_of_stream"]
+__all__ = ["MAX_FOURTH", "StreamMoments", "stream_moments", "stream_sums", "tensors_of_stream"]
 
 MAX_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
 
