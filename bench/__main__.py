@@ -34,6 +34,8 @@ PROBLEMS = (
     "network_zhong",
     "network_tabular",
     "network_lift",
+    "sensitivity",
+    "directions_coverage",
     "scale_same",
     "scale_speed",
     "scale_memory",

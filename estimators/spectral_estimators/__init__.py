@@ -1,10 +1,12 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
 from spectral_estimators.displays import (
+    ActiveSubspaceDisplay,
     DensityDisplay,
     DurationDisplay,
     EmissionDisplay,
     LossDisplay,
+    ReceptiveFieldDisplay,
     RecoveryDisplay,
     ResidualDisplay,
     SeriesDisplay,
@@ -31,6 +33,7 @@ from spectral_nn.results import RankWarning, RecoveryWarning
 
 __all__ = [
     "GMMHMM",
+    "ActiveSubspaceDisplay",
     "BernoulliHMM",
     "CategoricalHMM",
     "DensityDisplay",
@@ -48,6 +51,7 @@ __all__ = [
     "PerSequence",
     "PoissonHMM",
     "RankWarning",
+    "ReceptiveFieldDisplay",
     "RecoveryDisplay",
     "RecoveryWarning",
     "ResidualDisplay",

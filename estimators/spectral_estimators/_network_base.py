@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_report import ComponentsReport
+from spectral_estimators._network_sensitivity import SensitivityMixin
 from spectral_estimators._progress import listener, print_iteration
 from spectral_estimators._reading import (
     Encoder,
@@ -53,7 +54,7 @@ __all__ = ["BaseNetwork"]
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
 
-class BaseNetwork(MovableMixin, BaseEstimator):
+class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
     """The common part of the network estimators."""
 
     _numeric: ClassVar[bool] = True  # whether targets are numbers

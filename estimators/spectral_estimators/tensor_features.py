@@ -1,5 +1,6 @@
 """`TensorFeatures`: directions that moments find, as a supervised dimension reduction."""
 
+import warnings
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -33,13 +34,19 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._tables import is_remote
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array, from_numpy, is_foreign, same_precision
+from spectral_nn.arrays import Array, from_numpy, is_foreign, same_precision, to_numpy
 from spectral_nn.models.network.features import absorb, directions, directions_of_stream
+from spectral_nn.models.network.jackknife import (
+    MAX_DIRECTIONS,
+    DirectionErrors,
+    direction_errors,
+)
 from spectral_nn.models.network.options import INPUT_MODELS
 
 __all__ = ["TensorFeatures"]
 
 MAX_CLASSES = 20  # distinct whole numbers that are read as labels
+_FAR = 1.0  # standard errors of a direction
 
 
 class TensorFeatures(
@@ -223,7 +230,9 @@ class TensorFeatures(
         kept = self.__dict__.get("_stream")
         rng = spawn_rng(self.random_state)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._read(X, y, sample_weight, run, seen=kept, classes=classes)
+            given = self._read(
+                X, y, sample_weight, run, resume=kept is not None, seen=kept, classes=classes
+            )
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
@@ -231,7 +240,106 @@ class TensorFeatures(
         self._stream = (seen, given.settings["binarizer"])
         return self._assign(given, found)
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, run: Any, **how: Any) -> Given:
+    def standard_errors(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, n_groups: int = 20
+    ) -> DirectionErrors:
+        r"""Standard errors of the directions, and confidence intervals.
+
+        By a delete-a-group jackknife: rows are cut into groups, and the directions found anew from
+        the moments of all rows but a group's. Moments are sums over rows, so that takes one walk
+        over them for all groups. The rows must be independent of each other.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-likes
+            What `fit` was given.
+        n_groups : int, default=20
+            Number of groups, at least 2. Intervals are by Student's t with one degree of freedom
+            less.
+
+        Returns
+        -------
+        DirectionErrors
+            ``errors`` has the shape of ``components_``, ``intervals(0.95)`` gives lower and upper
+            ends of each entry, and ``angles`` a standard error of each direction in degrees; all
+            NumPy's.
+
+        Raises
+        ------
+        ValueError
+            If an argument is at fault, there are more than 12 directions, or ``input_model`` is
+            neither "auto" nor "gaussian".
+
+        Warns
+        -----
+        UserWarning
+            If the moments of X do not show the directions, as where others were fitted.
+
+        See Also
+        --------
+        spectral_nn.models.network.jackknife : The method.
+        ReceptiveFieldDisplay : Directions as images, beside their standard errors.
+
+        Notes
+        -----
+        Three walks over the rows, with O(n K^6 / 48) of work beyond that of `fit`, and
+        ``n_groups`` decompositions. They say how far the directions are from those of infinitely
+        many rows, and nothing of other optima.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((20_000, 6))
+        >>> y = np.maximum(X[:, 0] + X[:, 1] - 0.5, 0) - np.maximum(X[:, 2], 0)
+        >>> features = TensorFeatures(n_components=2, random_state=0).fit(X, y)
+        >>> found = features.standard_errors(X, y)
+        >>> bool(found.errors.max() < 0.1), found.intervals(0.95).shape
+        (True, (2, 2, 6))
+        """
+        check_is_fitted(self)
+        check_device(self)
+        self._check_jackknife(n_groups)
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            rows = self._read(X, y, sample_weight, run, resume=True).rows
+            if rows.n_rows < n_groups:
+                raise ValueError(
+                    f"X has {rows.n_rows} rows, fewer than n_groups={n_groups}. Give all rows that "
+                    "fit was given."
+                )
+            found = direction_errors(rows, to_numpy(self.components_), n_groups=n_groups, run=run)
+        at = int(np.argmax(found.distances))
+        if found.distances[at] > _FAR:
+            warnings.warn(
+                f"Direction {at} is {found.distances[at]:.1f} standard errors from the one that "
+                "the moments of X and y show. Give what fit was given; or the rows are too few "
+                "for the moments to carry this direction.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found
+
+    def _check_jackknife(self, n_groups: int) -> None:
+        """ValueError where no standard errors can be found."""
+        if not isinstance(n_groups, Integral) or n_groups < 2:
+            raise ValueError(
+                f"n_groups must be a whole number of at least 2, such as 20; got {n_groups!r}."
+            )
+        if self.n_components_ > MAX_DIRECTIONS:
+            raise ValueError(
+                f"n_components={self.n_components_} directions are too many for standard errors, "
+                "which need sums of products of up to six projections. Fit with "
+                f"{MAX_DIRECTIONS} at most."
+            )
+        if callable(self.input_model) or self.input_model not in ("auto", "gaussian"):
+            raise ValueError(
+                f"input_model={self.input_model!r} has no standard errors, which are those of "
+                "moments under Gaussian inputs. Fit with input_model='gaussian'."
+            )
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, run: Any, *, resume: bool = False, **how: Any
+    ) -> Given:
         """What the user gave, checked."""
         return read_rows(
             self,
@@ -239,7 +347,7 @@ class TensorFeatures(
             y,
             sample_weight,
             run,
-            resume=how.get("seen") is not None,
+            resume=resume,
             numeric=False,
             targets=partial(self._targets, **how),
         )

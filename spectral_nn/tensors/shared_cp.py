@@ -14,7 +14,7 @@ from spectral_nn.tensors.cp import cp_als
 from spectral_nn.tensors.jennrich import jennrich
 from spectral_nn.tensors.matching import match_components
 
-__all__ = ["SharedFactors", "shared_cp"]
+__all__ = ["SharedFactors", "polish_directions", "shared_cp"]
 
 _RIDGE = 1e-6
 _STEPS, _FEW_STEPS = 300, 60
@@ -119,9 +119,6 @@ def shared_cp(
     >>> np.abs(found.directions.T @ U).max(axis=0).round(6)
     array([1., 1., 1.])
     """
-    # Slow to import, and needed by nothing else here.
-    from scipy.optimize import minimize
-
     scale = _check(tensors)
     slices = np.concatenate([_slices(T / scale, rng) for T in tensors if T.ndim > 2])
     packed = [_Packed.of(T / scale) for T in tensors]
@@ -130,24 +127,12 @@ def shared_cp(
     flops = 0.0
     for kind in _STARTS + _MORE_STARTS if thorough else _STARTS[:4]:
         start = _start(kind, slices, n_components, rng)
-        end = minimize(
-            _objective,
-            start.ravel(),
-            args=(packed, start.shape),
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "maxiter": _STEPS if thorough else _FEW_STEPS,
-                "ftol": _TOL,
-                "gtol": 1e-7,
-                "maxcor": 20,
-            },
-        )
-        ends.append((float(end.fun), _unit_columns(end.x.reshape(start.shape))))
+        value, end, n_evaluations = _climb(packed, start, _STEPS if thorough else _FEW_STEPS)
+        ends.append((value, end))
         ends.sort(key=lambda end: end[0])
         best, directions = ends[0]
         near = [_mean_angle(directions, other) < _AGREE for _, other in ends[1:]]
-        flops += end.nfev * 2.0 * n_components * sum(one.entries.size for one in packed)
+        flops += n_evaluations * 2.0 * n_components * sum(one.entries.size for one in packed)
         if sum(near) >= _WITNESSES or (flops > _FLOPS and len(ends) >= _LEAST_STARTS):
             break
     weights, inverses = [], []
@@ -168,6 +153,43 @@ def shared_cp(
         agreement=float(np.mean(near)),
         condition=float(np.linalg.cond(gram)),
     )
+
+
+@one_blas_thread()
+def polish_directions(tensors: Sequence[NDArray], directions: NDArray) -> NDArray:
+    """Climb from given directions to the nearest optimum of `shared_cp`.
+
+    Parameters
+    ----------
+    tensors : arrays (K, ..., K, S)
+        As those of `shared_cp`.
+    directions : (K, k)
+        Unit columns, such as the solution for tensors nearly the same.
+
+    Returns
+    -------
+    (K, k) array
+        Unit columns, in the order and of the signs of those given.
+    """
+    scale = _check(tensors)
+    _, found, _ = _climb([_Packed.of(T / scale) for T in tensors], directions, _STEPS)
+    return found * np.where(np.sum(found * directions, axis=0) < 0, -1.0, 1.0)
+
+
+def _climb(tensors: Sequence[_Packed], start: NDArray, n_steps: int) -> tuple[float, NDArray, int]:
+    """Objective and unit columns where L-BFGS ends, and how many evaluations it took."""
+    # Slow to import, and needed by nothing else here.
+    from scipy.optimize import minimize
+
+    end = minimize(
+        _objective,
+        start.ravel(),
+        args=(tensors, start.shape),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": n_steps, "ftol": _TOL, "gtol": 1e-7, "maxcor": 20},
+    )
+    return float(end.fun), _unit_columns(end.x.reshape(start.shape)), int(end.nfev)
 
 
 def _loudness(tensors: Sequence[_Packed], U: NDArray) -> NDArray:

@@ -12,7 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from spectral_estimators import TensorFeatures
+from spectral_nn.data.rows import Rows
 from spectral_nn.metrics import direction_angles
+from spectral_nn.models.network.jackknife import direction_errors
+from spectral_nn.runners.base import SerialRunner
 
 N, D = 20_000, 6
 
@@ -202,3 +205,72 @@ class TestInstalments:
         with pytest.raises(ValueError, match="none"):
             features.partial_fit(X[:100], np.repeat("none", 100))
         assert_allclose(features.components_, before)
+
+
+class TestStandardErrors:
+    def test_errors_are_those_of_the_core(self, planted, features):
+        X, U, y = planted
+        found = features.standard_errors(X, y)
+        rows = Rows.of(X, y[:, None])
+        core = direction_errors(rows, features.components_, n_groups=20, run=SerialRunner())
+        assert_array_equal(found.errors, core.errors)
+        assert found.replicates.shape == (20, 2, D)
+        assert (found.angles > 0.2).all()
+        assert (found.angles < 5).all()
+        low, high = found.intervals(0.9999)
+        order = np.abs(features.components_ @ U.T).argmax(axis=1)
+        true = U[order] * np.sign(np.sum(U[order] * features.components_, axis=1))[:, None]
+        assert ((low < true) & (true < high)).all()
+
+    def test_labels_sparse_rows_and_workers(self, planted):
+        X, _, y = planted
+        names = np.where(y > 0, "up", "down")
+        features = TensorFeatures(2, random_state=0).fit(X, names)
+        plain = features.standard_errors(X, names)
+        sparse_rows = features.standard_errors(sparse.csr_array(X), names)
+        assert_allclose(sparse_rows.errors, plain.errors, rtol=1e-6)
+        threads = clone(features).set_params(n_jobs=2).fit(X, names)
+        assert_array_equal(threads.standard_errors(X, names).errors, plain.errors)
+
+    def test_chunks_and_weights(self, planted):
+        X, _, y = planted
+        features = TensorFeatures(2, random_state=0).fit(X, y)
+        chunks = [(X[:16_384], y[:16_384]), (X[16_384:], y[16_384:])]
+        whole = features.standard_errors(X, y).errors
+        assert_allclose(features.standard_errors(chunks).errors, whole, rtol=1e-6)
+        half = features.standard_errors(X, y, np.full(N, 0.5)).errors
+        assert_allclose(half, whole, rtol=1e-6)
+
+    def test_single_precision(self, planted, features):
+        X, _, y = planted
+        single = TensorFeatures(2, random_state=0).fit(X.astype(np.float32), y)
+        errors = single.standard_errors(X.astype(np.float32), y).errors
+        assert_allclose(errors, features.standard_errors(X, y).errors, rtol=0.05, atol=1e-4)
+
+    def test_other_data_are_noticed(self, planted, features):
+        X = planted[0]
+        other = np.maximum(X[:, 0] - 2, 0) + np.maximum(X[:, 1] - X[:, 2], 0)
+        with pytest.warns(UserWarning, match="standard errors from the one that the moments"):
+            features.standard_errors(X, other)
+
+    def test_bad_arguments_are_named(self, planted, features):
+        X, _, y = planted
+        with pytest.raises(NotFittedError):
+            TensorFeatures(2).standard_errors(X, y)
+        for n_groups in (1, 2.5):
+            with pytest.raises(ValueError, match=f"n_groups must be.*got {n_groups}"):
+                features.standard_errors(X, y, n_groups=n_groups)
+        with pytest.raises(ValueError, match="X has 12 rows, fewer than n_groups=20"):
+            features.standard_errors(X[:12], y[:12])
+        with pytest.raises(ValueError, match="X has 5 features"):
+            features.standard_errors(X[:, :5], y)
+        cubic = TensorFeatures(2, input_model="cubic", random_state=0).fit(X, y)
+        with pytest.raises(ValueError, match="input_model='cubic' has no standard errors"):
+            cubic.standard_errors(X, y)
+
+    @pytest.mark.filterwarnings("ignore")  # more directions than columns are in doubt
+    def test_too_many_directions_are_named(self, planted):
+        X, _, y = planted
+        many = TensorFeatures(13, random_state=0).fit(X[:2000], y[:2000])
+        with pytest.raises(ValueError, match="n_components=13 directions are too many"):
+            many.standard_errors(X, y)

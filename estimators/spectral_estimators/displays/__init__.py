@@ -5,6 +5,10 @@ Matplotlib is imported when something is drawn.
 """
 
 from spectral_estimators.displays.densities import DensityDisplay
+from spectral_estimators.displays.directions import (
+    ActiveSubspaceDisplay,
+    ReceptiveFieldDisplay,
+)
 from spectral_estimators.displays.hidden_markov import (
     EmissionDisplay,
     TransitionDisplay,
@@ -16,10 +20,12 @@ from spectral_estimators.displays.series import DurationDisplay, SeriesDisplay
 from spectral_estimators.displays.spectrum import SpectrumDisplay
 
 __all__ = [
+    "ActiveSubspaceDisplay",
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",
     "LossDisplay",
+    "ReceptiveFieldDisplay",
     "RecoveryDisplay",
     "ResidualDisplay",
     "SeriesDisplay",

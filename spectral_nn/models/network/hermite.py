@@ -9,27 +9,30 @@ from numpy.typing import NDArray
 
 from spectral_nn.models.network.activations import ACTIVATIONS
 
-__all__ = ["ORDERS", "hermite_coefficients", "read_units", "unit_grid"]
+__all__ = ["ORDERS", "hermite_coefficients", "normal_grid", "read_units", "unit_grid"]
 
 ORDERS = 4
 _NODES, _REACH = 2401, 9.0
 _HOMOGENEOUS = {"relu", "square", "squared_relu", "identity"}  # their scale is in the second layer
 
 
-def hermite_coefficients(activation: str, scale: NDArray, bias: NDArray) -> NDArray:
+def hermite_coefficients(
+    activation: str, scale: NDArray, bias: NDArray, n_orders: int = ORDERS
+) -> NDArray:
     r"""Coefficients of :math:`t \mapsto \sigma(s t + b)` in normalised Hermite polynomials.
 
     .. math:: c_m = \mathbb{E}\big[\sigma(s t + b)\, \mathrm{He}_m(t)\big] / \sqrt{m!},
-        \qquad t \sim N(0, 1), \quad m = 1, \dots, 4
+        \qquad t \sim N(0, 1), \quad m = 1, \dots, M
 
     Parameters
     ----------
     activation : a name in `ACTIVATIONS`.
     scale, bias : (g,)
+    n_orders : M, at most 200.
 
     Returns
     -------
-    (g, 4) array.
+    (g, M) array.
 
     Notes
     -----
@@ -38,18 +41,25 @@ def hermite_coefficients(activation: str, scale: NDArray, bias: NDArray) -> NDAr
     :math:`\mathbb{E}[\sigma(s\, u^T x + b)\, \mathrm{He}_m(x)] / \sqrt{m!} = c_m u^{\otimes m}`
     (Stein's lemma, m times).
     """
-    t = np.linspace(-_REACH, _REACH, _NODES)
-    density = np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi) * (t[1] - t[0])
-    polynomials = np.stack(
-        [
-            t,
-            (t**2 - 1) / np.sqrt(2),
-            (t**3 - 3 * t) / np.sqrt(6),
-            (t**4 - 6 * t**2 + 3) / np.sqrt(24),
-        ]
-    )
+    t, density = normal_grid()
     values = ACTIVATIONS[activation].value(scale[:, None] * t + bias[:, None])
-    return values @ (polynomials * density).T
+    return values @ (_polynomials(n_orders) * density).T
+
+
+def normal_grid() -> tuple[NDArray, NDArray]:
+    """Points t of the trapezoid rule, and weights under which sums are standard normal means."""
+    t = np.linspace(-_REACH, _REACH, _NODES)
+    return t, np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi) * (t[1] - t[0])
+
+
+@lru_cache(maxsize=4)
+def _polynomials(n_orders: int) -> NDArray:
+    """Normalised Hermite polynomials of orders 1 to M on the grid, (M, points)."""
+    t, _ = normal_grid()
+    found = [np.ones_like(t), t]
+    for m in range(1, n_orders):
+        found.append((t * found[m] - np.sqrt(m) * found[m - 1]) / np.sqrt(m + 1))
+    return np.stack(found[1 : n_orders + 1])
 
 
 def unit_grid(activation: str) -> tuple[NDArray, NDArray]:

@@ -37,6 +37,7 @@ __all__ = [
     "Null",
     "Summary",
     "deviation_of",
+    "leading",
     "network_moments",
     "null_rows",
     "signal_to_noise",
@@ -142,7 +143,7 @@ def subspace(
     .. math:: \big[\beta,\; E[r z z^T],\; E[r (b^T z) z z^T]\big], \quad b = \beta / |\beta|
 
     lie in the span of the first layer's weights for Gaussian z.  The blocks are weighted by what
-    they know (see `_leading`).  The K leading left singular vectors are improved by two passes of
+    they know (see `leading`).  The K leading left singular vectors are improved by two passes of
     higher-order orthogonal iteration, which see the third moments whole:
     :math:`P \leftarrow \mathrm{svd}_K[\beta, M_2 P, T_3(I, P, P)]`.
 
@@ -171,14 +172,14 @@ def subspace(
     scale = [1 / max(float(np.linalg.norm(block, 2)), 1e-12) for block in noise]
     values = _spectrum([c * block for c, block in zip(scale, blocks, strict=True)])
     level = _spectrum([c * block for c, block in zip(scale, noise, strict=True)])[0]
-    basis = _leading(blocks, noise, K)
+    basis = leading(blocks, noise, K)
     if frame.n_dimensions > K:
         null_tubes = null.share * _tubes(null.rows, frame, np.zeros_like(beta), basis, run)
         halves = [np.split(part[1], beta.shape[1], axis=1) for part in (blocks, noise)]
         for _ in range(_HOOI_PASSES):
             tubes = _tubes(rows, frame, beta, basis, run)
             inner = [np.concatenate([M @ basis for M in half], axis=1) for half in halves]
-            basis = _leading([beta, inner[0], tubes], [noise[0], inner[1], null_tubes], K)
+            basis = leading([beta, inner[0], tubes], [noise[0], inner[1], null_tubes], K)
     return frame.projected(basis), values, float(level)
 
 
@@ -233,7 +234,7 @@ def _spectrum(blocks: list[NDArray]) -> NDArray:
     return np.sqrt(np.maximum(values[::-1], 0.0))
 
 
-def _leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
+def leading(blocks: list[NDArray], noise: list[NDArray], K: int) -> NDArray:
     r"""K leading left singular vectors of matrices side by side, weighted by what they know.
 
     Of a block of m columns with white noise of variance :math:`\sigma^2` and a signal of energy

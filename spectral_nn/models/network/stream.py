@@ -22,7 +22,7 @@ from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import NormalEquations, low_features, monomial_index, monomials
 from spectral_nn.runners.base import Runner
 
-__all__ = ["StreamMoments", "stream_moments", "tensors_of_stream"]
+__all__ = ["MAX_FOURTH", "StreamMoments", "stream_moments", "stream_sums", "tensors_of_stream"]
 
 MAX_FOURTH = 12  # dimensions beyond which products with the fourth order cost too much
 
@@ -52,8 +52,8 @@ class StreamMoments(Additive):
 
 
 @by_blocks
-def _sum_chunk(rows: Rows, frame: Frame) -> StreamMoments:
-    """Sums of a chunk."""
+def stream_sums(rows: Rows, frame: Frame) -> StreamMoments:
+    """Sums of a chunk; see `stream_moments` for the cost."""
     X, xp = dense(rows)
     Z, Y, w = frame.inputs(X), frame.outputs(rows.Y), rows.weight
     low, high = low_features(Z), monomials(Z, 3)
@@ -79,7 +79,7 @@ def stream_moments(rows: Table, frame: Frame, run: Runner) -> StreamMoments:
     One pass; O(n K^6 / 48) up to twelve dimensions, O(n K^5 / 12) and no fourth order beyond;
     memory O(K^6 / 48), whatever the number of rows.
     """
-    sums = run.total(partial(_sum_chunk, frame=frame), rows.chunks())
+    sums = run.total(partial(stream_sums, frame=frame), rows.chunks())
     return StreamMoments(*(to_numpy(getattr(sums, field.name)) for field in fields(sums)))
 
 
