@@ -34,6 +34,7 @@ PROBLEMS = (
     "network_zhong",
     "network_tabular",
     "network_lift",
+    "input_laws",
     "scale_same",
     "scale_speed",
     "scale_memory",
