@@ -22,6 +22,7 @@ from spectral_estimators.hmm import (
     PoissonHMM,
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
+from spectral_estimators.lagged import Lagged
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
@@ -43,6 +44,7 @@ __all__ = [
     "GaussianMixtureScore",
     "GaussianScore",
     "HMMClassifier",
+    "Lagged",
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",

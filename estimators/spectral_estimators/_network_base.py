@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
+from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_report import ComponentsReport
 from spectral_estimators._network_sensitivity import SensitivityMixin
@@ -91,6 +92,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         "input_model": [StrOptions(set(INPUT_MODELS)), callable],
         "n_jobs": [Integral, None],
         "device": [str, None],
+        "input_distribution": LAW_CONSTRAINTS,
     }
 
     def __init__(
@@ -123,6 +125,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         input_model: Any = "auto",
         n_jobs: int | None = None,
         device: str | None = None,
+        input_distribution: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -151,6 +154,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         self.input_model = input_model
         self.n_jobs = n_jobs
         self.device = device
+        self.input_distribution = input_distribution
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find a start, and refine it.
@@ -195,7 +199,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         rng = self._draws()
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._read(X, y, sample_weight, run, resume=resume)
-            options = self._options(sizes, given.settings["out_activation_"])
+            options = self._options(sizes, given, run, resume=resume)
             result = fit_table(
                 given.rows,
                 options,
@@ -242,7 +246,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._read(X, y, sample_weight, run, resume=resume, batch=True, classes=classes)
             rows, settings = given.rows, given.settings
-            options = self._options(sizes, settings["out_activation_"])
+            options = self._options(sizes, given, run, resume=resume)
             by_batches = "rows" in options.trainer.needs
             trainer = options.trainer if by_batches else self._trainer(Adam.name)
             epoch = replace(options, trainer=replace(trainer, max_iter=1))
@@ -295,12 +299,14 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
     ) -> tuple[Encoder, dict[str, Any]]:
         """How targets become columns for the core, and the attributes that go with them."""
 
-    def _options(self, sizes: Any, output: str) -> NetworkOptions:
+    def _options(self, sizes: Any, given: Given, run: Any, *, resume: bool) -> NetworkOptions:
         """Gather the constructor's arguments for the recipe."""
+        by_moments = self.init != "random" and not resume
+        laws = self.input_distribution if by_moments else None
         return NetworkOptions(
             hidden_layer_sizes=sizes,
             activation=self.activation,
-            output=output,
+            output=given.settings["out_activation_"],
             init=self.init,
             trainer=self._trainer(self.solver),
             alpha=self.alpha,
@@ -308,6 +314,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             validation_fraction=self.validation_fraction,
             n_iter_no_change=self.n_iter_no_change,
             input_model=self.input_model,
+            input_score=score_of_laws(laws, self.input_model, given.rows, run),
         )
 
     def _trainer(self, solver: str) -> Trainer:

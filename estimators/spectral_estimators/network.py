@@ -123,6 +123,12 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
         than all, and results come back as NumPy; mini-batches stay on the processor.  Arrays of
         CuPy or PyTorch are computed where they live, with ``device=None``.
+    input_distribution : frozen law of scipy.stats, or list of one for each column, optional
+        Laws that the columns of X were drawn from, independently of each other; one law is for all
+        columns.  Their scores then race beside the models of ``input_model="auto"``, as "score".
+        It pays for symmetric laws (uniform, Student's t); for laws with one end (exponential,
+        gamma) it does not.  They must be continuous, their densities without kinks.  A
+        `RecoveryWarning` says where X does not follow them.
 
     Attributes
     ----------
@@ -232,6 +238,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         input_model: Any = "auto",
         n_jobs: int | None = None,
         device: str | None = None,
+        input_distribution: Any = None,
     ) -> None:
         self.loss = loss
         super().__init__(
@@ -262,6 +269,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
             input_model=input_model,
             n_jobs=n_jobs,
             device=device,
+            input_distribution=input_distribution,
         )
 
     def predict(self, X: Any) -> NDArray:
@@ -346,7 +354,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     early_stopping, validation_fraction : bool and float, default=False, 0.1
         As in `MLPRegressor`; rows are held out class by class.
     beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in `MLPRegressor`
-    init, input_model, n_jobs, device : as in `MLPRegressor`
+    init, input_model, n_jobs, device, input_distribution : as in `MLPRegressor`
         But nothing is repaired.
 
     Attributes

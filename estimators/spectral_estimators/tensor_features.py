@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
+from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import (
     check_known,
     columns,
@@ -84,6 +85,9 @@ class TensorFeatures(
         "cuda" (or "cuda:1"): chunks of NumPy data are streamed to this GPU, which may hold fewer
         than all, and results come back as NumPy.  Arrays of CuPy or PyTorch are
         computed where they live, with ``device=None``.
+    input_distribution : frozen law of scipy.stats, or list of one for each column, optional
+        Laws that the columns of X were drawn from, independently of each other; one law is for all
+        columns.  Their scores take the place of ``input_model``, as `MLPRegressor` says.
 
     Attributes
     ----------
@@ -134,6 +138,7 @@ class TensorFeatures(
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "device": [str, None],
+        "input_distribution": LAW_CONSTRAINTS,
     }
 
     def __init__(
@@ -145,6 +150,7 @@ class TensorFeatures(
         random_state: Any = None,
         n_jobs: int | None = None,
         device: str | None = None,
+        input_distribution: Any = None,
     ) -> None:
         self.n_components = n_components
         self.target = target
@@ -152,6 +158,7 @@ class TensorFeatures(
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.input_distribution = input_distribution
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the directions.
@@ -182,12 +189,14 @@ class TensorFeatures(
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._read(X, y, sample_weight, run)
+            laws = score_of_laws(self.input_distribution, self.input_model, given.rows, run)
             found = directions(
                 given.rows,
                 self.n_components,
                 rng=spawn_rng(self.random_state),
                 run=run,
                 input_model=self.input_model,
+                input_score=laws,
             )
         self.__dict__.pop("_stream", None)
         return self._assign(given, found)
@@ -201,7 +210,7 @@ class TensorFeatures(
         settles how rows are centred, whitened and projected, it does not matter in how many parts
         the data come.  Let the first call see a fair sample, of 5 d k² rows or more: beyond twelve
         columns, what it misses is not seen by later calls.  The inputs are taken to be Gaussian,
-        whatever ``input_model`` says.
+        whatever ``input_model`` and ``input_distribution`` say.
 
         Parameters
         ----------

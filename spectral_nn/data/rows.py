@@ -106,8 +106,8 @@ class Rows(NamedTuple):
 
     def take(self, index: np.ndarray) -> Rows:
         """Take some of the rows."""
-        if hasattr(self.X, "toarray"):
-            X, places = self.X[index], index
+        if hasattr(self.X, "toarray") or isinstance(self.X, np.ndarray):
+            X, places = self.X[index], index  # NumPy's take first copies a view, whole
         else:
             places = from_numpy(index, like=self.X)
             X = get_namespace(self.X).take(self.X, places, axis=0)

@@ -11,6 +11,7 @@ from spectral_estimators import (
     BernoulliHMM,
     CategoricalHMM,
     GaussianHMM,
+    Lagged,
     MLPClassifier,
     MLPRegressor,
     MultinomialHMM,
@@ -48,6 +49,7 @@ ESTIMATORS = [
     GaussianHMM(n_components=4, covariance_type="full", n_iter=3, n_init=2, random_state=0),
     GMMHMM(),
     GMMHMM(n_components=4, n_mix=2, n_iter=3, n_init=2, random_state=0),
+    Lagged(),
     MultinomialHMM(),
     MultinomialHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
     ObservableOperatorModel(),
@@ -58,6 +60,7 @@ ESTIMATORS = [
     TensorFeatures(),
 ]
 WITHOUT_EXCEPTION = [
+    Lagged(1),
     MLPClassifier(init="random", max_iter=30),
     MLPRegressor(init="random", max_iter=30),
     TensorFeatures(n_components=1),

@@ -59,7 +59,13 @@ class TestInterface:
         }
         assert differ == {"hidden_layer_sizes", "solver"}
         assert all(ours[name].kind is theirs[name].kind for name in theirs)
-        assert list(ours)[len(theirs) :] == ["init", "input_model", "n_jobs", "device"]
+        assert list(ours)[len(theirs) :] == [
+            "init",
+            "input_model",
+            "n_jobs",
+            "device",
+            "input_distribution",
+        ]
 
     @unfinished
     @BOTH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def directions(
     rng: np.random.Generator,
     run: Runner,
     input_model: Any = "auto",
+    input_score: Any = None,
 ) -> Directions:
     """Find the directions that a layer of hidden units would look in.
 
@@ -59,6 +60,7 @@ def directions(
     rng : draws the starts of the decomposition.
     run : who computes.
     input_model : "auto", "gaussian", "mixture", "cubic" or a score.
+    input_score : score of the laws that the inputs are known to have, in the place of a model.
 
     Warns
     -----
@@ -73,8 +75,10 @@ def directions(
     table = placed(rows, run) if isinstance(rows, Rows) else rows
     with explain_overflow():
         evidence = gather(table, n_components, rng, run)
-        evidence.warn(table.n_features)
-        factors, moments, kind = find_directions(table, evidence, input_model, rng, run)
+        known = input_score is not None  # then heavy tails are no reason for doubt
+        (replace(evidence, heavy=0) if known else evidence).warn(table.n_features)
+        model = input_score if known else input_model
+        factors, moments, kind = find_directions(table, evidence, model, rng, run)
         columns, notes = evidence.seen.columns, {"input_model": kind}
         return _to_input_space(factors, moments.frame, evidence, columns, notes)
 

@@ -35,6 +35,8 @@ class NetworkOptions:
     n_iter_no_change : steps in a row whose scores gain less than the trainer's `tol` that end it.
     input_model : what the score of the inputs is taken from: "auto", "gaussian", "mixture",
         "cubic", or a callable score.
+    input_score : score of the laws that the inputs are known to have, which races beside the models
+        of "auto"; None if they are not known.
     """
 
     hidden_layer_sizes: tuple[int, ...] | Literal["auto"] = (10,)
@@ -47,6 +49,7 @@ class NetworkOptions:
     validation_fraction: float = 0.1
     n_iter_no_change: float = 10
     input_model: str | Callable[..., Any] = "auto"
+    input_score: Callable[..., Any] | None = None
 
 
 class SolverState(NamedTuple):

@@ -205,7 +205,7 @@ def _columns_times(X: Array, factor: NDArray[np.float64]) -> Array:
 def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
     """Units in which a table can be fitted: one, unless its numbers are far from it.
 
-    Columns of X beyond 2^32 (unless a score of the user's is to see them), and weights beyond
+    Columns of X beyond 2^32 (unless a score of the inputs is to see them), and weights beyond
     2^±32, are divided by a power of two.  Targets
     whose deviation or mean is beyond 2^20 are standardised, and so are those whose deviation is
     below 2^-20 if the penalty is small beside their variance.
@@ -222,8 +222,9 @@ def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling
     seen = extent_of(rows, run)
     # What is small stays as it is: beside a penalty its weights have no say.
     inputs = np.maximum(exponents(seen.inputs, _ORDINARY), 0)
+    scored = callable(options.input_model) or options.input_score is not None
     plain = Scaling(
-        np.zeros_like(inputs) if callable(options.input_model) else inputs,
+        np.zeros_like(inputs) if scored else inputs,
         np.zeros(seen.low.size),
         0,
         _weight_exponent(seen, rows),

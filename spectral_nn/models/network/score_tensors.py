@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import Rows, by_blocks, dense
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.moments import NetworkMoments, Summary
+from spectral_nn.models.network.moments import NetworkMoments, Summary, solve_moments, taylor
 from spectral_nn.moments.frame import Frame
+from spectral_nn.moments.polynomial import NormalEquations, low_features
 from spectral_nn.moments.scores import Score, ScoreMoments, score_moments
 from spectral_nn.runners.base import Runner
 from spectral_nn.tensors.matching import unit_columns
 
 __all__ = ["mean_scores", "moments_from_score"]
+
+Residuals: TypeAlias = Callable[[Array, Array], Array]
+"""From X (n, d) and Y (n, q) to what is left of the outputs (n, S)."""
 
 
 def moments_from_score(
@@ -41,7 +46,8 @@ def moments_from_score(
 
     Notes
     -----
-    Two passes, O(n d^2 S) and O(n d^2 S K).
+    Three passes, O(n d^2 S), O(n K^4 / 4) and O(n d^2 S K).  All quadratics of the K columns are
+    regressed out before the last one, whose second and third moments lose most of their variance.
     Janzamin, Sedghi, Anandkumar, *Score function features for discriminative learning*
     (arXiv 1412.2863), theorem 1.
     """
@@ -51,19 +57,24 @@ def moments_from_score(
     scale[frame.kept] = frame.deviation
     slopes = frame.whitener @ seen.beta
     along = _spread(unit_columns(slopes), frame, scale.size)
-    first, second, third = _mean_scaled_scores(rows, seen, along, scale, score, run)
+    residuals: Residuals = partial(_linear_residuals, seen=seen)
+    first, second, third = _mean_scaled_scores(rows, residuals, along, scale, score, run)
     gradient = first.T + _spread(slopes, frame, scale.size)
     own = np.einsum("oode->ode", third)
     flat = [gradient, _side_by_side(second), _side_by_side(own)]
     basis = np.linalg.svd(np.concatenate(flat, axis=1), full_matrices=False)[0][:, :K]
-    third = _mean_scaled_scores(rows, seen, basis, scale, score, run)[2]
-    cube = np.einsum("da,okde,eb->abko", basis, third, basis, optimize=True)
-    cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
-    projected = np.einsum("da,ode,eb->abo", basis, second, basis, optimize=True)
-    tensors = (basis.T @ gradient, projected / np.sqrt(2), cube / np.sqrt(6))
     # The scores see x as it is, so nothing is whitened here.
     plain = replace(frame, centre=np.zeros(frame.kept.size), whitener=basis[frame.kept])
+    low = run.total(partial(_quadratic_moments, frame=plain), rows.chunks())
+    coefficients = solve_moments(low)
+    residuals = partial(_quadratic_residuals, frame=plain, coefficients=coefficients)
+    _, second, third = _mean_scaled_scores(rows, residuals, basis, scale, score, run)
+    cube = np.einsum("da,okde,eb->abko", basis, third, basis, optimize=True)
+    cube = (cube + cube.transpose(1, 2, 0, 3) + cube.transpose(2, 0, 1, 3)) / 3
     deviation = np.ones(first.shape[0])
+    hessians = taylor(coefficients, basis.shape[1], deviation)[1]
+    hessians = hessians + np.einsum("da,ode,eb->abo", basis, second, basis) / np.sqrt(2)
+    tensors = (basis.T @ gradient, hessians, cube / np.sqrt(6))
     return NetworkMoments(tensors, plain, 1 / np.sqrt(seen.columns.n_effective), deviation)
 
 
@@ -73,15 +84,19 @@ def _side_by_side(matrices: NDArray) -> NDArray:
 
 
 def _mean_scaled_scores(
-    rows: Table, seen: Summary, theta: NDArray, scale: NDArray, score: Score, run: Runner
+    rows: Table,
+    residuals: Residuals,
+    theta: NDArray,
+    scale: NDArray,
+    score: Score,
+    run: Runner,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Mean residuals times scores: (S, d), (S, d, d) and, of every column of theta, (S, m, d, d).
 
-    The residuals are those of the linear regression, whose second and third derivatives vanish:
-    by Stein's identity nothing is lost but variance.  All modes, that of theta included, are
-    scaled to columns of unit deviation.
+    The residuals are those of a polynomial, whose derivatives are known, those of higher order to
+    be zero: by Stein's identity nothing is lost but variance.  All modes, that of theta included,
+    are scaled to columns of unit deviation.
     """
-    residuals = partial(_linear_residuals, seen=seen)
     first, second, third = mean_scores(rows, score, scale[:, None] * theta, residuals, run)
     both = np.outer(scale, scale)
     return first * scale, second * both, third * both
@@ -91,11 +106,28 @@ def _linear_residuals(X: Array, Y: Array, seen: Summary) -> Array:
     return seen.frame.outputs(Y) - seen.frame.inputs(X) @ from_numpy(seen.beta, like=X)
 
 
+@by_blocks
+def _quadratic_moments(rows: Rows, frame: Frame) -> NormalEquations:
+    """Normal equations of a chunk for the regression on all quadratics of `_projected` columns."""
+    X, _ = dense(rows)
+    features = low_features(_projected(X, frame))
+    return NormalEquations.of(features, frame.outputs(rows.Y), rows.weight)
+
+
+def _quadratic_residuals(X: Array, Y: Array, frame: Frame, coefficients: NDArray) -> Array:
+    return frame.outputs(Y) - low_features(_projected(X, frame)) @ from_numpy(coefficients, like=X)
+
+
+def _projected(X: Array, frame: Frame) -> Array:
+    """Projections (n, K), not clipped: a quadratic of clipped columns has other derivatives."""
+    return frame.standardise(X) @ from_numpy(frame.whitener, like=X)
+
+
 def mean_scores(
     rows: Table,
     score: Score,
     theta: NDArray,
-    residuals: Callable[[Array, Array], Array],
+    residuals: Residuals,
     run: Runner,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Means of residuals (n, S) times scores: (S, d), (S, d, d), (S, m, d, d), theta (d, m)."""
@@ -116,9 +148,7 @@ def _spread(slopes: NDArray, frame: Frame, n_features: int) -> NDArray:
 
 
 @by_blocks
-def _sum_chunk(
-    rows: Rows, score: Score, theta: NDArray, residuals: Callable[[Array, Array], Array]
-) -> ScoreMoments:
+def _sum_chunk(rows: Rows, score: Score, theta: NDArray, residuals: Residuals) -> ScoreMoments:
     X, _ = dense(rows)
     responses = residuals(X, rows.Y) * rows.weight[:, None]
     return score_moments(score, X, responses, from_numpy(theta, like=X))

@@ -116,11 +116,14 @@ def make_start(
     width = options.hidden_layer_sizes
     check_identifiable(width, options.activation)
     evidence = gather(rows, None if width == "auto" else width[0], rng, run)
-    evidence.warn(rows.n_features)
+    known = options.input_score is not None  # then heavy tails are no reason for doubt
+    (replace(evidence, heavy=0) if known else evidence).warn(rows.n_features)
     if options.init == "nn-lift":
         return _textbook(rows, evidence, options, rng, run)
     tell("moments", 0, float("nan"))
     moments = _moments(rows, evidence, options.input_model, rng, run)
+    if options.input_score is not None:
+        moments += _moments(rows, evidence, options.input_score, rng, run)
     starts = []
     for kind, tensors in moments:
         factors = _decompose(tensors, evidence, rng)
@@ -229,7 +232,7 @@ def _textbook(
     from spectral_nn.models.network.lift import lift
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
 
-    score, k, d = options.input_model, evidence.n_units, rows.n_features
+    score, k, d = options.input_score or options.input_model, evidence.n_units, rows.n_features
     if score == "cubic":
         raise ValueError(
             "input_model='cubic' is no score function, which init='nn-lift' needs. Use 'gaussian', "

@@ -50,7 +50,18 @@ def test_tensors_are_means_of_scores_written_out(rng, q):
     S3 = np.stack([gaussian_score(X, e)[2] for e in np.eye(4)], axis=-1)
     first = np.einsum("n,ns,ni,ia->as", share, y, X, P)
     first += found.frame.whitener.T @ seen.frame.whitener @ seen.beta
+    # of higher orders, so does what is quadratic in the three directions
+    Z = seen.frame.standardise(X) @ found.frame.whitener
+    i, j = np.triu_indices(3)
+    quadratics = np.concatenate([np.ones((90, 1)), Z, Z[:, i] * Z[:, j]], axis=1)
+    root = np.sqrt(share)[:, None]
+    y = seen.frame.outputs(rows.Y)
+    fitted = np.linalg.lstsq(root * quadratics, root * y)[0]
+    y = y - quadratics @ fitted
+    hessian = np.zeros((3, 3, q))
+    hessian[i, j] = fitted[4:]
     second = np.einsum("n,ns,nij,ia,jb->abs", share, y, gaussian_score(X, X[0])[1], P, P)
+    second += hessian + hessian.swapaxes(0, 1)
     third = np.einsum("n,ns,nijk,ia,jb,kc->abcs", share, y, S3, P, P, P, optimize=True)
     for T, expected in zip(
         found.tensors, (first, second / np.sqrt(2), third / np.sqrt(6)), strict=True
