@@ -34,6 +34,7 @@ PROBLEMS = (
     "network_zhong",
     "network_tabular",
     "network_lift",
+    "white_noise",
     "scale_same",
     "scale_speed",
     "scale_memory",
