@@ -36,6 +36,7 @@ PROBLEMS = (
     "network_lift",
     "sensitivity",
     "directions_coverage",
+    "white_noise",
     "scale_same",
     "scale_speed",
     "scale_memory",
