@@ -37,6 +37,7 @@ PROBLEMS = (
     "sensitivity",
     "directions_coverage",
     "input_laws",
+    "white_noise",
     "scale_same",
     "scale_speed",
     "scale_memory",

@@ -362,6 +362,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             intercepts=tuple(as_array(intercept) for intercept in self.intercepts_),
             activation=self.activation,
             output=output,
+            unit=getattr(self, "output_scale_", 1.0),
         )
 
     def _forward(self, X: Any, output: str | None = None) -> Array:
@@ -394,6 +395,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             del values["init_"], values["diagnostics_"]  # those of the first fit
         values["coefs_"] = list(network.coefs)
         values["intercepts_"] = list(network.intercepts)
+        values["output_scale_"] = network.unit
         values["n_layers_"] = len(network.coefs) + 1
         values["n_outputs_"] = network.coefs[-1].shape[1]
         values["n_components_"] = network.coefs[0].shape[1]

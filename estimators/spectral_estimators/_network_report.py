@@ -20,6 +20,7 @@ _LINES = {
     "n_needed": "rows needed",
     "starts": "starts raced",
     "winner": "its model of the inputs",
+    "reason": "why it won",
 }
 MAX_SHOWN = 12  # entries of an array that a line shows
 

@@ -24,8 +24,8 @@ from spectral_nn.stored import is_dask
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
-_OUTPUTS = {"squared_error": ("identity", columns), "poisson": ("exp", counts)}
-"""Output function that belongs to a loss, and how targets become columns."""
+_LINKS = {"log": "exp", "softplus": "softplus"}
+"""Output functions of counts."""
 
 
 class MLPRegressor(RegressorMixin, BaseNetwork):
@@ -41,7 +41,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         + \alpha \sum_l \|W_l\|_F^2\Big)
 
     for q outputs and sample weights s; or with ``loss="poisson"``, half the Poisson deviance of
-    :math:`e^{f(x)}` in the place of the squares.  Backpropagation starts from random weights.  Here
+    a rate, :math:`e^{f(x)}` or another function of f (``link``), in the place of the squares.
+    Backpropagation starts from random weights.  Here
     the start comes from cross-moments of y with products of x: tensors whose rank-one terms are the
     directions w_j.  It can stand in for ``sklearn.neural_network.MLPRegressor``; what differs is
     listed under Notes.
@@ -129,6 +130,13 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         It pays for symmetric laws (uniform, Student's t); for laws with one end (exponential,
         gamma) it does not.  They must be continuous, their densities without kinks.  A
         `RecoveryWarning` says where X does not follow them.
+    link : {"log", "softplus"}, optional
+        How rates follow from the network, with ``loss="poisson"`` alone.  "log" (the default, and
+        scikit-learn's): the rate is :math:`e^{f(x)}`, units multiply.  "softplus": it is
+        :math:`s \log(1 + e^{f(x)})` with s near a fifth of the mean count (``output_scale_``),
+        units add up, but for rates far below the mean.  Choose it where counts are those of a sum
+        of units, such as the subunits of a cell: moments of y then show them, where an exponential
+        mixes them.
 
     Attributes
     ----------
@@ -155,7 +163,10 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     n_layers_, n_outputs_ : int
         Layers, inputs and outputs included; q.
     out_activation_ : str
-        "identity", or "exp" with ``loss="poisson"``.
+        "identity"; with ``loss="poisson"`` "exp", or "softplus".
+    output_scale_ : float
+        By what the values of this function are multiplied to give predictions: a power of two with
+        ``link="softplus"``, else 1.
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
@@ -204,7 +215,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNetwork._parameter_constraints,
-        "loss": [StrOptions(set(_OUTPUTS))],
+        "loss": [StrOptions({"squared_error", "poisson"})],
+        "link": [StrOptions(set(_LINKS)), None],
     }
 
     def __init__(
@@ -239,8 +251,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         n_jobs: int | None = None,
         device: str | None = None,
         input_distribution: Any = None,
+        link: str | None = None,
     ) -> None:
-        self.loss = loss
+        self.loss, self.link = loss, link
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -317,9 +330,15 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     def _targets(
         self, y: Any, *, resume: bool, batch: bool = False, classes: Any = None
     ) -> tuple[Encoder, dict[str, Any]]:
-        """One column for each output, and the output that suits the loss."""
-        output, encode = _OUTPUTS[self.loss]
-        return encode, {"out_activation_": output}
+        """One column for each output, and the output that suits loss and link."""
+        if self.loss == "poisson":
+            return counts, {"out_activation_": _LINKS[self.link or "log"]}
+        if self.link is not None:
+            raise ValueError(
+                f"link={self.link!r} is for counts, and loss={self.loss!r} has none. Use "
+                'loss="poisson", or leave link out.'
+            )
+        return columns, {"out_activation_": "identity"}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y may have several columns."""

@@ -14,7 +14,7 @@ from scipy import special
 from spectral_nn.arrays import Array, clip, erf, get_namespace
 from spectral_nn.compiled import Compiled
 
-__all__ = ["ACTIVATIONS", "Activation", "add_bias", "logistic", "outer"]
+__all__ = ["ACTIVATIONS", "Activation", "add_bias", "logistic", "outer", "softplus"]
 
 Floats = NDArray[np.floating]
 
@@ -57,7 +57,8 @@ def logistic(Z: Array) -> Array:
     return xp.where(Z >= 0, xp.ones_like(Z), small) / (1.0 + small)
 
 
-def _softplus(Z: Array) -> Array:
+def softplus(Z: Array) -> Array:
+    """Return log(1 + exp(Z)) of real Z (...) without overflow."""
     xp = get_namespace(Z)
     return _positive_part(Z) + xp.log1p(xp.exp(-xp.abs(Z)))
 
@@ -243,7 +244,7 @@ _ALL = (
     ),
     Activation(
         "softplus",
-        _softplus,
+        softplus,
         lambda Z, H: logistic(Z),
         None,
         _write_softplus,

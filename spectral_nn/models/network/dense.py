@@ -50,12 +50,14 @@ class Network:
     intercepts : arrays (fan_out,), one a layer
     activation : of the hidden layers, a key of `ACTIVATIONS`
     output : function of the outputs, a key of `OUTPUTS`
+    unit : in which this function gives its values
     """
 
     coefs: tuple[Array, ...]
     intercepts: tuple[Array, ...]
     activation: str
     output: str
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together and functions that there are not."""
@@ -87,11 +89,10 @@ class Network:
 
     def on(self, like: Array) -> Network:
         """Return the network in the library, on the device and in the precision of an array."""
-        return Network(
-            tuple(_like(coef, like) for coef in self.coefs),
-            tuple(_like(intercept, like) for intercept in self.intercepts),
-            self.activation,
-            self.output,
+        return replace(
+            self,
+            coefs=tuple(_like(coef, like) for coef in self.coefs),
+            intercepts=tuple(_like(intercept, like) for intercept in self.intercepts),
         )
 
     def hidden(self, X: Array) -> Array:
@@ -118,7 +119,8 @@ class Network:
 
     def predict(self, X: Array) -> Array:
         """Return the outputs (n, q) after the output function, of X (n, d)."""
-        return OUTPUTS[self.output].value(self.decision(X), axis=1)
+        values = OUTPUTS[self.output].value(self.decision(X), axis=1)
+        return values if self.unit == 1 else values * self.unit
 
     def forward(self, X: Array) -> Iterator[tuple[Array, Array]]:
         """Yield what reaches each layer, (n, units), and what leaves it; of the last, the former.
@@ -199,11 +201,10 @@ def unflatten(vector: Array, like: Network) -> Network:
     """
     coefs, intercepts = split(same_kind(vector, like.coefs[0]), like.sizes)
     xp = get_namespace(*coefs)
-    return Network(
-        tuple(xp.asarray(part, copy=True) for part in coefs),
-        tuple(xp.asarray(part, copy=True) for part in intercepts),
-        like.activation,
-        like.output,
+    return replace(
+        like,
+        coefs=tuple(xp.asarray(part, copy=True) for part in coefs),
+        intercepts=tuple(xp.asarray(part, copy=True) for part in intercepts),
     )
 
 

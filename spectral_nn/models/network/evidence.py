@@ -73,6 +73,11 @@ class Evidence:
         return self.n_effective >= rows_needed(self.seen.frame.n_dimensions, self.n_units)
 
     @property
+    def usual(self) -> bool:
+        """Whether the columns are such that a model of the inputs is reliable."""
+        return not (self.heavy or self.discrete)
+
+    @property
     def hopeless(self) -> bool:
         """Whether rows are so few that the tensors of higher order are mostly noise."""
         needed = rows_needed(self.seen.frame.n_dimensions, self.n_units)
@@ -117,7 +122,7 @@ class Evidence:
                 f"k={k} units in {self.frame.n_dimensions} dimensions: directions beyond these "
                 "are guesses"
             )
-        if self.heavy or self.discrete:
+        if not self.usual:
             kurtosis = float(self.seen.kurtosis.max(initial=0.0))
             kinds = []
             if self.heavy:

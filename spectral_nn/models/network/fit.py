@@ -93,7 +93,7 @@ def fit_table(
     """
     _check_needs(rows, options)
     if state is None:
-        scaling = choose_scaling(rows, options, run)
+        scaling = choose_scaling(rows, options, run, start)
     else:
         scaling = keep_scaling(state.scaling, rows, run)
     with explain_overflow():

@@ -70,9 +70,9 @@ class Objective:
         ``f = 1/s Σ_i w_i loss(y_i, p_i) + alpha / (2 s) Σ_l |W_l|²``
 
     where the loss is half the squared error averaged over the outputs (output "identity"), half the
-    Poisson deviance summed over them ("exp"), or minus the log likelihood of each output on its own
-    ("logistic") or of the class ("softmax"). These are the losses of scikit-learn 1.9, which clips
-    probabilities to a rounding error away from 0 and 1.
+    Poisson deviance summed over them ("exp", "softplus"), or minus the log likelihood of each
+    output on its own ("logistic") or of the class ("softmax"). These are the losses of scikit-learn
+    1.9 (which has no "softplus"), which clips probabilities to a rounding error away from 0 and 1.
     The gradient is the gradient of this function; scikit-learn's, with several outputs and squared
     errors, is larger by the number of outputs in all but the penalty (scikit-learn issue 8349).
 

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from spectral_nn.arrays import Array, clip, get_namespace
-from spectral_nn.models.network.activations import logistic
+from spectral_nn.models.network.activations import logistic, softplus
 
 __all__ = ["OUTPUTS", "Output", "softmax"]
+
+_LOWEST = -36.0  # below, softplus(z) is exp(z) in every precision
 
 
 class Output(ABC):
@@ -82,10 +84,35 @@ class Exponential(Output):
 
     def losses(self, Z: Array, targets: Array, axis: int) -> tuple[Array, Array]:
         """Return losses and derivatives."""
+        means = get_namespace(Z).exp(Z)
+        return _half_deviance(targets, means, Z), means - targets
+
+
+class Softplus(Output):
+    """Half the Poisson deviance of each output, whose mean is nearly Z where that is above one."""
+
+    name = "softplus"
+    bounded = False
+
+    def value(self, Z: Array, axis: int) -> Array:
+        """Return the mean of each count."""
+        return softplus(Z)
+
+    def losses(self, Z: Array, targets: Array, axis: int) -> tuple[Array, Array]:
+        """Return losses and derivatives."""
         xp = get_namespace(Z)
-        means = xp.exp(Z)
-        logs = xp.log(xp.where(targets > 0, targets, xp.ones_like(targets)))
-        return targets * (logs - Z) - targets + means, means - targets
+        low = clip(Z, low=_LOWEST)  # means that vanish have logarithms all the same
+        size = xp.abs(low)
+        means = (low + size) / 2 + xp.log1p(xp.exp(-size))
+        logs = xp.log(means) + (Z - low)
+        return _half_deviance(targets, means, logs), -xp.expm1(-means) * (1 - targets / means)
+
+
+def _half_deviance(targets: Array, means: Array, logs: Array) -> Array:
+    """Half the Poisson deviance of counts from means, whose logarithms are known, too."""
+    xp = get_namespace(means)
+    own = xp.log(xp.where(targets > 0, targets, xp.ones_like(targets)))
+    return targets * (own - logs) - targets + means
 
 
 # Logarithms of probabilities would end at that of the precision, at 16 in float32, where their
@@ -142,6 +169,6 @@ def softmax(Z: Array, axis: int) -> Array:
 
 
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
-    {each.name: each for each in (Identity(), Exponential(), Logistic(), Softmax())}
+    {each.name: each for each in (Identity(), Exponential(), Softplus(), Logistic(), Softmax())}
 )
-"""Output functions by name, scikit-learn's ``out_activation_``."""
+"""Output functions by name, those of scikit-learn's ``out_activation_`` among them."""

@@ -47,6 +47,7 @@ __all__ = [
 
 _ORDINARY = 32  # powers of two of inputs and weights
 _ORDINARY_TARGETS = 20  # beyond, a first step of length one gains less than a solver's tolerance
+_RATE = 5.0  # the mean of counts below a softplus, which is near the identity there
 _CONSTANT = 16  # rounding errors of a mean
 _ROOM = 4  # outputs of this share of the largest number may still be subtracted
 
@@ -100,16 +101,19 @@ class Scaling:
     shift : (q,) of Y.
     outputs : exponent of Y.
     weights : exponent of the weights.
+    counts : exponent of Y where networks end in a softplus: their `unit`.
     """
 
     inputs: NDArray[np.int32]
     shift: NDArray[np.float64]
     outputs: int
     weights: int
+    counts: int = 0
 
     def rows(self, table: Table) -> Table:
         """A table in these units: itself where they are one."""
-        if not (self.inputs.any() or self.shift.any() or self.outputs or self.weights):
+        other = (self.outputs, self.weights, self.counts)
+        if not (self.inputs.any() or self.shift.any() or any(other)):
             return table
         scaled = table.mapped(partial(_scale_rows, scaling=self))
         if isinstance(scaled, ChunkedRows):
@@ -137,16 +141,17 @@ class Scaling:
         if self.shift.any():
             shift = self.shift * (powers(-self.outputs, dtype) if way == 1 else 1.0)
             intercepts[-1] = intercepts[-1] - way * from_numpy(shift, like=intercepts[-1])
-        return replace(network, coefs=tuple(coefs), intercepts=tuple(intercepts))
+        unit = 1.0 if way == 1 else float(powers(self.counts, dtype))
+        return replace(network, coefs=tuple(coefs), intercepts=tuple(intercepts), unit=unit)
 
     def loss(self, value: float) -> float:
         """A loss of these units in the user's; infinite where it is too large for a number."""
         with np.errstate(over="ignore", under="ignore"):
-            return float(np.ldexp(value, 2 * self.outputs))
+            return float(np.ldexp(value, 2 * self.outputs + self.counts))
 
     def tell(self, on_step: OnStep | None) -> OnStep | None:
         """A listener that is told losses in the user's units."""
-        if on_step is None or not self.outputs:
+        if on_step is None or not (self.outputs or self.counts):
             return on_step
 
         def tell(stage: str, step: int, value: float) -> None:
@@ -171,7 +176,7 @@ class Scaling:
         """The user's penalty, one number, in these units."""
         assert not isinstance(alpha, Penalty)
         with np.errstate(over="ignore", under="ignore"):
-            alpha = float(np.ldexp(alpha, -self.weights)) if self.weights else alpha
+            alpha = float(np.ldexp(alpha, -self.weights - self.counts))
         if self.inputs.any() or self.outputs:
             return Penalty(alpha, self.inputs, self.outputs)
         return alpha
@@ -183,8 +188,8 @@ def _scale_rows(rows: Rows, scaling: Scaling) -> Rows:
     dtype = numpy_dtype(Y.dtype)
     if scaling.inputs.any():
         X = _columns_times(X, powers(-scaling.inputs, dtype))
-    if scaling.outputs:
-        Y = Y * float(powers(-scaling.outputs, dtype))
+    if scaling.outputs or scaling.counts:
+        Y = Y * float(powers(-scaling.outputs - scaling.counts, dtype))
     if scaling.shift.any():
         Y = Y - from_numpy(scaling.shift * powers(-scaling.outputs, dtype), like=Y)
     if scaling.weights:
@@ -202,13 +207,22 @@ def _columns_times(X: Array, factor: NDArray[np.float64]) -> Array:
     return X * from_numpy(factor, like=X)
 
 
-def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling:
+def choose_scaling(
+    rows: Table, options: NetworkOptions, run: Runner, start: Network | None = None
+) -> Scaling:
     """Units in which a table can be fitted: one, unless its numbers are far from it.
 
     Columns of X beyond 2^32 (unless a score of the inputs is to see them), and weights beyond
     2^±32, are divided by a power of two.  Targets
     whose deviation or mean is beyond 2^20 are standardised, and so are those whose deviation is
-    below 2^-20 if the penalty is small beside their variance.
+    below 2^-20 if the penalty is small beside their variance.  Counts that a softplus is to give
+    are divided by the power of two that brings their mean near five; where a fit goes on from a
+    network, by the unit of that.
+
+    Raises
+    ------
+    ValueError
+        If all counts are zero.
 
     Warns
     -----
@@ -217,9 +231,15 @@ def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling
 
     Notes
     -----
-    One pass, O(n (d + q)); two where targets are far from one.
+    One pass, O(n (d + q)); two where targets are far from one, or for a softplus.
     """
     seen = extent_of(rows, run)
+    counts = options.output in ("exp", "softplus")
+    if counts and start is None and not seen.high.any():
+        raise ValueError(
+            "y holds nothing but zeros: a rate of zero has no logarithm, and there is nothing to "
+            "learn. Give rows with counts above zero."
+        )
     # What is small stays as it is: beside a penalty its weights have no say.
     inputs = np.maximum(exponents(seen.inputs, _ORDINARY), 0)
     scored = callable(options.input_model) or options.input_score is not None
@@ -229,6 +249,8 @@ def choose_scaling(rows: Table, options: NetworkOptions, run: Runner) -> Scaling
         0,
         _weight_exponent(seen, rows),
     )
+    if options.output == "softplus":
+        return replace(plain, counts=_count_exponent(plain, rows, run, start))
     if options.output != "identity":
         return plain
     assert not isinstance(options.alpha, Penalty)
@@ -296,6 +318,16 @@ def _standardise_targets(
     if exponent == 0 and np.abs(mean).max() <= far:
         return plain
     return replace(plain, shift=mean.astype(np.float64), outputs=exponent)
+
+
+def _count_exponent(plain: Scaling, rows: Table, run: Runner, start: Network | None) -> int:
+    if start is not None:
+        unit = start.unit
+    else:
+        weighted = replace(plain, inputs=np.zeros_like(plain.inputs)).rows(rows)
+        columns: ColumnMoments = run.total(_target_moments, weighted.chunks())
+        unit = float(columns.mean.mean()) / _RATE
+    return round(np.log2(unit))
 
 
 def _target_moments(rows: Rows) -> ColumnMoments:

@@ -110,8 +110,8 @@ def make_start(
     Notes
     -----
     Eight passes over the rows, O(n d^2 + n d K^2 + n K^4 / 2); decompositions independent of n;
-    then 15 steps of L-BFGS from every start on at most 2^14 rows, unless ``max_iter`` is 0, where
-    nothing is iterated on the data and nothing random takes part.
+    then 15 steps of L-BFGS from every start on 2^14 rows, more where parameters are many (`race`),
+    unless ``max_iter`` is 0, where nothing is iterated on the data and nothing random takes part.
     """
     width = options.hidden_layer_sizes
     check_identifiable(width, options.activation)
@@ -128,19 +128,21 @@ def make_start(
     for kind, tensors in moments:
         factors = _decompose(tensors, evidence, rng)
         network = _read(rows, tensors, factors, kind, options, run).on(rows.like)
-        starts.append(Start(kind, network, factors))
+        trusted = evidence.enough and evidence.usual and factors.agreement >= _AGREEMENT
+        starts.append(Start(kind, network, factors, trusted=trusted))
         tell(f"decomposed {kind}", 0, factors.explained)
     if options.trainer.max_iter > 0:
         starts += random_starts(rows, evidence.n_units, options, rng)
-        starts = race(rows, starts, options, rng, tell)
+        starts, reason = race(rows, starts, options, rng, tell)
     else:
+        reason = "max_iter=0: no random start takes part"
         losses = [
             objective_of(rows, run, start.network, 0.0).value(flatten(start.network))
             for start in starts
         ]
         starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
         starts.sort(key=finite_loss)
-    notes = evidence.notes() | _report(starts)
+    notes = evidence.notes() | {"reason": reason} | _report(starts)
     return starts[0].network, notes["init"], notes
 
 
@@ -179,12 +181,11 @@ def _moments(
     auto = input_model == "auto"
     plain = network_moments(rows, evidence.frame, evidence.n_effective, run)
     found = [("gaussian", plain)] if input_model in ("auto", "gaussian") else []
-    smooth = not (evidence.heavy or evidence.discrete)
-    if input_model == "mixture" or (auto and evidence.shaped and smooth):
+    if input_model == "mixture" or (auto and evidence.shaped and evidence.usual):
         mixture = find_components(rows, evidence.frame, int(rng.integers(2**31)))
         if mixture is not None:
             found.append(("mixture", mixture_moments(rows, plain, mixture, run)))
-    if input_model == "cubic" or (auto and (evidence.shaped or not smooth)):
+    if input_model == "cubic" or (auto and (evidence.shaped or not evidence.usual)):
         cubic = cubic_moments(rows, plain, run)
         if cubic is not None:
             found.append(("cubic", cubic))

@@ -13,7 +13,8 @@ from spectral_nn.models.network.dense import Network, flatten, random_network, u
 from spectral_nn.models.network.objective import Objective, row_losses
 from spectral_nn.models.network.outputs import OUTPUTS
 
-N_OUTPUTS = {"identity": 1, "exp": 2, "logistic": 1, "softmax": 3}
+N_OUTPUTS = {"identity": 1, "exp": 2, "softplus": 2, "logistic": 1, "softmax": 3}
+THEIR_OUTPUTS = ("identity", "exp", "logistic", "softmax")
 THEIRS = ("identity", "logistic", "tanh", "relu")
 RTOL = 1e-12
 
@@ -24,7 +25,7 @@ def problem(output, rng, n=60, d=4, n_outputs=None, dtype=np.float64):
     X = rng.standard_normal((n, d)).astype(dtype)
     if output == "identity":
         Y = rng.standard_normal((n, q))
-    elif output == "exp":
+    elif output in ("exp", "softplus"):
         Y = rng.poisson(2.0, (n, q))
     elif output == "logistic":
         Y = rng.integers(0, 2, (n, q))
@@ -77,7 +78,7 @@ def backprop(network, X, Y, alpha, sample_weight):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("hidden", [(5,), (6, 3), ()])
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", THEIR_OUTPUTS)
 @pytest.mark.parametrize("activation", THEIRS)
 def test_value_and_gradient_are_those_of_scikit_learn(
     activation, output, hidden, weighted, rng, monkeypatch
@@ -131,6 +132,27 @@ def test_losses_of_saturated_probabilities_go_on(output, dtype, rng):
     if dtype == np.float64:
         _, expected = backprop(network, X, Y, 0.0, None)
         np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=RTOL)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rates_that_vanish_and_rates_that_are_large(dtype, xp):
+    """A softplus far below zero is the exponential, far above it is its argument."""
+    Z = np.array([-700.0, -100.0, -37.0, -1.0, 0.0, 5.0, 3e4])
+    targets = np.array([3.0, 0.0, 2.0, 1.0, 0.0, 4.0, 29_000.0])
+    exact = np.logaddexp(0, Z)
+    logs = np.where(Z < -30, Z, np.log(np.maximum(exact, 1e-300)))
+    own = np.log(np.maximum(targets, 1))
+    there = [xp.asarray(part[:, None].astype(dtype)) for part in (Z, targets)]
+    losses, slopes = (to_numpy(part)[:, 0] for part in OUTPUTS["softplus"].losses(*there, axis=1))
+    rtol = 1e-12 if dtype == np.float64 else 1e-6
+    expected = targets * (own - logs) - targets + exact
+    size = targets * (np.abs(own) + np.abs(logs)) + targets + exact  # what was subtracted
+    assert np.all(np.abs(losses - expected) <= rtol * size + 1e-15)
+    np.testing.assert_allclose(slopes[:2], [-3, 0], rtol=rtol, atol=1e-15)
+    ratio = 1 / (1 + np.exp(-Z[2:])) / exact[2:]
+    np.testing.assert_allclose(slopes[2:], ratio * (exact - targets)[2:], rtol=10 * rtol)
+    values = to_numpy(OUTPUTS["softplus"].value(there[0], axis=1))[:, 0]
+    np.testing.assert_allclose(values, exact, rtol=rtol, atol=1e-40)
 
 
 @pytest.mark.parametrize("hidden", [(5,), (4, 3)])

@@ -1,0 +1,34 @@
+"""Simulated cells, the bits that predictions tell, and spike-triggered covariance."""
+
+import numpy as np
+import pytest
+
+from bench.planted_cells import RATE, energy_cell, subunit_cell
+from bench.rivals import stc
+
+
+@pytest.mark.parametrize("draw", [subunit_cell, energy_cell])
+def test_cells_fire_as_often_as_they_should(draw):
+    cell = draw(100, 5000)
+    assert cell.X.shape == (5000, 256)
+    assert cell.y.mean() == pytest.approx(RATE, abs=0.05)
+    np.testing.assert_allclose(np.linalg.norm(cell.subunits, axis=0), 1)
+    overlap = np.abs(cell.subunits.T @ cell.subunits - np.eye(6)).max()
+    assert overlap < (0.15 if draw is subunit_cell else 0.3)
+
+
+def test_bits_a_spike():
+    """None for the mean rate, and more for the subunits' drive; negative rates count as low."""
+    cell = subunit_cell(100, 5000)
+    mean = cell.y.mean()
+    assert cell.bits(np.full(cell.test_y.shape, mean)) == pytest.approx(0)
+    drive = np.maximum(cell.test_X @ cell.subunits - 0.25, 0).sum(axis=1)
+    assert cell.bits(mean / drive.mean() * drive) > 0.3
+    assert np.isfinite(cell.bits(-drive))
+
+
+def test_covariance_of_spikes_shows_what_drives_them(rng):
+    X = rng.standard_normal((20_000, 5))
+    y = rng.poisson(X[:, 0] ** 2)
+    found = stc.directions(X, y, 1)
+    np.testing.assert_allclose(np.abs(found[:, 0]), np.eye(5)[0], atol=0.05)
