@@ -288,7 +288,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             ``unit_angles`` (degrees from the incoming weights of each unit of the first layer, as
             a line, to those of the nearest other unit), and what ``diagnostics_`` holds:
             ``singular_values`` of the moments, ``cp_agreement`` of the decompositions,
-            ``n_needed`` rows, the ``starts`` raced and the ``winner``.
+            ``n_needed`` rows, the ``starts`` raced, the ``winner`` and the ``reason``, in words.
         """
         check_is_fitted(self)
         return ComponentsReport.of(to_numpy(self.coefs_[0]), self.init_, self.diagnostics_)

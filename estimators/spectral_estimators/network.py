@@ -386,7 +386,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         "logistic" for two classes or several labels, "softmax" for more classes.
     coefs_, intercepts_, init_, diagnostics_, loss_, best_loss_ : as in `MLPRegressor`
     loss_curve_, loss_times_, n_iter_, t_, n_components_ : as in `MLPRegressor`
-    n_layers_, n_outputs_, n_features_in_, feature_names_in_ : as in `MLPRegressor`
+    n_layers_, n_outputs_, output_scale_ : as in `MLPRegressor`
+    n_features_in_, feature_names_in_ : as in `MLPRegressor`
 
     See Also
     --------

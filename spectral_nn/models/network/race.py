@@ -149,12 +149,15 @@ def _judge(moments: Start, chance: Start, lead: float) -> tuple[bool, str]:
         return False, "the start from moments has no finite loss"
     if not np.isfinite(chance.loss):
         return True, "random starts have no finite loss"
-    ahead = f"{moments.kind} moments lead the best random start by {lead:.1f} standard errors"
+    where = "ahead of" if lead >= 0 else "behind"
+    seen = (
+        f"{moments.kind} moments are {abs(lead):.3g} standard errors {where} the best random start"
+    )
     if abs(lead) > _CLEARLY:
-        return lead > 0, ahead
+        return lead > 0, seen
     if moments.trusted:
-        return True, f"{ahead}: a tie, which goes to moments as rows and decomposition carry them"
-    return False, f"{ahead}: a tie, which goes to chance as moments are in doubt"
+        return True, f"{seen}: a tie, which goes to moments as rows and decomposition carry them"
+    return False, f"{seen}: a tie, which goes to chance as moments are in doubt"
 
 
 def finite_loss(start: Start) -> float:
