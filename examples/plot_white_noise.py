@@ -9,9 +9,9 @@
 # %% [markdown]
 # # What a cell looks at, from white noise
 #
-# An experimenter who draws the stimulus knows its law exactly, and that is all that moments need. Here a
-# simulated cell of the retina watches white noise: six subunits, each a blob on the screen with a
-# threshold, drive its spikes. Can the subunits be found from frames and spike counts?
+# An experimenter who draws the stimulus knows its law exactly, and that is all that moments need.
+# Here a simulated cell of the retina watches white noise: six subunits, each a blob on the screen
+# with a threshold, drive its spikes. Can the subunits be found from frames and spike counts?
 #
 # 1. the cell, and what a spike-triggered average sees of it;
 # 2. a network whose rates are a softplus, started from moments, beside random starts and STC;
@@ -84,13 +84,13 @@ ReceptiveFieldDisplay(average, names=["spike-triggered average"]).plot()
 print(f"{int(y.sum())} spikes in {N} frames")
 
 # %% [markdown]
-# The average is one blur of all six: it is the first moment, and subunits are in those of second, third
-# and fourth order.
+# The average is one blur of all six: it is the first moment, and subunits are in those of second,
+# third and fourth order.
 #
 # ## Moments, then Poisson likelihood
 #
-# `link="softplus"` keeps rates positive and close to a sum of the units, so that the moments of the spikes
-# are those of the network. An exponential link would multiply the units instead.
+# `link="softplus"` keeps rates positive and close to a sum of the units, so that the moments of
+# the spikes are those of the network. An exponential link would multiply the units instead.
 
 
 # %%
@@ -139,9 +139,8 @@ rows = {
 print(f"{'':28s}{'found':>6s}{'mean cosine':>13s}{'bits a spike':>14s}{'seconds':>9s}")
 for name, (weights, information, spent) in rows.items():
     found = cosines(weights)
-    print(
-        f"{name:28s}{(found > 0.9).sum():>4d}/6{found.mean():>13.2f}{information:>14.3f}{spent:>9.1f}"
-    )
+    figures = f"{found.mean():>13.2f}{information:>14.3f}{spent:>9.1f}"
+    print(f"{name:28s}{(found > 0.9).sum():>4d}/6{figures}")
 print("\nwhy this start:", moments.diagnostics_["reason"])
 
 # %%
@@ -149,11 +148,11 @@ for model, name in ((moments, "moments"), (random, "random, best of 3")):
     ReceptiveFieldDisplay.from_estimator(model, (SIDE, SIDE)).figure_.suptitle(name)
 
 # %% [markdown]
-# The best random start has two units that are mixtures of subunits, and predicts less for it; more random
-# starts, or fewer subunits, would close the gap, in more time. STC finds the space of the subunits alone,
-# and its axes are mixtures of all. Not here: spike-triggered non-negative matrix factorisation (STNMF),
-# which assumes that subunits are positive and local. For blobs like these it needs fewer spikes than
-# moments do; it cannot find subunits of both signs.
+# The best random start has two units that are mixtures of subunits, and predicts less for it; more
+# random starts, or fewer subunits, would close the gap, in more time. STC finds the space of the
+# subunits alone, and its axes are mixtures of all. Not here: spike-triggered non-negative matrix
+# factorisation (STNMF), which assumes that subunits are positive and local. For blobs like these
+# it needs fewer spikes than moments do; it cannot find subunits of both signs.
 #
 # ## How sure is each pixel?
 #
@@ -168,7 +167,7 @@ ReceptiveFieldDisplay.from_estimator(features, (SIDE, SIDE), errors=errors)
 frames = [10_000, 30_000, 100_000]
 reached = {"moments": [], "one random start": []}
 for n in frames[:-1]:
-    for (name, values), init in zip(reached.items(), ("tensor", "random"), strict=True):
+    for values, init in zip(reached.values(), ("tensor", "random"), strict=True):
         values.append(cosines(fit(init, 0, n=n)[0].coefs_[0]).mean())
 reached["moments"].append(cosines(moments.coefs_[0]).mean())
 reached["one random start"].append(cosines(starts[0][0].coefs_[0]).mean())
@@ -181,8 +180,8 @@ ax.legend(frameon=False)
 # %% [markdown]
 # ## Noisy pay-offs
 #
-# The value of a portfolio of options as a function of 40 assets: one simulated, noisy pay-off a row, and
-# Gaussian inputs by design. The network averages the noise away.
+# The value of a portfolio of options as a function of 40 assets: one simulated, noisy pay-off a
+# row, and Gaussian inputs by design. The network averages the noise away.
 
 # %%
 rng = np.random.default_rng(1)
@@ -214,27 +213,24 @@ def timed(model, X=assets, y=paid):
     return model, time.process_time() - begin
 
 
-networks = {"activation": "tanh", "max_iter": 200}
-tensor, spent = timed(MLPRegressor(hidden_layer_sizes=(10,), random_state=0, **networks))
+networks = {"hidden_layer_sizes": (10,), "activation": "tanh", "max_iter": 200}
+tensor, spent = timed(MLPRegressor(random_state=0, **networks))
 print(f"moments, 10 tanh units: {unexplained(tensor):.2f} % missed, {spent:.1f} s")
-drawn = [
-    timed(MLPRegressor(hidden_layer_sizes=(10,), init="random", random_state=i, **networks))
-    for i in range(3)
-]
+drawn = [timed(MLPRegressor(init="random", random_state=i, **networks)) for i in range(3)]
 best = min((model for model, _ in drawn), key=lambda model: model.loss_)
 print(f"random, best of 3: {unexplained(best):.2f} % missed, {sum(s for _, s in drawn):.1f} s")
 first = make_pipeline(
     TensorFeatures(BASKETS, random_state=0),
     StandardScaler(),
-    MLPRegressor(hidden_layer_sizes=(10,), random_state=0, **networks),
+    MLPRegressor(random_state=0, **networks),
 )
 first, spent = timed(first)
 print(f"8 tensor features, then the network: {unexplained(first):.2f} % missed, {spent:.1f} s")
 
 # %% [markdown]
-# Random starts reach the same value in twice the time, so what moments save here is restarts. The eight
-# directions alone are the fastest start and lose a little. Which assets matter, in closed form from the fitted network (no simulation), and the value along its
-# most active direction:
+# Random starts reach the same value in twice the time, so what moments save here is restarts. The
+# eight directions alone are the fastest start and lose a little. Which assets matter, in closed
+# form from the fitted network (no simulation), and the value along its most active direction:
 
 # %%
 sobol = tensor.sobol_indices()
@@ -246,8 +242,8 @@ ActiveSubspaceDisplay.from_estimator(tensor, assets_test, true)
 # %% [markdown]
 # ## Where others win
 #
-# A computer experiment of three inputs and 300 noise-free runs (the Ishigami function). Moments have
-# nothing to say at this size; a Gaussian process and a sparse polynomial are made for it.
+# A computer experiment of three inputs and 300 noise-free runs (the Ishigami function). Moments
+# have nothing to say at this size; a Gaussian process and a sparse polynomial are made for it.
 
 # %%
 rng = np.random.default_rng(2)

@@ -304,6 +304,35 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         outputs = self._forward(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of what the mean of y leaves unexplained: R², or of counts D².
+
+        D², with ``loss="poisson"``, is that of `sklearn.metrics.d2_tweedie_score` at power 1, as in
+        `sklearn.linear_model.PoissonRegressor`; several outputs count equally.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, d)
+        y : array, shape (n,) or (n, q)
+        sample_weight : array, shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        if self.loss != "poisson":
+            return float(super().score(X, y, sample_weight))
+        from sklearn.metrics import d2_tweedie_score  # slow to import
+
+        true, rates = (np.reshape(to_numpy(a), (len(a), -1)) for a in (y, self.predict(X)))
+        rates = np.maximum(rates, np.finfo(rates.dtype).tiny)  # an exponential may underflow
+        weight = None if sample_weight is None else to_numpy(sample_weight)
+        of_each = [
+            d2_tweedie_score(count, rate, sample_weight=weight, power=1)
+            for count, rate in zip(true.T, rates.T, strict=True)
+        ]
+        return float(np.mean(of_each))
+
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Take the steps of one epoch on a batch of rows, of Adam where ``solver="lbfgs"``.
 
