@@ -38,6 +38,7 @@ PROBLEMS = (
     "directions_coverage",
     "input_laws",
     "white_noise",
+    "simulations",
     "scale_same",
     "scale_speed",
     "scale_memory",

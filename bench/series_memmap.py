@@ -3,7 +3,7 @@
 A planted Gaussian model of 20 states in 13 columns is written to a .npy file in pieces, which is
 opened with ``np.load(mmap_mode="r")`` by a fresh process for each number of rows. Memory is limited
 as :mod:`bench.scale_memmap` says. What a step of EM costs a row may not grow with the number of
-rows. A full run takes about 5 minutes and half a gigabyte of disk.
+rows. A full run takes a minute and half a gigabyte of disk.
 """
 
 import json
