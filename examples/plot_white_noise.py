@@ -148,11 +148,12 @@ for model, name in ((moments, "moments"), (random, "random, best of 3")):
     ReceptiveFieldDisplay.from_estimator(model, (SIDE, SIDE)).figure_.suptitle(name)
 
 # %% [markdown]
-# The best random start has two units that are mixtures of subunits, and predicts less for it; more
-# random starts, or fewer subunits, would close the gap, in more time. STC finds the space of the
-# subunits alone, and its axes are mixtures of all. Not here: spike-triggered non-negative matrix
-# factorisation (STNMF), which assumes that subunits are positive and local. For blobs like these
-# it needs fewer spikes than moments do; it cannot find subunits of both signs.
+# The best random start has one unit that is a mixture of two subunits and one that is noise, and
+# predicts less for it; more random starts, or fewer subunits, would close the gap, in more time.
+# STC finds the space of the subunits alone, and its axes are mixtures of all. Not here: spike-
+# triggered non-negative matrix factorisation (STNMF), which assumes that subunits are positive and
+# local. For blobs like these it needs fewer spikes than moments do; it cannot find subunits of
+# both signs.
 #
 # ## How sure is each pixel?
 #
