@@ -207,23 +207,31 @@ class _Packed(NamedTuple):
         slices and what is left of the other modes. As it is, (K, ..., K, S), for orders 1 and 2.
     order : m.
     n_slices : S.
+    one, other : (P,) indices of each pair.
+    pair : (K, K) number of the pair of two indices.
     """
 
     entries: NDArray
     order: int
     n_slices: int
+    one: NDArray[np.intp]
+    other: NDArray[np.intp]
+    pair: NDArray[np.intp]
 
     @classmethod
     def of(cls, T: NDArray) -> _Packed:
         """Pack a tensor (K, ..., K, S)."""
         order, K, S = T.ndim - 1, T.shape[0], T.shape[-1]
-        if order < 3:
-            return cls(T, order, S)
         one, other = np.triu_indices(K)
+        pair = np.zeros((K, K), dtype=np.intp)
+        pair[one, other] = pair[other, one] = np.arange(one.size)
+        if order < 3:
+            return cls(T, order, S, one, other, pair)
         T = np.moveaxis(T, -1, 0)[..., one, other]
         if order == 4:
             T = T[:, one, other]
-        return cls(T.reshape(-1, one.size) * np.where(one == other, 1.0, 2.0), order, S)
+        entries = T.reshape(-1, one.size) * np.where(one == other, 1.0, 2.0)
+        return cls(entries, order, S, one, other, pair)
 
     def contract(self, U: NDArray) -> NDArray:
         r"""Contract with one direction in all modes but one.
@@ -245,12 +253,10 @@ class _Packed(NamedTuple):
             return np.broadcast_to(self.entries, (k, K, S))
         if self.order == 2:
             return (U.T @ self.entries.reshape(K, -1)).reshape(k, K, S)
-        one, other = np.triu_indices(K)
-        rest = self.entries @ (U[one] * U[other])
+        rest = self.entries @ (U[self.one] * U[self.other])
         if self.order == 4:
-            pair = np.zeros((K, K), dtype=np.intp)
-            pair[one, other] = pair[other, one] = np.arange(one.size)
-            rest = np.einsum("sabj,bj->saj", rest.reshape(S, one.size, k)[:, pair], U)
+            square = rest.reshape(S, self.one.size, k)[:, self.pair]
+            rest = np.einsum("sabj,bj->saj", square, U)
         else:
             for _ in range(self.order - 3):
                 rest = np.einsum("sabj,bj->saj", rest.reshape(-1, K, K, k), U)
