@@ -94,8 +94,12 @@ class Evidence:
             "n_dimensions": self.frame.n_dimensions,
         }
 
-    def warn(self, n_features: int) -> None:
-        """Say what was left out, and what makes recovery doubtful."""
+    def warn(self, n_features: int, *, law_known: bool = False) -> None:
+        """Say what was left out, and what makes recovery doubtful.
+
+        Heavy tails are no reason for doubt where the law of the inputs is known.
+        """
+        heavy = 0 if law_known else self.heavy
         d, k = self.seen.frame.n_dimensions, self.n_units
         doubts = []
         dropped = np.setdiff1d(np.arange(n_features), self.seen.frame.kept)
@@ -122,12 +126,12 @@ class Evidence:
                 f"k={k} units in {self.frame.n_dimensions} dimensions: directions beyond these "
                 "are guesses"
             )
-        if not self.usual:
+        if heavy or self.discrete:
             kurtosis = float(self.seen.kurtosis.max(initial=0.0))
             kinds = []
-            if self.heavy:
+            if heavy:
                 kinds.append(
-                    f"{self.heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f})"
+                    f"{heavy} columns of X have heavy tails (largest kurtosis {kurtosis:.1f})"
                 )
             if self.discrete:
                 kinds.append(f"{self.discrete} columns of X hold few values")

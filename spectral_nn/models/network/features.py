@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,8 @@ def directions(
     table = placed(rows, run) if isinstance(rows, Rows) else rows
     with explain_overflow():
         evidence = gather(table, n_components, rng, run)
-        known = input_score is not None  # then heavy tails are no reason for doubt
-        (replace(evidence, heavy=0) if known else evidence).warn(table.n_features)
-        model = input_score if known else input_model
+        evidence.warn(table.n_features, law_known=input_score is not None)
+        model = input_model if input_score is None else input_score
         factors, moments, kind = find_directions(table, evidence, model, rng, run)
         columns, notes = evidence.seen.columns, {"input_model": kind}
         return _to_input_space(factors, moments.frame, evidence, columns, notes)

@@ -116,8 +116,7 @@ def make_start(
     width = options.hidden_layer_sizes
     check_identifiable(width, options.activation)
     evidence = gather(rows, None if width == "auto" else width[0], rng, run)
-    known = options.input_score is not None  # then heavy tails are no reason for doubt
-    (replace(evidence, heavy=0) if known else evidence).warn(rows.n_features)
+    evidence.warn(rows.n_features, law_known=options.input_score is not None)
     if options.init == "nn-lift":
         return _textbook(rows, evidence, options, rng, run)
     tell("moments", 0, float("nan"))
