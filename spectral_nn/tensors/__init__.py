@@ -12,6 +12,7 @@ from spectral_nn.tensors.contractions import (
 )
 from spectral_nn.tensors.cp import cp_als
 from spectral_nn.tensors.jennrich import JointDiagonalisation, jennrich, off_diagonal_ratio
+from spectral_nn.tensors.joint_diagonalisation import diagonalise_tensor
 from spectral_nn.tensors.matching import match_components
 from spectral_nn.tensors.power import tensor_power
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
@@ -24,6 +25,7 @@ __all__ = [
     "Whitening",
     "compose",
     "cp_als",
+    "diagonalise_tensor",
     "jennrich",
     "khatri_rao",
     "match_components",

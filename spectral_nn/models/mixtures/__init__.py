@@ -1,0 +1,1 @@
+"""Mixtures: rows that are independent, each of one of K laws."""

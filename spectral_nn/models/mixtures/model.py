@@ -1,0 +1,134 @@
+"""The mixture as a latent-variable model: its E-step, M-step and priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from spectral_nn.additive import Additive
+from spectral_nn.data.rows import Rows
+from spectral_nn.emissions import LosingEmission, RowEmission
+from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, restore_rows
+
+__all__ = ["MixtureModel", "MixtureParameters", "MixtureStatistics", "log_joint"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureParameters:
+    r"""A mixture of K laws, :math:`P(x) = \sum_k w_k\, P(x \mid h = k)`.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,)
+        Probability of each component.
+    emission : RowEmission
+        Law of a row in each component.
+    """
+
+    weights: NDArray[np.float64]
+    emission: RowEmission
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, K."""
+        return self.weights.shape[0]
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters, as AIC and BIC count them."""
+        return self.weights.size - 1 + self.emission.n_parameters
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureStatistics(Additive):
+    """Sums over rows that an M-step needs.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+        Expected weight of the rows of each component.
+    sums : Any
+        What the law gathered.
+    log_likelihood : float
+        Nats.
+    """
+
+    counts: NDArray[np.float64]
+    sums: Any
+    log_likelihood: float
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureModel:
+    """A `spectral_nn.models.base.LatentModel` of tables of rows, NaN where missing.
+
+    Attributes
+    ----------
+    emission_prior : Any
+        Of the law, as its `maximise` takes it.
+    concentration : float
+        Dirichlet concentration of the weights; 1 is flat.
+    """
+
+    emission_prior: Any = None
+    concentration: float = 1.0
+
+    def statistic(self, parameters: MixtureParameters, chunk: Rows) -> MixtureStatistics:
+        """E-step of a chunk: rows count by their weight."""
+        joint = log_joint(parameters, chunk.X)
+        total = logsumexp(joint, axis=1)
+        possible = total > -np.inf
+        mass = np.exp(joint - np.where(possible, total, 0.0)[:, None]) * chunk.weight[:, None]
+        return MixtureStatistics(
+            mass.sum(axis=0),
+            parameters.emission.gather(chunk.X, mass),
+            float(chunk.weight[chunk.weight > 0] @ total[chunk.weight > 0]),
+        )
+
+    def maximise(
+        self, statistics: MixtureStatistics, parameters: MixtureParameters
+    ) -> MixtureParameters:
+        """M-step of the weights and of the law."""
+        pseudo = np.full((1, parameters.n_components), self.concentration - 1.0)
+        weights = maximise_rows(statistics.counts[None], pseudo, parameters.weights[None])[0]
+        emission = parameters.emission.maximise(statistics.sums, self.emission_prior)
+        return MixtureParameters(weights, emission)
+
+    def log_prior(self, parameters: MixtureParameters) -> float:
+        """Logarithm of the prior density up to a constant, nats."""
+        pseudo = np.full((1, parameters.n_components), self.concentration - 1.0)
+        of_weights = log_dirichlet(parameters.weights[None], pseudo)
+        return of_weights + parameters.emission.log_prior(self.emission_prior)
+
+    def relax(
+        self, old: MixtureParameters, new: MixtureParameters, power: float
+    ) -> MixtureParameters:
+        """Reach beyond an M-step: weights on a logarithmic scale, the law as it does."""
+        weights = relax_rows(old.weights[None], new.weights[None], power)[0]
+        return MixtureParameters(weights, old.emission.relax(new.emission, power))
+
+    def judge(self, parameters: MixtureParameters, chunk: Rows) -> float:
+        """Log-likelihood of rows that a race holds out, nats."""
+        return float(self.statistic(parameters, chunk).log_likelihood)
+
+    def restore(self, old: MixtureParameters, new: MixtureParameters) -> MixtureParameters:
+        """What EM on a sample has made impossible, and was not, is all but impossible."""
+        before: Any = old.emission
+        emission: Any = new.emission
+        if isinstance(emission, LosingEmission):
+            emission = emission.restore(before)
+        return replace(new, weights=restore_rows(old.weights, new.weights), emission=emission)
+
+
+def log_joint(parameters: MixtureParameters, x: NDArray[np.float64]) -> NDArray[np.floating]:
+    """Logarithm of ``weights[k] P(x_i | h = k)`` of rows x (n, p), (n, K), nats.
+
+    Of what is missing the marginal.
+    """
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(parameters.weights)
+    return parameters.emission.log_likelihoods(x) + log_weights
