@@ -1,0 +1,315 @@
+"""Moments of documents: how often words, pairs and triples of words occur together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import array_api_compat
+import numpy as np
+from scipy import sparse
+
+from spectral_nn.additive import Additive
+from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.data.rows import Rows
+from spectral_nn.data.table import Table
+from spectral_nn.runners.base import Runner
+
+__all__ = [
+    "DocumentMoments",
+    "DocumentSums",
+    "TripleSums",
+    "WordSums",
+    "count_pairs",
+    "count_triples",
+    "document_moments",
+    "find_range",
+]
+
+MIN_TOKENS = 3
+"""Of a document that has a triple of words."""
+
+_BLOCK = 1 << 20  # numbers, of products of two projections
+_OVERSAMPLING = 20
+
+
+@dataclass(frozen=True, eq=False)
+class WordSums(Additive):
+    r"""What a look along some directions tells of the pairs of words.
+
+    Attributes
+    ----------
+    n_documents, n_short, n_tokens : float
+        Documents of three tokens or more, shorter ones, and tokens of all; by their weights.
+    pairs : array (V, r)
+        Sum of :math:`(c c^T - \mathrm{diag}\,c)\, \Omega / (L (L - 1))`.
+    """
+
+    n_documents: float
+    n_short: float
+    n_tokens: float
+    pairs: Array
+
+
+@dataclass(frozen=True, eq=False)
+class TripleSums(Additive):
+    r"""Sums of projections :math:`y = Q^T c` of counts c, with L tokens in a document.
+
+    Attributes
+    ----------
+    triples : array (r (r + 1) / 2, r)
+        Sum of :math:`w\, y_i y_j y_l` for i <= j, with :math:`w = 1 / (L (L - 1) (L - 2))`.
+    repeats : array (V, r)
+        Sum of :math:`w\, c\, y^T`.
+    words : array (V,)
+        Sum of :math:`w\, c`.
+    """
+
+    triples: Array
+    repeats: Array
+    words: Array
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentSums(Additive):
+    """What moments need, summed over documents.
+
+    Attributes
+    ----------
+    seen : WordSums
+        Along the basis Q.
+    words : array (V,)
+        Sum of ``c / L``.
+    triple : TripleSums
+    """
+
+    seen: WordSums
+    words: Array
+    triple: TripleSums
+
+
+class DocumentMoments(NamedTuple):
+    r"""Moments of three words of a document, drawn without replacement, in the basis Q.
+
+    Attributes
+    ----------
+    basis : array (V, r)
+        Q, orthonormal columns.
+    first : array (V,)
+        :math:`m = E[x_1]`: probabilities of words.
+    second : array (V, r)
+        :math:`E[x_1 x_2^T]\, Q`.
+    third : array (r, r, r)
+        :math:`E[Q^T x_1 \otimes Q^T x_2 \otimes Q^T x_3]`.
+    n_documents, n_short, n_tokens : float
+        Documents of three tokens or more, shorter ones that were left out, tokens of all.
+    """
+
+    basis: Array
+    first: Array
+    second: Array
+    third: Array
+    n_documents: float
+    n_short: float
+    n_tokens: float
+
+
+class _Documents(NamedTuple):
+    """Documents with a triple of words."""
+
+    X: Array
+    weight: Array
+    length: Array
+    n_short: float
+    n_tokens: float
+
+
+def count_pairs(chunk: Rows, directions: Array) -> WordSums:
+    """Pairs of words in the documents of a chunk, along directions (V, r)."""
+    return _count_pairs(_long_enough(chunk), chunk, directions)
+
+
+def _count_pairs(documents: _Documents, chunk: Rows, directions: Array) -> WordSums:
+    X, weight, length, short, tokens = documents
+    xp = get_namespace(weight)
+    scale = weight / (length * (length - 1))
+    pairs = X.T @ (scale[:, None] * (X @ directions)) - (X.T @ scale)[:, None] * directions
+    return WordSums(float(xp.sum(weight)), short, tokens, pairs)
+
+
+def count_triples(chunk: Rows, basis: Array) -> DocumentSums:
+    """Words, pairs and triples in the documents of a chunk, projected on a basis (V, r)."""
+    documents = _long_enough(chunk)
+    X, weight, length, *_ = documents
+    scale = weight / (length * (length - 1) * (length - 2))
+    projected = X @ basis
+    scaled = scale[:, None] * projected
+    return DocumentSums(
+        _count_pairs(documents, chunk, basis),
+        X.T @ (weight / length),
+        TripleSums(_sum_triples(projected, scaled), X.T @ scaled, X.T @ scale),
+    )
+
+
+def _long_enough(chunk: Rows) -> _Documents:
+    """The documents of a chunk that have three tokens, in double precision."""
+    X, weight = chunk.X, chunk.weight
+    if hasattr(X, "tocsr"):
+        X = sparse.csr_array(X, dtype=np.float64)
+    xp = get_namespace(weight)
+    double = xp.float64
+    X = X if hasattr(X, "tocsr") else xp.astype(X, double)
+    weight = xp.astype(weight, double)
+    length = X.sum(axis=1) if hasattr(X, "tocsr") else xp.sum(X, axis=1)
+    kept = length >= MIN_TOKENS
+    whole = float(xp.sum(weight * length)), float(xp.sum(xp.where(kept, 0.0, weight)))
+    if not bool(xp.all(kept)):
+        X, weight, length = X[kept], weight[kept], length[kept]
+    return _Documents(X, weight, length, whole[1], whole[0])
+
+
+def _sum_triples(projected: Array, scaled: Array) -> Array:
+    """Sum of products of pairs of projections with a third, (r (r + 1) / 2, r)."""
+    xp = get_namespace(projected)
+    n, r = projected.shape
+    low, high = (from_numpy(index, like=projected) for index in np.triu_indices(r))
+    low, high = xp.astype(low, xp.int64), xp.astype(high, xp.int64)
+    total = xp.zeros((low.shape[0], r), dtype=xp.float64, device=_device(projected))
+    step = max(1, _BLOCK // low.shape[0])
+    for begin in range(0, n, step):
+        block = projected[begin : begin + step, :]
+        pairs = xp.take(block, low, axis=1) * xp.take(block, high, axis=1)
+        total = total + pairs.T @ scaled[begin : begin + step, :]
+    return total
+
+
+def _device(x: Array) -> object:
+    return array_api_compat.device(x)
+
+
+def find_range(
+    table: Table, rank: int, run: Runner, *, n_power: int = 1, rng: np.random.Generator
+) -> Array:
+    r"""Find an orthonormal basis (V, rank) of where the pairs of words are.
+
+    Parameters
+    ----------
+    table : Rows or ChunkedRows
+        Counts of words, one document a row.
+    rank : int
+        At most V.
+    run : Runner
+        Who computes.
+    n_power : int, default=1
+        Products with the second moment after the first, each a pass over the documents.
+    rng : Generator
+        Draws the first directions.
+
+    Notes
+    -----
+    ``n_power + 1`` passes, each ``O(nnz rank)``.
+    Halko, Martinsson and Tropp, *Finding structure with randomness*, SIAM Review 53 (2011),
+    algorithm 4.4.
+    """
+    draws = rng.standard_normal((table.n_features, rank))
+    directions = from_numpy(draws, like=table.like)
+    xp = get_namespace(directions)
+    directions = xp.astype(directions, xp.float64)
+    for _ in range(n_power + 1):
+        found = run.total(partial(count_pairs, directions=directions), table.chunks())
+        directions = xp.linalg.qr(found.pairs)[0]
+    return directions
+
+
+def document_moments(
+    table: Table,
+    n_components: int,
+    run: Runner,
+    *,
+    n_power: int = 1,
+    rng: np.random.Generator,
+) -> DocumentMoments:
+    r"""Sum the moments of documents that a topic model of K topics is read off.
+
+    Parameters
+    ----------
+    table : Rows or ChunkedRows
+        Counts of words, one document a row.
+    n_components : int
+        K; the basis has 20 more directions.
+    run : Runner
+        Who computes.
+    n_power : int, default=1
+        See `find_range`.
+    rng : Generator
+        Draws the first directions.
+
+    Returns
+    -------
+    DocumentMoments
+
+    Raises
+    ------
+    ValueError
+        If no document has three tokens.
+
+    See Also
+    --------
+    spectral_nn.models.topics.spectral : What is read off them.
+
+    Notes
+    -----
+    Neither pairs nor triples of words are ever a dense array of all words. With y = Q^T c,
+
+    .. math:: E[y_1 \otimes y_2 \otimes y_3] = \sum_d w_d \Bigl( y^{\otimes 3}
+        - \sum_v c_v\, \mathrm{sym}(q_v \otimes q_v \otimes y) + 2 \sum_v c_v q_v^{\otimes 3} \Bigr)
+
+    where the last two terms take away triples that use a token twice.
+
+    ``n_power + 2`` passes. Cost: ``O(nnz r)`` each, and ``O((n + V) r^3 / 2)`` in the last, with
+    r = K + 20.
+    """
+    rank = min(n_components + _OVERSAMPLING, table.n_features)
+    basis = find_range(table, rank, run, n_power=n_power, rng=rng)
+    sums = run.total(partial(count_triples, basis=basis), table.chunks())
+    return normalise(sums, basis)
+
+
+def normalise(sums: DocumentSums, basis: Array) -> DocumentMoments:
+    """From sums over documents to means."""
+    n = sums.seen.n_documents
+    if not n > 0:
+        raise ValueError(
+            f"X has no document of {MIN_TOKENS} tokens or more: moments need triples of words. "
+            "Join documents, or set init='random'."
+        )
+    third = (_unpack(sums.triple.triples) - _repeated(sums.triple, basis)) / n
+    return DocumentMoments(
+        basis,
+        sums.words / n,
+        sums.seen.pairs / n,
+        third,
+        n,
+        sums.seen.n_short,
+        sums.seen.n_tokens,
+    )
+
+
+def _unpack(triples: Array) -> Array:
+    """The symmetric array (r, r, r) of which pairs i <= j are given."""
+    xp = get_namespace(triples)
+    r = triples.shape[1]
+    place = np.empty((r, r), dtype=np.int64)
+    low, high = np.triu_indices(r)
+    place[low, high] = place[high, low] = np.arange(low.size)
+    index = xp.astype(from_numpy(place.reshape(-1), like=triples), xp.int64)
+    return xp.reshape(xp.take(triples, index, axis=0), (r, r, r))
+
+
+def _repeated(sums: TripleSums, basis: Array) -> Array:
+    """What triples that use a token twice or three times add to the sum of all, (r, r, r)."""
+    twice = _unpack(_sum_triples(basis, sums.repeats))  # [i, j, l], symmetric in i and j
+    xp = get_namespace(twice)
+    each = twice + xp.permute_dims(twice, (1, 2, 0)) + xp.permute_dims(twice, (2, 0, 1))
+    return each - 2 * _unpack(_sum_triples(basis, sums.words[:, None] * basis))
