@@ -82,11 +82,14 @@ class DocumentSums(Additive):
     words : array (V,)
         Sum of ``c / L``.
     triple : TripleSums
+    difference : array (r, r)
+        Pairs of every second document less those of the others, projected on both sides.
     """
 
     seen: WordSums
     words: Array
     triple: TripleSums
+    difference: Array
 
 
 class DocumentMoments(NamedTuple):
@@ -102,6 +105,9 @@ class DocumentMoments(NamedTuple):
         :math:`E[x_1 x_2^T]\, Q`.
     third : array (r, r, r)
         :math:`E[Q^T x_1 \otimes Q^T x_2 \otimes Q^T x_3]`.
+    noise : array (r, r)
+        Half the difference between :math:`Q^T E[x_1 x_2^T] Q` of every second document and of the
+        others: as large as the error of that of all.
     n_documents, n_short, n_tokens : float
         Documents of three tokens or more, shorter ones that were left out, tokens of all.
     """
@@ -110,17 +116,19 @@ class DocumentMoments(NamedTuple):
     first: Array
     second: Array
     third: Array
+    noise: Array
     n_documents: float
     n_short: float
     n_tokens: float
 
 
 class _Documents(NamedTuple):
-    """Documents with a triple of words."""
+    """Documents with a triple of words; every second row of a chunk has another sign."""
 
     X: Array
     weight: Array
     length: Array
+    sign: Array
     n_short: float
     n_tokens: float
 
@@ -131,7 +139,7 @@ def count_pairs(chunk: Rows, directions: Array) -> WordSums:
 
 
 def _count_pairs(documents: _Documents, chunk: Rows, directions: Array) -> WordSums:
-    X, weight, length, short, tokens = documents
+    X, weight, length, _, short, tokens = documents
     xp = get_namespace(weight)
     scale = weight / (length * (length - 1))
     pairs = X.T @ (scale[:, None] * (X @ directions)) - (X.T @ scale)[:, None] * directions
@@ -149,7 +157,15 @@ def count_triples(chunk: Rows, basis: Array) -> DocumentSums:
         _count_pairs(documents, chunk, basis),
         X.T @ (weight / length),
         TripleSums(_sum_triples(projected, scaled), X.T @ scaled, X.T @ scale),
+        _subtract_halves(documents, projected, basis),
     )
+
+
+def _subtract_halves(documents: _Documents, projected: Array, basis: Array) -> Array:
+    """Pairs of every second document less those of the others, (r, r)."""
+    X, weight, length, sign, *_ = documents
+    scale = sign * weight / (length * (length - 1))
+    return projected.T @ (scale[:, None] * projected) - basis.T @ ((X.T @ scale)[:, None] * basis)
 
 
 def _long_enough(chunk: Rows) -> _Documents:
@@ -163,10 +179,11 @@ def _long_enough(chunk: Rows) -> _Documents:
     weight = xp.astype(weight, double)
     length = X.sum(axis=1) if hasattr(X, "tocsr") else xp.sum(X, axis=1)
     kept = length >= MIN_TOKENS
+    sign = from_numpy(np.where(np.arange(length.shape[0]) % 2, -1.0, 1.0), like=weight)
     whole = float(xp.sum(weight * length)), float(xp.sum(xp.where(kept, 0.0, weight)))
     if not bool(xp.all(kept)):
-        X, weight, length = X[kept], weight[kept], length[kept]
-    return _Documents(X, weight, length, whole[1], whole[0])
+        X, weight, length, sign = X[kept], weight[kept], length[kept], sign[kept]
+    return _Documents(X, weight, length, sign, whole[1], whole[0])
 
 
 def _sum_triples(projected: Array, scaled: Array) -> Array:
@@ -290,6 +307,7 @@ def normalise(sums: DocumentSums, basis: Array) -> DocumentMoments:
         sums.words / n,
         sums.seen.pairs / n,
         third,
+        sums.difference / n,
         n,
         sums.seen.n_short,
         sums.seen.n_tokens,

@@ -41,9 +41,7 @@ def _oracle(counts, weight):
 def test_moments_are_those_of_all_triples_of_tokens(counts, as_sparse):
     weight = np.random.default_rng(1).uniform(0.5, 2, len(counts))
     X = sparse.csr_array(counts) if as_sparse else counts
-    found = document_moments(
-        Rows.of(X, weight=weight), 2, RUN, rng=np.random.default_rng(2)
-    )
+    found = document_moments(Rows.of(X, weight=weight), 2, RUN, rng=np.random.default_rng(2))
     first, second, third = _oracle(counts, weight)
     Q = found.basis
     np.testing.assert_allclose(Q.T @ Q, np.eye(6), atol=1e-12)
@@ -51,6 +49,15 @@ def test_moments_are_those_of_all_triples_of_tokens(counts, as_sparse):
     np.testing.assert_allclose(found.second, second @ Q, atol=1e-14)
     expected = np.einsum("abc,ai,bj,ck->ijk", third, Q, Q, Q)
     np.testing.assert_allclose(found.third, expected, atol=1e-14)
+    sign = (-1.0) ** np.arange(len(counts)) * (counts.sum(axis=1) >= 3)
+    difference = sum(
+        np.sum(weight[sign == s])
+        / np.sum(weight[sign != 0])
+        * s
+        * _oracle(counts[sign == s], weight[sign == s])[1]
+        for s in (1, -1)
+    )
+    np.testing.assert_allclose(found.noise, Q.T @ difference @ Q, atol=1e-14)
     short = counts.sum(axis=1) < 3
     assert short.any()
     assert found.n_short == pytest.approx(weight[short].sum())
@@ -61,7 +68,7 @@ def test_shards_that_share_a_basis_merge_to_one_shot(counts):
     rows = Rows.of(sparse.csr_array(counts))
     basis = find_range(rows, 4, RUN, rng=np.random.default_rng(0))
     whole = normalise(count_triples(rows, basis), basis)
-    shards = [count_triples(rows.cut(low, low + 7), basis) for low in range(0, 30, 7)]
+    shards = [count_triples(rows.cut(low, low + 6), basis) for low in range(0, 30, 6)]
     merged = normalise(tree_sum(shards), basis)
     for one, other in zip(merged, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)

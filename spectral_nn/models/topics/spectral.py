@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class SpectralTopics(NamedTuple):
     eigenvalues : ndarray of shape (r,)
         Of the second moment in its basis, the largest first.
     workable : int
-        How many of them are larger than noise.
+        How many directions of the second moment, the largest first, are more than noise.
     residual : float
         Share of the whitened third moment, in the Frobenius norm, that no topics explain.
     """
@@ -41,9 +42,7 @@ class SpectralTopics(NamedTuple):
     residual: float
 
 
-def find_topics(
-    moments: DocumentMoments, n_components: int, alpha0: float = 1.0
-) -> SpectralTopics:
+def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0) -> SpectralTopics:
     r"""Read topics off moments of documents.
 
     With :math:`\alpha_0 = \sum_i \alpha_i`, the moments of three words of a document,
@@ -69,7 +68,7 @@ def find_topics(
     Returns
     -------
     SpectralTopics
-        Of K topics, or of as many as there are eigenvalues above the noise.
+        Of K topics, or of as many as are workable.
 
     See Also
     --------
@@ -78,8 +77,10 @@ def find_topics(
     Notes
     -----
     Negative entries of topics are set to zero. (The projection on the simplex, which is nearer in
-    distance, leaves few words of a topic of real text.) Eigenvalues of noise have either sign, so
-    that the most negative one tells how large noise is.
+    distance, leaves few words of a topic of real text.)
+
+    Directions are workable as long as the noise of the second moment, whitened along all of them,
+    has a norm below one: beyond that, whitened moments may be noise alone.
 
     :math:`M_2 W v_i` is one more product with the second moment than the pseudo-inverse of W^T
     would be, and nearer to the truth.
@@ -89,14 +90,14 @@ def find_topics(
     models*, JMLR 15 (2014), theorem 3.5; Anandkumar, Foster, Hsu, Kakade and Liu, *A spectral
     algorithm for latent Dirichlet allocation*, NIPS 2012.
     """
-    basis, m, second, third = (to_numpy(x) for x in moments[:4])
+    basis, m, second, third, noise = (to_numpy(x) for x in moments[:5])
     projected = basis.T @ m
     a1, a2 = alpha0 / (alpha0 + 1), alpha0 / (alpha0 + 2)
     pairs = basis.T @ second
     pairs = (pairs + pairs.T) / 2
     values, vectors = np.linalg.eigh(pairs - a1 * np.outer(projected, projected))
     values, vectors = values[::-1], vectors[:, ::-1]
-    workable = int((values > max(-values[-1], values.size * 2.0**-52 * values[0])).sum())
+    workable = _count_workable(values, vectors, noise)
     k = min(n_components, workable)
     whitener = vectors[:, :k] / np.sqrt(values[:k])
     mean = whitener.T @ projected
@@ -119,6 +120,17 @@ def find_topics(
         workable,
         found.residual,
     )
+
+
+def _count_workable(
+    values: NDArray[np.float64], vectors: NDArray[np.float64], noise: NDArray[np.float64]
+) -> int:
+    """How many leading eigenvectors of a moment with some noise can be whitened along."""
+    positive = values > values.size * 2.0**-52 * values[0]
+    whitener = vectors[:, positive] / np.sqrt(values[positive])
+    whitened = whitener.T @ noise @ whitener
+    norms = (np.linalg.norm(whitened[:k, :k], 2) for k in range(1, len(whitened) + 1))
+    return sum(1 for _ in takewhile(lambda norm: norm < 1, norms))
 
 
 def _symmetric(T: NDArray[np.float64]) -> NDArray[np.float64]:

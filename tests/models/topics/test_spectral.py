@@ -27,6 +27,7 @@ def _population(topics, alpha):
         topics.T @ mean,
         topics.T @ pairs @ topics,
         np.einsum("ijk,ia,jb,kc->abc", triples, topics, topics, topics),
+        np.zeros((V, V)),
         1.0,
         0.0,
         1.0,
@@ -63,6 +64,15 @@ def test_no_more_topics_than_the_moments_carry():
     assert found.workable == 3
     assert found.topics.shape == (3, 10)
     assert found.eigenvalues[3] < 1e-10
+
+
+def test_noise_says_how_many_topics_are_workable():
+    rng = np.random.default_rng(3)
+    topics = planted_topics(3, 10, rng)
+    X = planted_documents(topics, np.full(3, 0.3), 500, 20, rng)
+    found = find_topics(document_moments(Rows.of(X), 9, SerialRunner(), rng=rng), 9)
+    assert 3 <= found.workable <= 6
+    assert len(found.topics) == found.workable
 
 
 def test_sparse_documents_are_never_made_dense():
