@@ -27,10 +27,11 @@ from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.tensor_features import TensorFeatures
+from spectral_estimators.topics import LatentDirichletAllocation
 from spectral_nn import __version__
 from spectral_nn.data import Sequences, SequenceStream, sequences_of_table
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
-from spectral_nn.results import RankWarning, RecoveryWarning
+from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 
 __all__ = [
     "GMMHMM",
@@ -45,6 +46,7 @@ __all__ = [
     "GaussianScore",
     "HMMClassifier",
     "Lagged",
+    "LatentDirichletAllocation",
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
@@ -52,6 +54,7 @@ __all__ = [
     "ObservableOperatorModel",
     "PerSequence",
     "PoissonHMM",
+    "RankError",
     "RankWarning",
     "ReceptiveFieldDisplay",
     "RecoveryDisplay",

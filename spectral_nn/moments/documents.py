@@ -25,6 +25,7 @@ __all__ = [
     "count_triples",
     "document_moments",
     "find_range",
+    "normalise",
 ]
 
 MIN_TOKENS = 3
@@ -246,7 +247,7 @@ def document_moments(
     *,
     n_power: int = 1,
     rng: np.random.Generator,
-) -> DocumentMoments:
+) -> DocumentMoments | None:
     r"""Sum the moments of documents that a topic model of K topics is read off.
 
     Parameters
@@ -265,11 +266,7 @@ def document_moments(
     Returns
     -------
     DocumentMoments
-
-    Raises
-    ------
-    ValueError
-        If no document has three tokens.
+        None if no document has three tokens.
 
     See Also
     --------
@@ -290,17 +287,12 @@ def document_moments(
     rank = min(n_components + _OVERSAMPLING, table.n_features)
     basis = find_range(table, rank, run, n_power=n_power, rng=rng)
     sums = run.total(partial(count_triples, basis=basis), table.chunks())
-    return normalise(sums, basis)
+    return normalise(sums, basis) if sums.seen.n_documents > 0 else None
 
 
 def normalise(sums: DocumentSums, basis: Array) -> DocumentMoments:
     """From sums over documents to means."""
     n = sums.seen.n_documents
-    if not n > 0:
-        raise ValueError(
-            f"X has no document of {MIN_TOKENS} tokens or more: moments need triples of words. "
-            "Join documents, or set init='random'."
-        )
     third = (_unpack(sums.triple.triples) - _repeated(sums.triple, basis)) / n
     return DocumentMoments(
         basis,

@@ -99,6 +99,9 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     values, vectors = values[::-1], vectors[:, ::-1]
     workable = _count_workable(values, vectors, noise)
     k = min(n_components, workable)
+    if k == 0:
+        nothing = np.empty(0)
+        return SpectralTopics(np.empty((0, m.size)), nothing, np.nan, values, 0, np.nan)
     whitener = vectors[:, :k] / np.sqrt(values[:k])
     mean = whitener.T @ projected
     core = np.einsum("abc,ai,bj,ck->ijk", third, *(whitener,) * 3, optimize=True)
@@ -126,7 +129,7 @@ def _count_workable(
     values: NDArray[np.float64], vectors: NDArray[np.float64], noise: NDArray[np.float64]
 ) -> int:
     """How many leading eigenvectors of a moment with some noise can be whitened along."""
-    positive = values > values.size * 2.0**-52 * values[0]
+    positive = values > values.size * 2.0**-52 * abs(values[0])
     whitener = vectors[:, positive] / np.sqrt(values[positive])
     whitened = whitener.T @ noise @ whitener
     norms = (np.linalg.norm(whitened[:k, :k], 2) for k in range(1, len(whitened) + 1))

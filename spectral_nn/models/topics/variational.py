@@ -15,7 +15,14 @@ from spectral_nn.compiled import Compiled, compiled_part
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.topics.priors import TopicPriors
 
-__all__ = ["TopicModel", "TopicParameters", "TopicStatistics", "counts_of", "expect_logs"]
+__all__ = [
+    "TopicModel",
+    "TopicParameters",
+    "TopicStatistics",
+    "counts_of",
+    "expect_logs",
+    "infer_shares",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +98,13 @@ class TopicModel:
         log_likelihood : float
             What the documents add to the bound, nats.
         """
-        alpha = self.priors.topics
-        topics = np.exp(expect_logs(parameters.components)).T.copy()
-        shares = np.empty((X.shape[0], alpha.size))
-        counts = np.zeros(topics.shape)
-        given = X.indptr, X.indices, X.data.astype(np.float64)
-        inside = _infer(*given, topics, alpha, self.max_updates, self.tol, shares, counts)
-        prior = _divergence(alpha, shares)
-        return shares, counts, inside - float(prior.sum())
+        return infer_shares(
+            X,
+            np.exp(expect_logs(parameters.components)),
+            self.priors.topics,
+            max_updates=self.max_updates,
+            tol=self.tol,
+        )
 
     def statistic(self, parameters: TopicParameters, chunk: Rows) -> TopicStatistics:
         """E-step of a chunk."""
@@ -128,6 +134,39 @@ class TopicModel:
     def restore(self, old: TopicParameters, new: TopicParameters) -> TopicParameters:
         """Nothing has become impossible: priors are positive."""
         return new
+
+
+def infer_shares(
+    X: sparse.csr_array,
+    topics: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    *,
+    max_updates: int = 100,
+    tol: float = 1e-3,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Fit the shares of topics in documents (n, V), under topics (K, V) that are known.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n, V)
+    topics : ndarray of shape (K, V)
+        Probabilities, or the exponentials of their expected logarithms.
+    prior : ndarray of shape (K,)
+        Dirichlet parameters of the shares.
+    max_updates, tol : int, float
+        See `TopicModel`.
+
+    Returns
+    -------
+    shares, counts, log_likelihood
+        See `TopicModel.infer`.
+    """
+    words = np.ascontiguousarray(topics.T)
+    shares = np.empty((X.shape[0], prior.size))
+    counts = np.zeros(words.shape)
+    given = X.indptr, X.indices, X.data.astype(np.float64)
+    inside = _infer(*given, words, prior, max_updates, tol, shares, counts)
+    return shares, counts, inside - float(_divergence(prior, shares).sum())
 
 
 def counts_of(chunk: Rows) -> sparse.csr_array:

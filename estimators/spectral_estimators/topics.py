@@ -1,0 +1,516 @@
+"""`LatentDirichletAllocation`: topics of documents, from moments."""
+
+import sys
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from spectral_estimators._devices import check_device, home_of, runner_at
+from spectral_estimators._reading import Given, by_chunks, read_inputs, read_rows, told_columns
+from spectral_estimators._sklearn_compat import (
+    Interval,
+    StrOptions,
+    check_constraints,
+    with_input_tags,
+)
+from spectral_estimators._tables import is_remote
+from spectral_estimators._validation import spawn_rng
+from spectral_estimators._word_counts import (
+    check_counts,
+    check_positive,
+    counts_in_memory,
+    holds_fractions,
+    read_priors,
+)
+from spectral_nn.models.base import silent
+from spectral_nn.models.topics.evaluate import coherence, complete_documents
+from spectral_nn.models.topics.fit import (
+    TopicFit,
+    TopicOptions,
+    begin_online,
+    fit_topics,
+    online_step,
+)
+from spectral_nn.models.topics.variational import TopicModel, TopicParameters, expect_logs
+from spectral_nn.runners.base import SerialRunner
+
+__all__ = ["LatentDirichletAllocation"]
+
+_PRIOR = [None, Interval(Real, 0, None, closed="neither"), "array-like"]
+
+
+class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Topics of documents: latent Dirichlet allocation, started from moments.
+
+    A document draws shares :math:`\theta \sim \mathrm{Dir}(\alpha)` of K topics, and each of its
+    words from :math:`\sum_k \theta_k \beta_k`. The frequencies of pairs and triples of words in
+    documents, summed once, say what the topics :math:`\beta_k` are [1]_; a few passes of collapsed
+    variational Bayes [2]_ refine them. It stands in for scikit-learn's class of this name, whose
+    arguments and attributes it has.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Number K of topics.
+    doc_topic_prior : float or array-like of shape (K,), optional
+        Alpha; 1 / K by default.
+    topic_word_prior : float or array-like of shape (K, V), optional
+        Dirichlet parameters of the words of topics, 1 / K by default. An array seeds topics: words
+        that have more of the prior in a topic belong to it.
+    learning_method : {"collapsed", "batch", "online"}, default="collapsed"
+        How topics are refined. "collapsed": documents are taken one after another, each of their
+        tokens with a responsibility that is kept; the best of the three, for documents in memory.
+        Where X comes in chunks, or responsibilities would take more than 2 GiB, it is "batch".
+        "batch" and "online": variational Bayes, as in scikit-learn.
+    learning_decay, learning_offset : float, default=0.7, 10.0
+        Kappa and tau_0 of online steps, :math:`\rho_t = (\tau_0 + t)^{-\kappa}`.
+    max_iter : int, default=100
+        Most passes over the documents; 0 leaves topics as the moments show them.
+    batch_size : int, default=128
+        Documents of an online step.
+    evaluate_every : int, default=-1
+        Passes after which a verbose fit prints the perplexity; 0 or less: never.
+    total_samples : float, default=1e6
+        Documents that those of `partial_fit` stand for.
+    perp_tol : float, default=0.1
+        A fit stops when a pass lowers the perplexity by less.
+    mean_change_tol : float, default=1e-3
+        The shares of a document are done when they change by less, on average.
+    max_doc_update_iter : int, default=100
+        Most updates of the shares of a document.
+    n_jobs : int, optional
+        Workers for sums over documents, as joblib means it: threads, or what a
+        `joblib.parallel_config` around ``fit`` says. "collapsed" passes have one.
+    verbose : int, default=0
+        Whether a line is printed after each pass.
+    random_state : int, RandomState or None
+        Draws the directions that moments begin with, and random topics.
+    init : {"tensor", "random"} or array-like of shape (K, V), default="tensor"
+        Where topics start: moments, hardly different topics as in scikit-learn, or given ones.
+    alpha0 : float, default=1.0
+        Sum of alpha that moments take. `resolve` tries others without another look at the data.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from ``components_``.
+    device : str, optional
+        "cuda": moments are summed on this GPU; refinement runs on the processor.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (K, V)
+        Expected counts of words in topics, and the prior: divided by the sums of the rows,
+        probabilities.
+    exp_dirichlet_component_ : ndarray of shape (K, V)
+        Exponentials of the expected logarithms of these probabilities.
+    bound_ : float
+        Perplexity of the training documents: of "collapsed" of each token given all others, else
+        by the variational bound. NaN for ``max_iter=0``.
+    n_iter_, n_batch_iter_ : int
+        Passes, and online steps.
+    converged_ : bool
+    history_ : list of float
+        Log-probabilities before each pass, nats, as ``bound_`` means them.
+    init_ : str
+        "tensor", "random" or "given".
+    negative_mass_ : float
+        Share of the topics read off moments that was negative, and set to zero: some tenths in real
+        text, which is not what the model says. NaN for other starts.
+    doc_topic_prior_, topic_word_prior_ : float or ndarray
+        The priors used.
+    diagnostics_ : dict
+        The method used, eigenvalues of the second moment, how many topics they carry ("workable"),
+        the share of the third moment that no topics explain ("residual"), short documents left out.
+    n_features_in_, feature_names_in_ : int and ndarray of shape (V,)
+
+    See Also
+    --------
+    GaussianMixture : Mixtures of rows of numbers.
+    spectral_nn.moments.documents : The moments.
+    spectral_nn.models.topics.collapsed : The refinement.
+
+    Notes
+    -----
+    Moments take three passes over the documents, O(nnz (K + 20)) each, and O((n + V) (K + 20)^3);
+    a pass of refinement O(nnz K). Sparse X stays sparse. Where the model holds, starts from moments
+    find topics that random starts merge; on real text random starts of "collapsed" end about as
+    well, later.
+
+    References
+    ----------
+    .. [1] Anandkumar, Foster, Hsu, Kakade, Liu, "A spectral algorithm for latent Dirichlet
+       allocation", NIPS 2012.
+    .. [2] Asuncion, Welling, Smyth, Teh, "On smoothing and inference for topic models", UAI 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> topics = rng.dirichlet(np.full(50, 0.1), 3)
+    >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 2000) @ topics)
+    >>> lda = LatentDirichletAllocation(3, random_state=0).fit(X)
+    >>> found = lda.components_ / lda.components_.sum(axis=1, keepdims=True)
+    >>> bool(np.abs(found[:, None] - topics).sum(axis=2).min(axis=0).max() < 0.1)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "doc_topic_prior": _PRIOR,
+        "topic_word_prior": _PRIOR,
+        "learning_method": [StrOptions({"collapsed", "batch", "online"})],
+        "learning_decay": [Interval(Real, 0, 1, closed="both")],
+        "learning_offset": [Interval(Real, 1.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "evaluate_every": [Interval(Integral, None, None, closed="neither")],
+        "total_samples": [Interval(Real, 0, None, closed="neither")],
+        "perp_tol": [Interval(Real, 0, None, closed="left")],
+        "mean_change_tol": [Interval(Real, 0, None, closed="left")],
+        "max_doc_update_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "init": [StrOptions({"tensor", "random"}), "array-like"],
+        "alpha0": [Interval(Real, 0, None, closed="neither")],
+        "warm_start": ["boolean"],
+        "device": [str, None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        doc_topic_prior: Any = None,
+        topic_word_prior: Any = None,
+        learning_method: str = "collapsed",
+        learning_decay: float = 0.7,
+        learning_offset: float = 10.0,
+        max_iter: int = 100,
+        batch_size: int = 128,
+        evaluate_every: int = -1,
+        total_samples: float = 1e6,
+        perp_tol: float = 1e-1,
+        mean_change_tol: float = 1e-3,
+        max_doc_update_iter: int = 100,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+        init: Any = "tensor",
+        alpha0: float = 1.0,
+        warm_start: bool = False,
+        device: str | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.doc_topic_prior = doc_topic_prior
+        self.topic_word_prior = topic_word_prior
+        self.learning_method = learning_method
+        self.learning_decay = learning_decay
+        self.learning_offset = learning_offset
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.evaluate_every = evaluate_every
+        self.total_samples = total_samples
+        self.perp_tol = perp_tol
+        self.mean_change_tol = mean_change_tol
+        self.max_doc_update_iter = max_doc_update_iter
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+        self.init = init
+        self.alpha0 = alpha0
+        self.warm_start = warm_start
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the topics of documents.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V); or what need not fit in memory
+            Counts of words, one document a row: whole numbers for moments. Chunks, dask's arrays
+            and arrays on disk as in `MLPRegressor.fit`.
+        y : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault. The estimator is then as it was before.
+        RankError
+            If ``max_iter=0``, and the moments do not carry K topics.
+
+        Warns
+        -----
+        RankWarning
+            If they do not, and some topics start at random.
+        UserWarning
+            If X holds fractions, and topics start at random; or a tenth of the documents has fewer
+            than three tokens.
+        """
+        check_constraints(self)
+        check_device(self)
+        with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
+            given = self._read(X, run, resume=False)
+            options = self._options(given.n_features, self._init_for(given))
+            tell = self._print if self.verbose else silent
+            found = fit_topics(given.rows, options, spawn_rng(self.random_state), run, tell)
+            bound = self._bound_of(given, options.model, found, run)
+        self._assign(given, found, bound)
+        self.n_batch_iter_ = 1
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Move the topics towards what some more documents say, by online variational Bayes.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+            Of the first call, the moments are the start; let it see a fair sample.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Naming X, if it has other columns than in the first call: the vocabulary must stay.
+        """
+        check_constraints(self)
+        check_device(self)
+        first = not hasattr(self, "components_")
+        run = SerialRunner()
+        given = self._read(X, run, resume=not first)
+        rows = given.rows
+        options = self._options(given.n_features, self._init_for(given) if first else "random")
+        if first:
+            found = begin_online(rows, options, spawn_rng(self.random_state), run)
+            self._assign(given, found, float("nan"))
+            self.n_batch_iter_ = 1
+        parameters = TopicParameters(np.asarray(self.components_, dtype=np.float64))
+        n_steps = 0
+        for batch in rows.blocks(self.batch_size):
+            step = self.n_batch_iter_ + n_steps
+            parameters = online_step(parameters, batch, options, step, self.total_samples, run)
+            n_steps += 1
+        self._set_components(parameters.components, given.dtype)
+        self.n_batch_iter_ += n_steps
+        return self
+
+    def transform(self, X: Any, *, normalize: bool = True) -> NDArray:
+        """Find the shares of topics in documents.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+        normalize : bool, default=True
+            Whether shares sum to one; else they are Dirichlet parameters.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        check_is_fitted(self)
+
+        def shares_of(X: Any) -> NDArray:
+            shares = self._infer(self._counts(X, "transform"))[0]
+            if normalize:
+                shares /= shares.sum(axis=1, keepdims=True)
+            return shares.astype(self.components_.dtype, copy=False)
+
+        return by_chunks(shares_of, X)
+
+    def fit_transform(self, X: Any, y: Any = None, *, normalize: bool = True) -> NDArray:
+        """Fit, then `transform` the same documents.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+        y : ignored
+        normalize : bool, default=True
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        return self.fit(X).transform(X, normalize=normalize)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Variational bound of the log-likelihood of documents, nats.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+        y : ignored
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        return self._score(self._counts(X, "score"))
+
+    def perplexity(self, X: Any, sub_sampling: bool = False, *, method: str = "bound") -> float:
+        """Perplexity of documents: less is better.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+        sub_sampling : bool, default=False
+            Whether X is a sample of ``total_samples`` documents, as in scikit-learn.
+        method : {"bound", "completion"}, default="bound"
+            "bound": by `score`, as in scikit-learn, which compares no two models of different
+            priors or numbers of topics. "completion": a random half of each document is told by the
+            other half; the honest figure, for documents that took no part in the fit.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        counts = self._counts(X, "perplexity")
+        if method == "completion":
+            rng = spawn_rng(self.random_state)
+            settings = {"max_updates": self.max_doc_update_iter, "tol": self.mean_change_tol}
+            topics, prior = self._topics(), self._fitted()[0].priors.topics
+            nats, n = complete_documents(counts, topics, prior, rng, **settings)
+            return float(np.exp(-nats / n))
+        if method != "bound":
+            raise ValueError(f'method must be "bound" or "completion", got {method!r}.')
+        if not sub_sampling:
+            return float(np.exp(-self._score(counts) / counts.sum()))
+        ratio = self.total_samples / counts.shape[0]
+        model, parameters = self._fitted()
+        nats = ratio * self._infer(counts)[2] + model.log_prior(parameters)
+        return float(np.exp(-nats / (ratio * counts.sum())))
+
+    def coherence(self, X: Any, *, n_words: int = 10) -> NDArray[np.float64]:
+        """Coherence of the topics: whether their likeliest words occur in the same documents.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n, V)
+            Counts of words, of the same vocabulary.
+        n_words : int, default=10
+            Of each topic.
+
+        Returns
+        -------
+        ndarray of shape (K,)
+            Normalised pointwise mutual information, between -1 and 1.
+
+        See Also
+        --------
+        spectral_nn.models.topics.evaluate.coherence : The equation.
+        """
+        check_is_fitted(self)
+        return coherence(self._counts(X, "coherence"), self._topics(), n_words)
+
+    def _topics(self) -> NDArray[np.float64]:
+        """Probabilities of words in topics (K, V)."""
+        components = np.asarray(self.components_, dtype=np.float64)
+        return components / components.sum(axis=1, keepdims=True)
+
+    def _fitted(self) -> tuple[TopicModel, TopicParameters]:
+        components = np.asarray(self.components_, dtype=np.float64)
+        options = self._options(components.shape[1], "random")
+        return options.model, TopicParameters(components)
+
+    def _infer(self, counts: Any) -> tuple[NDArray, NDArray, float]:
+        model, parameters = self._fitted()
+        return model.infer(parameters, counts)
+
+    def _score(self, counts: Any) -> float:
+        model, parameters = self._fitted()
+        return float(self._infer(counts)[2] + model.log_prior(parameters))
+
+    def _read(self, X: Any, run: Any, *, resume: bool) -> Given:
+        """Documents as a table, checked."""
+        given = read_rows(self, X, None, None, run, resume=resume, numeric=True, targets=None)
+        whom = f"{type(self).__name__}.{'partial_fit' if resume else 'fit'}"
+        return Given(**(vars(given) | {"rows": check_counts(given.rows, whom)}))
+
+    def _counts(self, X: Any, method: str) -> Any:
+        """Documents in memory for a fitted estimator, CSR."""
+        return counts_in_memory(read_inputs(self, X), f"{type(self).__name__}.{method}")
+
+    def _init_for(self, given: Given) -> Any:
+        """Where topics start: "tensor", "random", or an array."""
+        if self.warm_start and hasattr(self, "components_"):
+            return np.asarray(self.components_, dtype=np.float64)
+        if not isinstance(self.init, str):
+            shape = (self.n_components, given.n_features)
+            return check_positive(self.init, shape, "init", least=0.0) + 1e-12
+        return "random" if self.init == "tensor" and holds_fractions(given.rows) else self.init
+
+    def _options(self, n_words: int, init: Any) -> TopicOptions:
+        return TopicOptions(
+            priors=read_priors(
+                self.doc_topic_prior, self.topic_word_prior, self.n_components, n_words
+            ),
+            init=init,
+            alpha0=float(self.alpha0),
+            method=self.learning_method,
+            max_iter=self.max_iter,
+            perp_tol=float(self.perp_tol),
+            max_updates=self.max_doc_update_iter,
+            doc_tol=float(self.mean_change_tol),
+            decay=float(self.learning_decay),
+            offset=float(self.learning_offset),
+            batch_size=self.batch_size,
+        )
+
+    def _bound_of(self, given: Given, model: TopicModel, found: TopicFit, run: Any) -> float:
+        """Perplexity of the training documents, as ``bound_`` says."""
+        if found.n_iter == 0:
+            return float("nan")
+        if found.diagnostics["method"] == "collapsed":
+            return float(np.exp(-found.history[-1] / found.n_tokens))
+        parameters = TopicParameters(found.components)
+        documents = run.total(partial(model.statistic, parameters), given.rows.chunks())
+        nats = documents.log_likelihood + model.log_prior(parameters)
+        return float(np.exp(-nats / found.n_tokens))
+
+    def _print(self, stage: str, step: int, perplexity: float) -> None:
+        """Print scikit-learn's line of a verbose fit."""
+        line = f"iteration: {step} of max_iter: {self.max_iter}"
+        if self.evaluate_every > 0 and step % self.evaluate_every == 0 and np.isfinite(perplexity):
+            line += f", perplexity: {perplexity:.4f}"
+        sys.stdout.write(line + "\n")
+
+    def _assign(self, given: Given, found: TopicFit, bound: float) -> None:
+        """Put what was found on the estimator, all at once."""
+        told_columns(self, given)
+        self._set_components(found.components, given.dtype)
+        priors = self.doc_topic_prior, self.topic_word_prior
+        mean = 1 / self.n_components
+        self.doc_topic_prior_, self.topic_word_prior_ = (
+            mean if prior is None else prior for prior in priors
+        )
+        self.n_iter_, self.converged_, self.history_ = found.n_iter, found.converged, found.history
+        self.init_, self.diagnostics_, self.bound_ = found.init, found.diagnostics, bound
+        self.negative_mass_ = found.spectral.negative_mass if found.spectral else float("nan")
+
+    def _set_components(self, components: NDArray[np.float64], dtype: Any) -> None:
+        self.components_ = components.astype(dtype)
+        self.exp_dirichlet_component_ = np.exp(expect_logs(components)).astype(dtype)
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many names `get_feature_names_out` makes."""
+        return int(self.components_.shape[0])
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that X holds counts, and may be sparse."""
+        tags = with_input_tags(super().__sklearn_tags__(), sparse=True, positive_only=True)
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
