@@ -138,7 +138,8 @@ def read_rows(
     if is_chunked(X):
         return _read_chunks(estimator, X, y, sample_weight, run, resume, numeric, targets)
     if targets is None:
-        y, targets = np.zeros(X.shape[0] if hasattr(X, "shape") else len(X)), _no_targets
+        n = X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))
+        y, targets = np.zeros(n), _no_targets
     if is_foreign(X):
         return _read_foreign(estimator, X, y, sample_weight, resume, targets)
     table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric)

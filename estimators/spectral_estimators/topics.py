@@ -32,6 +32,7 @@ from spectral_nn.models.topics.evaluate import coherence, complete_documents
 from spectral_nn.models.topics.fit import (
     TopicFit,
     TopicOptions,
+    batches,
     begin_online,
     fit_topics,
     online_step,
@@ -298,7 +299,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             self.n_batch_iter_ = 1
         parameters = TopicParameters(np.asarray(self.components_, dtype=np.float64))
         n_steps = 0
-        for batch in rows.blocks(self.batch_size):
+        for batch in batches(rows, self.batch_size):
             step = self.n_batch_iter_ + n_steps
             parameters = online_step(parameters, batch, options, step, self.total_samples, run)
             n_steps += 1
@@ -380,9 +381,15 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         counts = self._counts(X, "perplexity")
         if method == "completion":
             rng = spawn_rng(self.random_state)
-            settings = {"max_updates": self.max_doc_update_iter, "tol": self.mean_change_tol}
-            topics, prior = self._topics(), self._fitted()[0].priors.topics
-            nats, n = complete_documents(counts, topics, prior, rng, **settings)
+            model, _ = self._fitted()
+            nats, n = complete_documents(
+                counts,
+                self._topics(),
+                model.priors.topics,
+                rng,
+                max_updates=model.max_updates,
+                tol=model.tol,
+            )
             return float(np.exp(-nats / n))
         if method != "bound":
             raise ValueError(f'method must be "bound" or "completion", got {method!r}.')
@@ -474,11 +481,11 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         if found.n_iter == 0:
             return float("nan")
         if found.diagnostics["method"] == "collapsed":
-            return float(np.exp(-found.history[-1] / found.n_tokens))
+            return float(np.exp(-found.history[-1] / max(found.n_tokens, 1.0)))
         parameters = TopicParameters(found.components)
         documents = run.total(partial(model.statistic, parameters), given.rows.chunks())
         nats = documents.log_likelihood + model.log_prior(parameters)
-        return float(np.exp(-nats / found.n_tokens))
+        return float(np.exp(-nats / max(found.n_tokens, 1.0)))
 
     def _print(self, stage: str, step: int, perplexity: float) -> None:
         """Print scikit-learn's line of a verbose fit."""

@@ -95,6 +95,8 @@ def expected_failed_checks(estimator):
 @pytest.mark.filterwarnings("ignore::spectral_estimators.RecoveryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:Fitting a model of:UserWarning")
+@pytest.mark.filterwarnings("ignore:X holds fractions:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*documents have fewer than three tokens:UserWarning")
 @parametrize_with_checks(
     ESTIMATORS + WITHOUT_EXCEPTION + CLIPPED,
     expected_failed_checks=expected_failed_checks,

@@ -45,7 +45,7 @@ class _State(NamedTuple):
     shares: NDArray[np.float32]
     documents: NDArray[np.float32]
     words: NDArray[np.float32]
-    totals: NDArray[np.float32]
+    totals: NDArray[np.float64]
 
 
 def memory_of(X: sparse.csr_array, n_components: int) -> int:
@@ -124,7 +124,7 @@ def collapse(
 
 def _gain(history: list[float], n_tokens: float) -> float:
     """By how much the last pass has lowered the perplexity."""
-    before, after = np.exp(-np.array(history[-2:]) / n_tokens)
+    before, after = np.exp(-np.array(history[-2:]) / max(n_tokens, 1.0))
     return float(before - after)
 
 
@@ -140,7 +140,7 @@ def _begin(
         np.empty((X.nnz, K), dtype=np.float32),
         np.zeros((X.shape[0], K), dtype=np.float32),
         np.zeros((V, K), dtype=np.float32),
-        np.zeros(K, dtype=np.float32),
+        np.zeros(K),
     )
     likelihoods = np.ascontiguousarray(topics.T, dtype=np.float32)
     counts = X.data.astype(np.float32)
@@ -179,10 +179,13 @@ def _pass_over(ends, index, counts, shares, documents, words, totals, alpha, eta
     K = alpha.size
     one = eta.shape[0] == 1
     new, mine = np.empty(K, np.float32), np.empty(K, np.float32)
+    near, moves = np.empty(K, np.float32), np.empty(K, np.float32)
     nats = 0.0
     for d in range(ends.size - 1):
         for k in range(K):
             mine[k] = documents[d, k] + alpha[k]
+            near[k] = totals[k] + eta_sums[k]
+            moves[k] = 0.0
         for i in range(ends[d], ends[d + 1]):
             w, count = index[i], counts[i]
             v = 0 if one else w
@@ -191,7 +194,7 @@ def _pass_over(ends, index, counts, shares, documents, words, totals, alpha, eta
             for k in range(K):
                 out = token * shares[i, k]
                 x = (words[w, k] - out + eta[v, k]) * (mine[k] - out)
-                x = max(x / (totals[k] - out + eta_sums[k]), np.float32(0))
+                x = max(x / (near[k] + moves[k] - out), np.float32(0))
                 new[k] = x
                 total += x
             if not total > 0:  # rounding, where the priors are next to nothing
@@ -203,8 +206,9 @@ def _pass_over(ends, index, counts, shares, documents, words, totals, alpha, eta
                 moved = count * (x - shares[i, k])
                 shares[i, k] = x
                 words[w, k] += moved
-                totals[k] += moved
+                moves[k] += moved
                 mine[k] += moved
         for k in range(K):
             documents[d, k] = mine[k] - alpha[k]
+            totals[k] += moves[k]  # in double precision: single would lose small moves
     return nats

@@ -29,7 +29,7 @@ from spectral_nn.results import RankError, RankWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 
-__all__ = ["TopicFit", "TopicOptions", "begin_online", "fit_topics", "online_step"]
+__all__ = ["TopicFit", "TopicOptions", "batches", "begin_online", "fit_topics", "online_step"]
 
 MAX_COLLAPSED_BYTES = 1 << 31
 """Of responsibilities; beyond, and for data elsewhere, steps are sums over chunks."""
@@ -165,11 +165,11 @@ def fit_topics(
     notes = {"method": options.method} | start.notes
 
     def told(stage: str, step: int, nats: float) -> None:
-        tell(stage, step, float(np.exp(-nats / start.n_tokens)))
+        tell(stage, step, float(np.exp(-nats / max(start.n_tokens, 1.0))))
 
     if options.max_iter == 0:
         components = _as_parameters(start, options.priors, mixed=0.0)
-        found: Any = (components, [], 0, False)
+        found: tuple[Any, ...] = (components, [], 0, False)
     elif options.method == "online":
         found = _go_online(table, start, options, run, tell)
     elif options.method == "collapsed" and _fits_in_memory(table, options):
@@ -177,7 +177,7 @@ def fit_topics(
     else:
         notes["method"] = "batch"
         found = _climb(table, start, options, run, told)
-    return TopicFit(*found, start.n_tokens, start.kind, start.spectral, notes)
+    return TopicFit(*found[:4], start.n_tokens, start.kind, start.spectral, notes)
 
 
 def begin_online(
@@ -341,14 +341,15 @@ def _go_online(
     parameters = TopicParameters(_as_parameters(start, options.priors, _MIXED))
     step = 0
     for n_iter in range(1, options.max_iter + 1):
-        for batch in _batches(table, options.batch_size):
+        for batch in batches(table, options.batch_size):
             step += 1
             parameters = online_step(parameters, batch, options, step, table.n_rows, run)
         tell("online", n_iter, np.nan)  # the perplexity would take another pass
     return parameters.components, [], options.max_iter, False
 
 
-def _batches(table: Table, n_rows: int) -> Iterator[Rows]:
+def batches(table: Table, n_rows: int) -> Iterator[Rows]:
+    """Documents of a table in small batches, in order."""
     for part in table.chunks():
         yield from load(part).blocks(n_rows)
 

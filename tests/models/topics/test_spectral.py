@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from spectral_nn.data.rows import Rows
-from spectral_nn.moments.documents import DocumentMoments, document_moments
 from spectral_nn.models.topics.spectral import find_topics
+from spectral_nn.moments.documents import DocumentMoments, document_moments
 from spectral_nn.runners.base import SerialRunner
 from tests.models.topics.planted import match_topics, planted_documents, planted_topics
 

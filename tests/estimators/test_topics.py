@@ -1,0 +1,198 @@
+"""`LatentDirichletAllocation` beyond what scikit-learn's own tests ask."""
+
+import warnings
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from spectral_estimators import LatentDirichletAllocation, RankError, RankWarning
+from tests.models.topics.planted import match_topics, planted_documents, planted_topics
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Topics, and documents in memory."""
+    rng = np.random.default_rng(0)
+    topics = planted_topics(4, 80, rng)
+    return topics, planted_documents(topics, np.full(4, 0.25), 1500, 40, rng)
+
+
+def _away(lda, topics):
+    """Largest L1 distance of a topic from the truth."""
+    found = lda.components_ / lda.components_.sum(axis=1, keepdims=True)
+    return np.abs(found[match_topics(found, topics)] - topics).sum(axis=1).max()
+
+
+@pytest.mark.parametrize("settings", [{}, {"learning_method": "batch"}, {"max_iter": 0}])
+def test_finds_planted_topics_whatever_refines_them(planted, settings):
+    topics, X = planted
+    lda = LatentDirichletAllocation(4, random_state=0, **settings).fit(X)
+    assert _away(lda, topics) < (0.3 if settings == {"max_iter": 0} else 0.15)
+    assert lda.init_ == "tensor"
+    assert 0 <= lda.negative_mass_ < 0.2
+    assert lda.n_iter_ == len(lda.history_)
+
+
+def test_online_steps_find_them_too(planted):
+    topics, X = planted
+    settings = {"learning_method": "online", "max_iter": 3, "random_state": 0}
+    assert _away(LatentDirichletAllocation(4, **settings).fit(X), topics) < 0.2
+
+
+def test_the_same_seed_gives_the_same_topics(planted):
+    _, X = planted
+    one, other = (LatentDirichletAllocation(4, random_state=3).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(one.components_, other.components_)
+
+
+@pytest.mark.parametrize("form", ["chunks", "dask", "dense", "frame"])
+def test_documents_may_come_in_any_form(planted, form):
+    _, X = planted
+    settings = {"learning_method": "batch", "max_iter": 5, "random_state": 0}
+    expected = LatentDirichletAllocation(4, **settings).fit(X).components_
+    if form == "chunks":
+        given = [(X[:700], None), (X[700:], None)]
+    elif form == "dask":
+        given = da.from_array(X.toarray(), chunks=(500, 80))
+    elif form == "dense":
+        given = X.toarray()
+    else:
+        given = pd.DataFrame(X.toarray(), columns=[f"word{i}" for i in range(80)])
+    found = LatentDirichletAllocation(4, **settings).fit(given)
+    np.testing.assert_allclose(found.components_, expected, rtol=1e-6)
+    if form == "frame":
+        assert found.feature_names_in_[1] == "word1"
+
+
+def test_collapsed_passes_become_batch_steps_where_documents_are_elsewhere(planted):
+    topics, X = planted
+    lda = LatentDirichletAllocation(4, random_state=0).fit([(X[:700], None), (X[700:], None)])
+    assert lda.diagnostics_["method"] == "batch"
+    assert _away(lda, topics) < 0.15
+
+
+def test_partial_fit_goes_on_from_a_start_by_moments(planted):
+    topics, X = planted
+    lda = LatentDirichletAllocation(4, total_samples=1500, random_state=0)
+    for begin in range(0, 1500, 500):
+        lda.partial_fit(X[begin : begin + 500])
+    assert lda.init_ == "tensor"
+    assert lda.n_batch_iter_ == 1 + 12
+    assert _away(lda, topics) < 0.25
+    with pytest.raises(ValueError, match="79 features"):
+        lda.partial_fit(X[:, 1:])
+
+
+def test_a_warm_start_goes_on_from_the_topics(planted):
+    _, X = planted
+    lda = LatentDirichletAllocation(4, max_iter=2, random_state=0, warm_start=True).fit(X)
+    before = lda.history_[-1]
+    lda.fit(X)
+    assert lda.init_ == "given"
+    assert lda.history_[-1] > before
+
+
+def test_topics_may_be_given_and_seeded(planted):
+    topics, X = planted
+    given = LatentDirichletAllocation(4, init=topics, random_state=0).fit(X)
+    found = given.components_ / given.components_.sum(axis=1, keepdims=True)
+    assert np.abs(found - topics).sum(axis=1).max() < 0.15  # in their order
+    seeds = np.full((4, 80), 0.1)
+    order = [2, 0, 3, 1]
+    for k, topic in enumerate(topics[order]):
+        seeds[k, np.argsort(-topic)[:3]] = 5.0
+    seeded = LatentDirichletAllocation(4, topic_word_prior=seeds, random_state=0).fit(X)
+    found = seeded.components_ / seeded.components_.sum(axis=1, keepdims=True)
+    assert (match_topics(found, topics[order]) == np.arange(4)).all()
+
+
+def test_completion_prefers_the_true_number_of_topics(planted):
+    _, X = planted
+    told = [
+        LatentDirichletAllocation(k, random_state=0)
+        .fit(X[:1000])
+        .perplexity(X[1000:], method="completion")
+        for k in (1, 4)
+    ]
+    assert told[1] < 0.8 * told[0]
+    with pytest.raises(ValueError, match='"bound" or "completion"'):
+        LatentDirichletAllocation(1).fit(X).perplexity(X, method="other")
+
+
+def test_coherence_of_words_that_occur_together():
+    X = np.kron(np.eye(2), np.ones((5, 3))).astype(int) * 2
+    lda = LatentDirichletAllocation(2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankWarning)
+        lda.fit(X)
+    np.testing.assert_allclose(lda.coherence(X, n_words=3), 1.0)
+
+
+def test_works_in_a_grid_search(planted):
+    _, X = planted
+    search = GridSearchCV(
+        LatentDirichletAllocation(random_state=0, max_iter=5), {"n_components": [2, 4]}, cv=2
+    )
+    search.fit(X[:400])
+    assert search.best_estimator_.n_components in (2, 4)
+    assert clone(search.best_estimator_).get_params() == search.best_estimator_.get_params()
+
+
+def test_more_topics_than_the_moments_carry(planted):
+    _, X = planted
+    few = X[:60]
+    with pytest.raises(RankError, match=r"carry \d+ topics, not n_components=50.*eigenvalues"):
+        LatentDirichletAllocation(50, max_iter=0, random_state=0).fit(few)
+    with pytest.warns(RankWarning, match="start at random"):
+        lda = LatentDirichletAllocation(50, random_state=0).fit(few)
+    assert lda.components_.shape == (50, 80)
+    assert 0 < lda.diagnostics_["workable"] < 50
+
+
+def test_short_documents_are_counted_and_told(planted):
+    _, X = planted
+    short = sparse.csr_array(np.eye(80)[:40])
+    with pytest.warns(UserWarning, match="40 of 340 documents have fewer than three tokens"):
+        lda = LatentDirichletAllocation(4, random_state=0).fit(sparse.vstack([X[:300], short]))
+    assert lda.diagnostics_["n_short_documents"] == 40
+
+
+def test_fractions_start_at_random(planted):
+    _, X = planted
+    with pytest.warns(UserWarning, match="holds fractions"):
+        lda = LatentDirichletAllocation(4, max_iter=2, random_state=0).fit(X * 0.3)
+    assert lda.init_ == "random"
+
+
+@pytest.mark.parametrize(
+    ("settings", "X", "match"),
+    [
+        ({}, [[1, -1]], "Negative values"),
+        ({}, [[np.nan, 1]], "NaN"),
+        ({"doc_topic_prior": [0.1, 0.2, 0.0]}, [[1, 1]], r"doc_topic_prior must be above 0"),
+        ({"doc_topic_prior": [0.1]}, [[1, 1]], r"doc_topic_prior must have shape \(3,\)"),
+        ({"topic_word_prior": [[0.1]]}, [[1, 1]], r"topic_word_prior must have shape \(3, 2\)"),
+        ({"init": [[0.5, 0.5]]}, [[1, 1]], r"init must have shape \(3, 2\)"),
+        ({"init": [[0.5, -0.5]] * 3}, [[1, 1]], "init must be at least 0"),
+        ({"learning_method": "gibbs"}, [[1, 1]], "learning_method"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_half_fitted(settings, X, match):
+    lda = LatentDirichletAllocation(3, **settings)
+    with pytest.raises(ValueError, match=match):
+        lda.fit(X)
+    assert not [name for name in vars(lda) if name.endswith("_")]
+
+
+def test_words_that_never_occur_have_the_prior():
+    rng = np.random.default_rng(1)
+    topics = planted_topics(2, 20, rng)
+    X = planted_documents(topics, np.ones(2), 300, 30, rng).toarray()
+    X[:, 7] = 0
+    lda = LatentDirichletAllocation(2, random_state=0).fit(X)
+    np.testing.assert_allclose(lda.components_[:, 7], 0.5, rtol=1e-6)
