@@ -94,7 +94,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     init : {"tensor", "random"} or array-like of shape (K, V), default="tensor"
         Where topics start: moments, hardly different topics as in scikit-learn, or given ones.
     alpha0 : float, default=1.0
-        Sum of alpha that moments take. `resolve` tries others without another look at the data.
+        Sum of alpha that moments take.
     warm_start : bool, default=False
         Whether ``fit`` goes on from ``components_``.
     device : str, optional
@@ -135,7 +135,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Notes
     -----
-    Moments take three passes over the documents, O(nnz (K + 20)) each, and O((n + V) (K + 20)^3);
+    Moments take two passes over the documents, O(nnz (K + 20)) each, and O((n + V) (K + 20)^3);
     a pass of refinement O(nnz K). Sparse X stays sparse. Where the model holds, starts from moments
     find topics that random starts merge; on real text random starts of "collapsed" end about as
     well, later.

@@ -207,7 +207,7 @@ def _device(x: Array) -> object:
 
 
 def find_range(
-    table: Table, rank: int, run: Runner, *, n_power: int = 1, rng: np.random.Generator
+    table: Table, rank: int, run: Runner, *, n_power: int = 0, rng: np.random.Generator
 ) -> Array:
     r"""Find an orthonormal basis (V, rank) of where the pairs of words are.
 
@@ -219,7 +219,7 @@ def find_range(
         At most V.
     run : Runner
         Who computes.
-    n_power : int, default=1
+    n_power : int, default=0
         Products with the second moment after the first, each a pass over the documents.
     rng : Generator
         Draws the first directions.
@@ -245,7 +245,7 @@ def document_moments(
     n_components: int,
     run: Runner,
     *,
-    n_power: int = 1,
+    n_power: int = 0,
     rng: np.random.Generator,
 ) -> DocumentMoments | None:
     r"""Sum the moments of documents that a topic model of K topics is read off.
@@ -258,7 +258,7 @@ def document_moments(
         K; the basis has 20 more directions.
     run : Runner
         Who computes.
-    n_power : int, default=1
+    n_power : int, default=0
         See `find_range`.
     rng : Generator
         Draws the first directions.
