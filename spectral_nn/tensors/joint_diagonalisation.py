@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from spectral_nn.arrays import Array, from_numpy, to_numpy
-from spectral_nn.compiled import Compiled
 from spectral_nn.results import Factors
 from spectral_nn.tensors.contractions import relative_residual
 
 __all__ = ["diagonalise_tensor"]
-
-_MAX_SWEEPS = 100
-_SMALLEST_ANGLE = 1e-12
 
 
 def diagonalise_tensor(T: Array) -> Factors:
@@ -63,6 +59,8 @@ def diagonalise_tensor(T: Array) -> Factors:
     >>> found.weights.round(6).tolist(), found.vectors[0].round(6).tolist()
     ([3.0, 2.0], [[0.6, 0.8], [0.8, -0.6]])
     """
+    from spectral_nn.tensors.rotations import rotate  # Numba is slow to import
+
     shape = tuple(T.shape)
     if len(shape) != 3 or len(set(shape)) != 1:
         raise ValueError(f"T has shape {shape}: a symmetric tensor (K, K, K) is needed.")
@@ -70,43 +68,9 @@ def diagonalise_tensor(T: Array) -> Factors:
     if not np.isfinite(slices).all():
         raise ValueError("T has entries that are not finite.")
     V = np.eye(shape[0])
-    _rotate(slices, V)
+    rotate(slices, V)
     weights = np.einsum("ijk,ia,ja,ka->a", to_numpy(T), V, V, V, optimize=True)
     V, weights = np.where(weights < 0, -V, V), np.abs(weights)
     order = np.argsort(-weights, kind="stable")
     found = (from_numpy(weights[order], like=T), (from_numpy(V[:, order], like=T),) * 3)
     return Factors(*found, residual=relative_residual(T, *found))
-
-
-@Compiled
-def _rotate(slices, V):
-    """Rotate slices (K, K, m), in place, to be most nearly diagonal; V (K, K) by the same."""
-    K, m = slices.shape[0], slices.shape[2]
-    for _ in range(_MAX_SWEEPS):
-        largest = 0.0
-        for p in range(K - 1):
-            for q in range(p + 1, K):
-                square, cross, other = 0.0, 0.0, 0.0
-                for j in range(m):
-                    difference = slices[p, p, j] - slices[q, q, j]
-                    total = slices[p, q, j] + slices[q, p, j]
-                    square += difference * difference
-                    cross += difference * total
-                    other += total * total
-                angle = 0.25 * np.arctan2(2 * cross, square - other)
-                if abs(angle) <= _SMALLEST_ANGLE:
-                    continue
-                largest = max(largest, abs(angle))
-                c, s = np.cos(angle), np.sin(angle)
-                for i in range(K):
-                    for j in range(m):
-                        a, b = slices[p, i, j], slices[q, i, j]
-                        slices[p, i, j], slices[q, i, j] = c * a + s * b, c * b - s * a
-                for i in range(K):
-                    for j in range(m):
-                        a, b = slices[i, p, j], slices[i, q, j]
-                        slices[i, p, j], slices[i, q, j] = c * a + s * b, c * b - s * a
-                    a, b = V[i, p], V[i, q]
-                    V[i, p], V[i, q] = c * a + s * b, c * b - s * a
-        if largest == 0.0:
-            return
