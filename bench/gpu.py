@@ -27,6 +27,7 @@ from spectral_nn.moments.frame import Frame, column_moments, input_moments
 from spectral_nn.moments.polynomial import (
     high_moments,
     low_moments,
+    n_fourth_moments,
     slice_moments,
     tube_moments,
 )
@@ -177,8 +178,8 @@ def pass_flops(n: int, d: int, K: int, outputs: int = 1) -> dict[str, int]:
         "inputs": 2 * 2 * n * d**2 + 2 * n * d * outputs,
         "slices": 2 * outputs * 2 * n * d**2 + 2 * 2 * n * d * outputs,
         "tubes": 2 * n * d * outputs * P + projection + 2 * n * d * outputs,
-        "low": projection + 2 * n * F * (F + outputs),
-        "high": projection + 2 * n * outputs * (F + P * K + P * P),
+        "low": projection + 2 * n * (n_fourth_moments(K) + F * outputs),
+        "high": projection + 2 * n * outputs * (F + n_fourth_moments(K)),
     }
 
 

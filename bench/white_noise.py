@@ -59,19 +59,19 @@ def run(n_draws: int = 20, n_frames: int = 100_000) -> Report:
 
 def warm_up() -> None:
     """Compile, or load from the cache, all that a fit uses."""
-    for cell, settings in ((subunit_cell, _POISSON), (subunit_cell, {}), (energy_cell, _ENERGY)):
-        _fit(cell(100, 3000), init="tensor", seed=0, max_iter=20, **settings)
+    for cell, settings in ((subunit_cell, POISSON), (subunit_cell, {}), (energy_cell, _ENERGY)):
+        fit_cell(cell(100, 3000), init="tensor", seed=0, max_iter=20, **settings)
 
 
 def _row(report: Report, label: str, claim: str, measured: float, **bounds: Any) -> None:
     report.add(f"{label}: {claim}", measured, **bounds)
 
 
-_POISSON: dict[str, Any] = {"loss": "poisson", "link": "softplus"}
+POISSON: dict[str, Any] = {"loss": "poisson", "link": "softplus"}
 _ENERGY: dict[str, Any] = {"activation": "squared_relu"}
 
 
-def _fit(cell: Cell, *, init: str, seed: int, **settings: Any) -> tuple[MLPRegressor, float]:
+def fit_cell(cell: Cell, *, init: str, seed: int, **settings: Any) -> tuple[MLPRegressor, float]:
     """Our estimator at the true width, and the processor's seconds."""
     model = MLPRegressor(
         hidden_layer_sizes=(cell.subunits.shape[1],), init=init, random_state=seed, **settings
@@ -86,7 +86,7 @@ def _fit(cell: Cell, *, init: str, seed: int, **settings: Any) -> tuple[MLPRegre
 def _best_random(cell: Cell, n_starts: int, **settings: Any) -> tuple[MLPRegressor, float]:
     """The least training loss of several random starts, and the seconds of all of them."""
     fits = [
-        _fit(cell, init="random", seed=1000 * cell.seed + start, **settings)
+        fit_cell(cell, init="random", seed=1000 * cell.seed + start, **settings)
         for start in range(n_starts)
     ]
     return min((model for model, _ in fits), key=lambda model: model.loss_), sum(s for _, s in fits)
@@ -99,8 +99,8 @@ def _cosines(cell: Cell, coef: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _squared(seed: int, n_frames: int) -> Fit:
     cell = subunit_cell(seed, n_frames)
-    model, seconds = _fit(cell, init="tensor", seed=seed)
-    alone, _ = _fit(cell, init="tensor", seed=seed, max_iter=0)
+    model, seconds = fit_cell(cell, init="tensor", seed=seed)
+    alone, _ = fit_cell(cell, init="tensor", seed=seed, max_iter=0)
     return {
         "cosine": float(_cosines(cell, model.coefs_[0]).mean()),
         "cosine, moments alone": float(_cosines(cell, alone.coefs_[0]).mean()),
@@ -132,8 +132,8 @@ def _add_squared(add: Callable[..., None], fits: list[Fit]) -> None:
 
 def _poisson(seed: int, n_frames: int) -> Fit:
     cell = subunit_cell(seed, n_frames)
-    model, seconds = _fit(cell, init="tensor", seed=seed, **_POISSON)
-    best, all_seconds = _best_random(cell, _RANDOM_POISSON, **_POISSON)
+    model, seconds = fit_cell(cell, init="tensor", seed=seed, **POISSON)
+    best, all_seconds = _best_random(cell, _RANDOM_POISSON, **POISSON)
     sides = {
         "tensor": model.coefs_[0],
         "random": best.coefs_[0],
@@ -173,7 +173,7 @@ def _add_poisson(add: Callable[..., None], fits: list[Fit]) -> None:
 
 def _energy(seed: int, n_frames: int) -> Fit:
     cell = energy_cell(seed, n_frames)
-    model, seconds = _fit(cell, init="tensor", seed=seed, **_ENERGY)
+    model, seconds = fit_cell(cell, init="tensor", seed=seed, **_ENERGY)
     best, all_seconds = _best_random(cell, _RANDOM_SQUARED, **_ENERGY)
     return {
         "tensor bits": cell.bits(model.predict(cell.test_X)),

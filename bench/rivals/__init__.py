@@ -18,4 +18,6 @@ functions of ``bench.ours_series``: ``prepare_e_step(covariance, fitted, rows, l
 n_iter)``, which fits a model to the recordings of each label and returns what labels others.
 
 `sklearn_mlp` is for networks, with a ``fit`` of its own.
+
+`stc` and `stnmf` have ``directions``, which finds the subunits of a cell that looks at white noise.
 """

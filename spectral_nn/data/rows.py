@@ -146,12 +146,13 @@ def drawn(n: int, n_rows: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(n)[:n_rows]
 
 
-def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:
+def by_blocks(statistic: Callable[..., T], n_rows: int = BLOCK_ROWS) -> Callable[..., T]:
     """Let a statistic of rows take NumPy's block by block, and sum.
 
     Parameters
     ----------
     statistic : function of `Rows`, and of what else it takes.
+    n_rows : of a block, a power of two; fewer for statistics that make many numbers of each row.
 
     Notes
     -----
@@ -163,10 +164,10 @@ def by_blocks(statistic: Callable[..., T]) -> Callable[..., T]:
 
     @wraps(statistic)
     def summed(rows: Rows, *args: Any, **kwargs: Any) -> T:
-        if rows.n_rows <= BLOCK_ROWS or not isinstance(rows.Y, np.ndarray):
+        if rows.n_rows <= n_rows or not isinstance(rows.Y, np.ndarray):
             return statistic(rows, *args, **kwargs)
         return tree_sum(
-            reduce(add, (statistic(block, *args, **kwargs) for block in chunk.blocks()))
+            reduce(add, (statistic(block, *args, **kwargs) for block in chunk.blocks(n_rows)))
             for chunk in rows.blocks(CHUNK_ROWS)
         )
 

@@ -50,7 +50,7 @@ def test_flops_of_network_passes():
     assert flops["inputs"] == 4 * 10 * 100**2 + 2 * 10 * 100
     # 3 pairs, 6 features
     assert flops["low"] == 2 * 10 * 100 * 2 + 2 * 10 * 6 * 7
-    assert flops["high"] == 2 * 10 * 100 * 2 + 2 * 10 * (6 + 3 * 2 + 3 * 3)
+    assert flops["high"] == 2 * 10 * 100 * 2 + 2 * 10 * (6 + 6 * 6)
 
 
 def test_the_roofline_is_the_slower_of_both():

@@ -69,7 +69,7 @@ def directions(
 
     Notes
     -----
-    Seven passes, O(n d^2 + n d K^2 + n K^4 / 2); nothing is iterated on the data.
+    Seven passes, O(n d^2 + n d K^2 + n K^4 / 8); nothing is iterated on the data.
     """
     rows = scale_weights(rows, run).rows(rows)
     table = placed(rows, run) if isinstance(rows, Rows) else rows

@@ -86,7 +86,7 @@ def mixture_moments(
 
     Notes
     -----
-    One pass a component, O(n K^4 / 4) each.
+    One pass a component, O(n K^4 / 16) each.
     """
     frame, K = moments.frame, moments.frame.n_dimensions
     first, second, *higher = moments.tensors

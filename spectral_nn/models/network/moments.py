@@ -299,7 +299,7 @@ def network_moments(rows: Table, frame: Frame, n_effective: float, run: Runner) 
 
     Notes
     -----
-    Two passes, O(n S K^4 / 4) each; O(S K^4) memory.
+    Two passes, O(n S K^4 / 16) each; O(S K^4) memory.
     """
     K = frame.n_dimensions
     low = run.total(partial(low_moments, frame=frame), rows.chunks())

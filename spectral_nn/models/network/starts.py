@@ -109,7 +109,7 @@ def make_start(
 
     Notes
     -----
-    Eight passes over the rows, O(n d^2 + n d K^2 + n K^4 / 2); decompositions independent of n;
+    Eight passes over the rows, O(n d^2 + n d K^2 + n K^4 / 8); decompositions independent of n;
     then 15 steps of L-BFGS from every start on 2^14 rows, more where parameters are many (`race`),
     unless ``max_iter`` is 0, where nothing is iterated on the data and nothing random takes part.
     """
