@@ -168,8 +168,7 @@ def fit_topics(
         tell(stage, step, float(np.exp(-nats / max(start.n_tokens, 1.0))))
 
     if options.max_iter == 0:
-        components = _as_parameters(start, options.priors, mixed=0.0)
-        found: tuple[Any, ...] = (components, [], 0, False)
+        found: Any = (_as_parameters(start, options.priors, mixed=0.0), [], 0, False)
     elif options.method == "online":
         found = _go_online(table, start, options, run, tell)
     elif options.method == "collapsed" and _fits_in_memory(table, options):
@@ -177,7 +176,9 @@ def fit_topics(
     else:
         notes["method"] = "batch"
         found = _climb(table, start, options, run, told)
-    return TopicFit(*found[:4], start.n_tokens, start.kind, start.spectral, notes)
+    components, history, n_iter, converged = found
+    how = start.n_tokens, start.kind, start.spectral, notes
+    return TopicFit(components, history, n_iter, converged, *how)
 
 
 def begin_online(
