@@ -73,7 +73,7 @@ def _fit(
     rng = np.random.default_rng(seed)
     nats, n = complete_documents(test, topics.words, topics.prior, rng)
     return {
-        "perplexity": float(np.exp(-nats / n)),
+        "perplexity": float(np.exp(-nats.sum() / n.sum())),
         "coherence": float(coherence(train, topics.words).mean()),
         "seconds": topics.seconds,
     }

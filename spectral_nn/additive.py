@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-__all__ = ["Additive", "tree_sum"]
+__all__ = ["Additive", "Grouped", "tree_sum"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,17 @@ class Additive:
     def __rmul__(self, weight: float) -> Self:
         """Statistics of a chunk that counts `weight` times."""
         return type(self)(*(weight * getattr(self, field.name) for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped(Generic[T]):
+    """Sums of groups of rows; ``a + b`` adds group by group."""
+
+    groups: tuple[T, ...]
+
+    def __add__(self, other: Self) -> Self:
+        pairs: Any = zip(self.groups, other.groups, strict=True)
+        return type(self)(tuple(one + more for one, more in pairs))
 
 
 def tree_sum(results: Iterable[T]) -> T:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import check_device, home_of, runner_at
-from spectral_estimators._reading import Given, by_chunks, read_inputs, read_rows, told_columns
+from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
@@ -23,12 +23,11 @@ from spectral_estimators._validation import spawn_rng
 from spectral_estimators._word_counts import (
     check_counts,
     check_positive,
-    counts_in_memory,
     holds_fractions,
     read_priors,
 )
 from spectral_nn.models.base import silent
-from spectral_nn.models.topics.evaluate import coherence, complete_documents
+from spectral_nn.models.topics.choose import TopicEvidence, choose_topics
 from spectral_nn.models.topics.fit import (
     TopicFit,
     TopicOptions,
@@ -45,7 +44,9 @@ __all__ = ["LatentDirichletAllocation"]
 _PRIOR = [None, Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
-class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class LatentDirichletAllocation(
+    TopicEvaluationMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""Topics of documents: latent Dirichlet allocation, started from moments.
 
     A document draws shares :math:`\theta \sim \mathrm{Dir}(\alpha)` of K topics, and each of its
@@ -56,8 +57,10 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Parameters
     ----------
-    n_components : int, default=10
-        Number K of topics.
+    n_components : int or "auto", default=10
+        Number K of topics. "auto": the smallest number by which held-out documents lose no more
+        than a standard error against the best; ``diagnostics_["evidence"]`` has the figures. On
+        real text that is often as many as the moments carry.
     doc_topic_prior : float or array-like of shape (K,), optional
         Alpha; 1 / K by default.
     topic_word_prior : float or array-like of shape (K, V), optional
@@ -159,7 +162,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "doc_topic_prior": _PRIOR,
         "topic_word_prior": _PRIOR,
         "learning_method": [StrOptions({"collapsed", "batch", "online"})],
@@ -183,7 +186,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int | str = 10,
         *,
         doc_topic_prior: Any = None,
         topic_word_prior: Any = None,
@@ -260,11 +263,14 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
             given = self._read(X, run, resume=False)
-            options = self._options(given.n_features, self._init_for(given))
+            K, evidence = self._count_topics(given)
+            options = self._options(K, given.n_features, self._init_for(given, K))
             tell = self._print if self.verbose else silent
             found = fit_topics(given.rows, options, spawn_rng(self.random_state), run, tell)
             bound = self._bound_of(given, options.model, found, run)
         self._assign(given, found, bound)
+        if evidence is not None:
+            self.diagnostics_["evidence"] = evidence
         self.n_batch_iter_ = 1
         return self
 
@@ -292,7 +298,9 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         run = SerialRunner()
         given = self._read(X, run, resume=not first)
         rows = given.rows
-        options = self._options(given.n_features, self._init_for(given) if first else "random")
+        K = self._fixed_number() if first else len(self.components_)
+        init = self._init_for(given, K) if first else "random"
+        options = self._options(K, given.n_features, init)
         if first:
             found = begin_online(rows, options, spawn_rng(self.random_state), run)
             self._assign(given, found, float("nan"))
@@ -345,125 +353,44 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         return self.fit(X).transform(X, normalize=normalize)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """Variational bound of the log-likelihood of documents, nats.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n, V)
-        y : ignored
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self)
-        return self._score(self._counts(X, "score"))
-
-    def perplexity(self, X: Any, sub_sampling: bool = False, *, method: str = "bound") -> float:
-        """Perplexity of documents: less is better.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n, V)
-        sub_sampling : bool, default=False
-            Whether X is a sample of ``total_samples`` documents, as in scikit-learn.
-        method : {"bound", "completion"}, default="bound"
-            "bound": by `score`, as in scikit-learn, which compares no two models of different
-            priors or numbers of topics. "completion": a random half of each document is told by the
-            other half; the honest figure, for documents that took no part in the fit.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self)
-        counts = self._counts(X, "perplexity")
-        if method == "completion":
-            rng = spawn_rng(self.random_state)
-            model, _ = self._fitted()
-            nats, n = complete_documents(
-                counts,
-                self._topics(),
-                model.priors.topics,
-                rng,
-                max_updates=model.max_updates,
-                tol=model.tol,
-            )
-            return float(np.exp(-nats / n))
-        if method != "bound":
-            raise ValueError(f'method must be "bound" or "completion", got {method!r}.')
-        if not sub_sampling:
-            return float(np.exp(-self._score(counts) / counts.sum()))
-        ratio = self.total_samples / counts.shape[0]
-        model, parameters = self._fitted()
-        nats = ratio * self._infer(counts)[2] + model.log_prior(parameters)
-        return float(np.exp(-nats / (ratio * counts.sum())))
-
-    def coherence(self, X: Any, *, n_words: int = 10) -> NDArray[np.float64]:
-        """Coherence of the topics: whether their likeliest words occur in the same documents.
-
-        Parameters
-        ----------
-        X : array or sparse matrix, shape (n, V)
-            Counts of words, of the same vocabulary.
-        n_words : int, default=10
-            Of each topic.
-
-        Returns
-        -------
-        ndarray of shape (K,)
-            Normalised pointwise mutual information, between -1 and 1.
-
-        See Also
-        --------
-        spectral_nn.models.topics.evaluate.coherence : The equation.
-        """
-        check_is_fitted(self)
-        return coherence(self._counts(X, "coherence"), self._topics(), n_words)
-
-    def _topics(self) -> NDArray[np.float64]:
-        """Probabilities of words in topics (K, V)."""
-        components = np.asarray(self.components_, dtype=np.float64)
-        return components / components.sum(axis=1, keepdims=True)
-
-    def _fitted(self) -> tuple[TopicModel, TopicParameters]:
-        components = np.asarray(self.components_, dtype=np.float64)
-        options = self._options(components.shape[1], "random")
-        return options.model, TopicParameters(components)
-
-    def _infer(self, counts: Any) -> tuple[NDArray, NDArray, float]:
-        model, parameters = self._fitted()
-        return model.infer(parameters, counts)
-
-    def _score(self, counts: Any) -> float:
-        model, parameters = self._fitted()
-        return float(self._infer(counts)[2] + model.log_prior(parameters))
-
     def _read(self, X: Any, run: Any, *, resume: bool) -> Given:
         """Documents as a table, checked."""
         given = read_rows(self, X, None, None, run, resume=resume, numeric=True, targets=None)
         whom = f"{type(self).__name__}.{'partial_fit' if resume else 'fit'}"
         return Given(**(vars(given) | {"rows": check_counts(given.rows, whom)}))
 
-    def _counts(self, X: Any, method: str) -> Any:
-        """Documents in memory for a fitted estimator, CSR."""
-        return counts_in_memory(read_inputs(self, X), f"{type(self).__name__}.{method}")
+    def _count_topics(self, given: Given) -> tuple[int, TopicEvidence | None]:
+        """Number of topics, and why, where it was to be chosen."""
+        if self.n_components != "auto":
+            return self._fixed_number(), None
+        if self.init != "tensor" or holds_fractions(given.rows):
+            raise ValueError(
+                "n_components='auto' reads topics off moments of counts: it needs init='tensor' "
+                "and whole numbers in X. Give n_components as a number."
+            )
+        evidence = choose_topics(given.rows, float(self.alpha0), spawn_rng(self.random_state))
+        return evidence.chosen, evidence
 
-    def _init_for(self, given: Given) -> Any:
+    def _fixed_number(self) -> int:
+        """``n_components`` as a number."""
+        if isinstance(self.n_components, str):
+            raise ValueError(
+                "n_components='auto' looks at all documents, in fit; partial_fit needs a number."
+            )
+        return int(self.n_components)
+
+    def _init_for(self, given: Given, K: int) -> Any:
         """Where topics start: "tensor", "random", or an array."""
         if self.warm_start and hasattr(self, "components_"):
             return np.asarray(self.components_, dtype=np.float64)
         if not isinstance(self.init, str):
-            shape = (self.n_components, given.n_features)
+            shape = (K, given.n_features)
             return check_positive(self.init, shape, "init", least=0.0) + 1e-12
         return "random" if self.init == "tensor" and holds_fractions(given.rows) else self.init
 
-    def _options(self, n_words: int, init: Any) -> TopicOptions:
+    def _options(self, K: int, n_words: int, init: Any) -> TopicOptions:
         return TopicOptions(
-            priors=read_priors(
-                self.doc_topic_prior, self.topic_word_prior, self.n_components, n_words
-            ),
+            priors=read_priors(self.doc_topic_prior, self.topic_word_prior, K, n_words),
             init=init,
             alpha0=float(self.alpha0),
             method=self.learning_method,
@@ -499,7 +426,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         told_columns(self, given)
         self._set_components(found.components, given.dtype)
         priors = self.doc_topic_prior, self.topic_word_prior
-        mean = 1 / self.n_components
+        mean = 1 / len(found.components)
         self.doc_topic_prior_, self.topic_word_prior_ = (
             mean if prior is None else prior for prior in priors
         )

@@ -17,6 +17,7 @@ from spectral_nn.data.table import Table
 from spectral_nn.runners.base import Runner
 
 __all__ = [
+    "OVERSAMPLING",
     "DocumentMoments",
     "DocumentSums",
     "TripleSums",
@@ -31,8 +32,10 @@ __all__ = [
 MIN_TOKENS = 3
 """Of a document that has a triple of words."""
 
+OVERSAMPLING = 20
+"""Directions of a basis beyond the number of topics."""
+
 _BLOCK = 1 << 20  # numbers, of products of two projections
-_OVERSAMPLING = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +287,7 @@ def document_moments(
     ``n_power + 2`` passes. Cost: ``O(nnz r)`` each, and ``O((n + V) r^3 / 2)`` in the last, with
     r = K + 20.
     """
-    rank = min(n_components + _OVERSAMPLING, table.n_features)
+    rank = min(n_components + OVERSAMPLING, table.n_features)
     basis = find_range(table, rank, run, n_power=n_power, rng=rng)
     sums = run.total(partial(count_triples, basis=basis), table.chunks())
     return normalise(sums, basis) if sums.seen.n_documents > 0 else None

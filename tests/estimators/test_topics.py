@@ -124,6 +124,31 @@ def test_completion_prefers_the_true_number_of_topics(planted):
         LatentDirichletAllocation(1).fit(X).perplexity(X, method="other")
 
 
+def test_the_number_of_topics_is_found_with_evidence(planted):
+    topics, X = planted
+    lda = LatentDirichletAllocation("auto", random_state=0).fit(X)
+    assert lda.components_.shape == (4, 80)
+    assert _away(lda, topics) < 0.15
+    evidence = lda.diagnostics_["evidence"]
+    assert evidence.chosen == 4
+    assert evidence.perplexity[0] > 1.2 * evidence.perplexity[3]
+    with pytest.raises(ValueError, match="partial_fit needs a number"):
+        LatentDirichletAllocation("auto").partial_fit(X)
+    with pytest.raises(ValueError, match="needs init='tensor'"):
+        LatentDirichletAllocation("auto", init="random").fit(X)
+
+
+def test_standard_errors_of_the_topics_that_moments_show(planted):
+    topics, X = planted
+    lda = LatentDirichletAllocation(4, random_state=0).fit(X)
+    found = lda.standard_errors(X, n_groups=10)
+    order = match_topics(found.topics, topics)
+    away = (found.topics[order] - topics) / np.maximum(found.errors[order], 1e-3)
+    assert np.sqrt(np.mean(away**2)) < 2
+    with pytest.raises(ValueError, match="n_groups must be"):
+        lda.standard_errors(X, n_groups=1)
+
+
 def test_coherence_of_words_that_occur_together():
     X = np.kron(np.eye(2), np.ones((5, 3))).astype(int) * 2
     lda = LatentDirichletAllocation(2, random_state=0)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from spectral_nn.additive import Additive
+from spectral_nn.additive import Additive, Grouped
 from spectral_nn.arrays import Array, from_numpy, to_numpy
 from spectral_nn.data.rows import CHUNK_ROWS, Rows, by_blocks, dense
 from spectral_nn.data.table import Table, placed
@@ -151,23 +151,13 @@ class _Sums(Additive):
     residuals: Array
 
 
-@dataclass(frozen=True, eq=False)
-class _Groups:
-    """Sums of each group; ``a + b`` adds group by group."""
-
-    groups: tuple[_Sums, ...]
-
-    def __add__(self, other: _Groups) -> _Groups:
-        return _Groups(tuple(a + b for a, b in zip(self.groups, other.groups, strict=True)))
-
-
-def _sum_groups(rows: Rows, frame: Frame, slopes: NDArray, n_groups: int) -> _Groups:
+def _sum_groups(rows: Rows, frame: Frame, slopes: NDArray, n_groups: int) -> Grouped[_Sums]:
     """Sums of the groups' rows in a chunk: of each 16,384 rows, the g-th run is group g's."""
     found = []
     for chunk in rows.blocks(CHUNK_ROWS):
         ends = np.linspace(0, chunk.n_rows, n_groups + 1).astype(int).tolist()
         cuts = [chunk.cut(begin, end) for begin, end in pairwise(ends)]
-        found.append(_Groups(tuple(_sum_group(cut, frame, slopes) for cut in cuts)))
+        found.append(Grouped(tuple(_sum_group(cut, frame, slopes) for cut in cuts)))
     return reduce(add, found)
 
 

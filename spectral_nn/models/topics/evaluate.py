@@ -19,7 +19,7 @@ def complete_documents(
     *,
     max_updates: int = 100,
     tol: float = 1e-3,
-) -> tuple[float, float]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Tell half of the tokens of each document by the other half.
 
     The shares of topics :math:`\theta` are fitted to a random half; the other half has probability
@@ -40,10 +40,10 @@ def complete_documents(
 
     Returns
     -------
-    log_likelihood : float
-        Of the told halves, nats.
-    n_tokens : float
-        In these; ``exp(-log_likelihood / n_tokens)`` is the perplexity.
+    log_likelihood : ndarray of shape (n,)
+        Of the told half of each document, nats.
+    n_tokens : ndarray of shape (n,)
+        In these; ``exp(-log_likelihood.sum() / n_tokens.sum())`` is the perplexity.
 
     Notes
     -----
@@ -60,7 +60,7 @@ def complete_documents(
     >>> topics = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]) * 0.996 + 0.001
     >>> X = csr_array(np.array([[500, 500, 0, 0], [0, 0, 500, 500]]))
     >>> nats, n = complete_documents(X, topics, np.full(2, 0.1), np.random.default_rng(0))
-    >>> round(np.exp(-nats / n), 1)
+    >>> round(float(np.exp(-nats.sum() / n.sum())), 1)
     2.0
     """
     X = sparse.csr_array(X)
@@ -71,9 +71,14 @@ def complete_documents(
     shares /= shares.sum(axis=1, keepdims=True)
     document = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     kept = told > 0
-    words = topics.T[X.indices[kept]]
-    likelihood = np.einsum("ik,ik->i", shares[document[kept]], words)
-    return float(told[kept] @ np.log(likelihood)), float(told.sum())
+    document = document[kept]
+    likelihood = np.einsum("ik,ik->i", shares[document], topics.T[X.indices[kept]])
+    n = X.shape[0]
+
+    def by_document(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(document, values, minlength=n).astype(np.float64)
+
+    return by_document(told[kept] * np.log(likelihood)), by_document(told[kept])
 
 
 def coherence(
