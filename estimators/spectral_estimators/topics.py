@@ -19,6 +19,7 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._tables import is_remote
+from spectral_estimators._topic_evaluation import TopicEvaluationMixin
 from spectral_estimators._validation import spawn_rng
 from spectral_estimators._word_counts import (
     check_counts,
