@@ -199,9 +199,10 @@ def _sum_triples(projected: Array, scaled: Array) -> Array:
     total = xp.zeros((low.shape[0], r), dtype=xp.float64, device=_device(projected))
     step = max(1, _BLOCK // low.shape[0])
     for begin in range(0, n, step):
-        block = projected[begin : begin + step, :]
+        end = min(begin + step, n)
+        block = projected[begin:end, :]
         pairs = xp.take(block, low, axis=1) * xp.take(block, high, axis=1)
-        total = total + pairs.T @ scaled[begin : begin + step, :]
+        total = total + pairs.T @ scaled[begin:end, :]
     return total
 
 

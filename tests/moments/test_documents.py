@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from spectral_nn.additive import tree_sum
+from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.moments.documents import count_triples, document_moments, find_range, normalise
 from spectral_nn.runners.base import SerialRunner
@@ -86,3 +87,11 @@ def test_the_basis_spans_the_second_moment_of_few_topics():
 
 def test_documents_without_triples_have_no_moments():
     assert document_moments(Rows.of(np.eye(4)), 2, RUN, rng=np.random.default_rng(0)) is None
+
+
+def test_moments_are_summed_where_the_documents_are(xp, counts):
+    rows = Rows.of(xp.asarray(counts))
+    found = document_moments(rows, 2, RUN, rng=np.random.default_rng(2))
+    expected = document_moments(Rows.of(counts), 2, RUN, rng=np.random.default_rng(2))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.abs(to_numpy(one)), np.abs(other), atol=1e-12)
