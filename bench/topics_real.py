@@ -53,8 +53,8 @@ def run(
             "seeds": f"{seeds[0]}..{seeds[-1]}, of splits and fits",
             "ours": "LatentDirichletAllocation with its defaults; passes and priors were chosen on "
             "Reuters-21578 R52 and the 395 documents of the package lda",
-            "rivals": "scikit-learn batch (60 passes; on the news 10, its default); gensim with learned priors; tomotopy (Gibbs) with "
-            "learned priors of documents",
+            "rivals": "scikit-learn batch (60 passes; on the news 10, its default); gensim with "
+            "learned priors; tomotopy (Gibbs) with learned priors of documents",
             "seconds": "of the processor, one thread, training alone",
         },
     )
