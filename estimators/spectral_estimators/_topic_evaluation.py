@@ -15,7 +15,9 @@ from spectral_estimators._word_counts import counts_in_memory
 from spectral_nn.models.topics.errors import TopicErrors, topic_errors
 from spectral_nn.models.topics.evaluate import coherence, complete_documents
 from spectral_nn.models.topics.fit import TopicOptions
+from spectral_nn.models.topics.spectral import SpectralTopics, find_topics
 from spectral_nn.models.topics.variational import TopicModel, TopicParameters
+from spectral_nn.moments.documents import DocumentMoments
 
 __all__ = ["TopicEvaluationMixin"]
 
@@ -24,6 +26,7 @@ class TopicEvaluationMixin:
     """Bounds, perplexity, coherence and standard errors of `LatentDirichletAllocation`."""
 
     components_: NDArray[Any]
+    moments_: DocumentMoments | None
     total_samples: float
     random_state: Any
     alpha0: float
@@ -112,6 +115,35 @@ class TopicEvaluationMixin:
         """
         check_is_fitted(self)
         return coherence(self._counts(X, "coherence"), self._topics(), n_words)
+
+    def resolve(self, alpha0: float) -> SpectralTopics:
+        """Read topics off the moments of the fit for another sum of Dirichlet parameters.
+
+        Parameters
+        ----------
+        alpha0 : float
+            Positive. Small: documents of one topic; large: of all.
+
+        Returns
+        -------
+        SpectralTopics
+            ``topics`` (K, V), ``prior`` (K,), ``negative_mass`` and ``residual``, of moments alone.
+
+        Raises
+        ------
+        ValueError
+            If ``alpha0`` is not positive, or the fit has not summed moments.
+
+        See Also
+        --------
+        spectral_nn.models.topics.spectral.find_topics : The equations.
+        """
+        check_is_fitted(self)
+        if not alpha0 > 0:
+            raise ValueError(f"alpha0 must be above 0, got {alpha0!r}.")
+        if self.moments_ is None:
+            raise ValueError("there are no moments: fit with init='tensor'.")
+        return find_topics(self.moments_, len(self.components_), float(alpha0))
 
     def standard_errors(self, X: Any, *, n_groups: int = 20) -> TopicErrors:
         """Standard errors of the topics that moments show, and confidence intervals.

@@ -98,7 +98,7 @@ class LatentDirichletAllocation(
     init : {"tensor", "random"} or array-like of shape (K, V), default="tensor"
         Where topics start: moments, hardly different topics as in scikit-learn, or given ones.
     alpha0 : float, default=1.0
-        Sum of alpha that moments take.
+        Sum of alpha that moments take; `resolve` tries others without another look at X.
     warm_start : bool, default=False
         Whether ``fit`` goes on from ``components_``.
     device : str, optional
@@ -124,6 +124,8 @@ class LatentDirichletAllocation(
     negative_mass_ : float
         Share of the topics read off moments that was negative, and set to zero: some tenths in real
         text, which is not what the model says. NaN for other starts.
+    moments_ : DocumentMoments or None
+        The moments that topics were read off.
     doc_topic_prior_, topic_word_prior_ : float or ndarray
         The priors used.
     diagnostics_ : dict
@@ -256,6 +258,8 @@ class LatentDirichletAllocation(
         -----
         RankWarning
             If they do not, and some topics start at random.
+        RecoveryWarning
+            If ``max_iter=0``, and topics leave a good part of the moments unexplained.
         UserWarning
             If X holds fractions, and topics start at random; or a tenth of the documents has fewer
             than three tokens.
@@ -433,6 +437,7 @@ class LatentDirichletAllocation(
         )
         self.n_iter_, self.converged_, self.history_ = found.n_iter, found.converged, found.history
         self.init_, self.diagnostics_, self.bound_ = found.init, found.diagnostics, bound
+        self.moments_ = found.moments
         self.negative_mass_ = found.spectral.negative_mass if found.spectral else float("nan")
 
     def _set_components(self, components: NDArray[np.float64], dtype: Any) -> None:

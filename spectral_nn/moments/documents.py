@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
+from zlib import crc32
 
 import array_api_compat
 import numpy as np
 from scipy import sparse
 
 from spectral_nn.additive import Additive
-from spectral_nn.arrays import Array, from_numpy, get_namespace
+from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.runners.base import Runner
@@ -88,12 +89,28 @@ class DocumentSums(Additive):
     triple : TripleSums
     difference : array (r, r)
         Pairs of every second document less those of the others, projected on both sides.
+    sketch : int
+        What tells the basis from others: sums along different ones mean nothing.
     """
 
     seen: WordSums
     words: Array
     triple: TripleSums
     difference: Array
+    sketch: int
+
+    def __add__(self, other: DocumentSums) -> DocumentSums:
+        """Sums of both; ValueError if they are along different bases."""
+        if self.sketch != other.sketch:
+            raise ValueError(
+                "these sums are projected on different bases, and do not add up. Find one basis "
+                "(find_range), and give it to count_triples for all documents."
+            )
+        return replace(super().__add__(other), sketch=self.sketch)
+
+    def __rmul__(self, weight: float) -> DocumentSums:
+        """Sums of documents that count `weight` times."""
+        return replace(super().__rmul__(weight), sketch=self.sketch)
 
 
 class DocumentMoments(NamedTuple):
@@ -162,6 +179,7 @@ def count_triples(chunk: Rows, basis: Array) -> DocumentSums:
         X.T @ (weight / length),
         TripleSums(_sum_triples(projected, scaled), X.T @ scaled, X.T @ scale),
         _subtract_halves(documents, projected, basis),
+        crc32(np.ascontiguousarray(to_numpy(basis[0, :])).tobytes()),
     )
 
 

@@ -10,7 +10,12 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from spectral_estimators import LatentDirichletAllocation, RankError, RankWarning
+from spectral_estimators import (
+    LatentDirichletAllocation,
+    RankError,
+    RankWarning,
+    RecoveryWarning,
+)
 from tests.models.topics.planted import match_topics, planted_documents, planted_topics
 
 
@@ -136,6 +141,26 @@ def test_the_number_of_topics_is_found_with_evidence(planted):
         LatentDirichletAllocation("auto").partial_fit(X)
     with pytest.raises(ValueError, match="needs init='tensor'"):
         LatentDirichletAllocation("auto", init="random").fit(X)
+
+
+def test_moments_are_solved_again_without_the_documents(planted):
+    _, X = planted
+    lda = LatentDirichletAllocation(4, max_iter=0, random_state=0).fit(X)
+    again = lda.resolve(1.0)
+    found = lda.components_ - 0.25
+    np.testing.assert_allclose(found / found.sum(axis=1, keepdims=True), again.topics, atol=1e-9)
+    assert lda.resolve(8.0).prior.sum() > again.prior.sum()
+    with pytest.raises(ValueError, match="alpha0 must be above 0"):
+        lda.resolve(0)
+    with pytest.raises(ValueError, match="no moments"):
+        LatentDirichletAllocation(4, init="random", max_iter=1).fit(X).resolve(1.0)
+
+
+def test_unexplained_moments_are_told():
+    rng = np.random.default_rng(0)
+    X = planted_documents(planted_topics(60, 80, rng), np.full(60, 0.1), 1000, 40, rng)
+    with pytest.warns(RecoveryWarning, match=r"\d+% of the third moment is not explained by 10"):
+        LatentDirichletAllocation(10, max_iter=0, random_state=0).fit(X)
 
 
 def test_standard_errors_of_the_topics_that_moments_show(planted):

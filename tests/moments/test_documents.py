@@ -75,6 +75,16 @@ def test_shards_that_share_a_basis_merge_to_one_shot(counts):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
 
 
+def test_sums_along_different_bases_do_not_add_up(counts):
+    rows = Rows.of(sparse.csr_array(counts))
+    one, other = (
+        count_triples(rows, find_range(rows, 4, RUN, rng=np.random.default_rng(seed)))
+        for seed in (0, 1)
+    )
+    with pytest.raises(ValueError, match="different bases"):
+        one + other
+
+
 def test_the_basis_spans_the_second_moment_of_few_topics():
     rng = np.random.default_rng(3)
     topics = rng.dirichlet(np.full(50, 0.1), 3)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import OnStep, silent
@@ -24,8 +25,8 @@ from spectral_nn.models.topics.variational import (
     TopicParameters,
     counts_of,
 )
-from spectral_nn.moments.documents import document_moments
-from spectral_nn.results import RankError, RankWarning
+from spectral_nn.moments.documents import DocumentMoments, document_moments
+from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 
@@ -35,6 +36,7 @@ MAX_COLLAPSED_BYTES = 1 << 31
 """Of responsibilities; beyond, and for data elsewhere, steps are sums over chunks."""
 
 _TOLD_SHORT = 0.1  # of the documents
+_MAX_RESIDUAL = 0.3  # of topics that are not refined
 _MIXED = 0.5  # of a start with the words of all documents: from a softer one, passes get further
 _SPREAD = 100.0  # gamma shape of random topics, as in scikit-learn
 
@@ -98,6 +100,8 @@ class TopicFit:
         "tensor", "random" or "given".
     spectral : SpectralTopics or None
         What moments showed.
+    moments : DocumentMoments or None
+        The moments.
     diagnostics : dict
     """
 
@@ -108,6 +112,7 @@ class TopicFit:
     n_tokens: float
     init: str
     spectral: SpectralTopics | None
+    moments: DocumentMoments | None
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -120,7 +125,7 @@ class _Start:
     n_tokens: float
     kind: str
     spectral: SpectralTopics | None = None
-    mean: NDArray[np.float64] | None = None
+    moments: DocumentMoments | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -158,6 +163,8 @@ def fit_topics(
     -----
     RankWarning
         If they do not, and other topics start at random.
+    RecoveryWarning
+        If moments alone are asked for, and topics leave a good part of them unexplained.
     UserWarning
         If a tenth of the documents is too short for moments.
     """
@@ -176,8 +183,12 @@ def fit_topics(
     else:
         notes["method"] = "batch"
         found = _climb(table, start, options, run, told)
+    return _report(start, found, notes)
+
+
+def _report(start: _Start, found: Any, notes: dict[str, Any]) -> TopicFit:
     components, history, n_iter, converged = found
-    how = start.n_tokens, start.kind, start.spectral, notes
+    how = start.n_tokens, start.kind, start.spectral, start.moments, notes
     return TopicFit(components, history, n_iter, converged, *how)
 
 
@@ -188,7 +199,9 @@ def begin_online(
     start = _start(table, options, rng, run, strict=False)
     components = _as_parameters(start, options.priors, _MIXED)
     notes = {"method": "online"} | start.notes
-    return TopicFit(components, [], 0, False, start.n_tokens, start.kind, start.spectral, notes)
+    return TopicFit(
+        components, [], 0, False, start.n_tokens, start.kind, start.spectral, start.moments, notes
+    )
 
 
 def _start(
@@ -217,6 +230,13 @@ def _start(
             stacklevel=4,
         )
     _check_rank(spectral, K, strict)
+    if strict and spectral.residual > _MAX_RESIDUAL:
+        warnings.warn(
+            f"{spectral.residual:.0%} of the third moment is not explained by {K} topics: there "
+            "are more topics, or too few documents. With max_iter above 0 topics are refined.",
+            RecoveryWarning,
+            stacklevel=4,
+        )
     if not spectral.workable:
         return _random(K, V, moments.n_tokens, rng)
     drawn = _random(K - len(spectral.topics), V, moments.n_tokens, rng)
@@ -229,7 +249,7 @@ def _start(
         moments.n_tokens,
         "tensor",
         spectral,
-        np.asarray(moments.first, dtype=np.float64),
+        moments,
         {
             "n_short_documents": n_short,
             "workable": spectral.workable,
@@ -282,9 +302,9 @@ def _as_parameters(start: _Start, priors: TopicPriors, mixed: float) -> NDArray[
 
 def _soften(start: _Start, mixed: float) -> NDArray[np.float64]:
     """Topics mixed with the words of all documents."""
-    if start.mean is None:
+    if start.moments is None:
         return start.topics
-    return (1 - mixed) * start.topics + mixed * start.mean
+    return (1 - mixed) * start.topics + mixed * to_numpy(start.moments.first)
 
 
 def _count_tokens(table: Table, run: Runner) -> float:
