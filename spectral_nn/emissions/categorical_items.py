@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from spectral_nn.emissions.base import log_products
 from spectral_nn.emissions.simplex import log_dirichlet, restore
 
 __all__ = ["CategoricalItems", "indicators"]
@@ -63,12 +62,20 @@ class CategoricalItems:
         return self.n_components * (sum(self.n_categories) - len(self.n_categories))
 
     def log_likelihoods(self, x: Any, dtype: DTypeLike = np.float64) -> NDArray[np.floating]:
-        """Log-likelihoods of indicators (n, D), dense or CSR: 2 n K D flops, or those not zero."""
-        return log_products(x, self.probs)
+        """Log-likelihoods of indicators (n, D), dense or CSR: 2 n K D flops, or those not zero.
+
+        In the precision of the indicators, and laid out by states.
+        """
+        never = self.probs == 0
+        logs = np.log(np.where(never, 1.0, self.probs)).astype(x.dtype)
+        found = (x @ logs.T) if sparse.issparse(x) else (logs @ x.T).T
+        if never.any():
+            found[(x @ never.T.astype(x.dtype)) > 0] = -np.inf
+        return found
 
     def gather(self, x: Any, mass: NDArray[np.floating]) -> NDArray[np.float64]:
         """Expected number of answers of each category, (K, D)."""
-        return np.ascontiguousarray((x.T @ mass).T)
+        return np.ascontiguousarray((x.T @ mass).T, dtype=np.float64)
 
     def maximise(
         self, sums: NDArray[np.float64], prior: NDArray[np.float64] | float | None = None
