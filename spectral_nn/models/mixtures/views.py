@@ -160,6 +160,11 @@ def _leading(cross: Cross, view: int, n_components: int) -> NDArray[np.float64]:
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse in which small singular values are shrunk rather than blown up."""
     U, s, Vt = np.linalg.svd(matrix)
+    if not s[0] > 0:
+        raise RankError(
+            "The leading directions of two views have nothing in common: the views show as many "
+            "classes as there are rows. Use items of fewer categories, or more rows."
+        )
     return (Vt.T / np.maximum(s, _LEAST * s[0])) @ U.T
 
 
