@@ -48,10 +48,10 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
     n_components : int, default=1
         Number of classes K.
     init : {"tensor", "random"}, default="tensor"
-        Where starts come from. "tensor": a sixth of them are decompositions of moments, which are
+        Where starts come from. "tensor": an eighth of them are decompositions of moments, which are
         completed at rows ill explained where moments show fewer classes, and the others random.
     n_init : int, optional
-        Number of starts. None: 24 for "tensor", else 1.
+        Number of starts. None: 48 for "tensor", else 1.
     max_iter : int, default=1000
         Most EM steps on all data. 0: the start alone; with "tensor", moments and no likelihood.
     tol : float, default=1e-8

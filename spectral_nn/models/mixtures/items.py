@@ -30,9 +30,9 @@ from spectral_nn.trainers.halving import Round, successive_halving
 
 __all__ = ["ItemsModel", "ItemsOptions", "distinct_rows", "fit_items", "infer_classes", "lay_out"]
 
-N_STARTS = 24
-_N_TENSOR = 4  # of them, each from another deal of the items
-_RACE = ((24, 12), (10, 20), (4, 40))  # starts, EM steps each
+N_STARTS = 48
+_N_TENSOR = 6  # of them, each from another deal of the items
+_RACE = ((48, 15), (20, 25), (8, 60))  # starts, EM steps each
 _RACE_ROWS = 2**13
 _MAX_COLUMNS = 512  # of indicators that are not kept as a sparse matrix
 
