@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
+from spectral_estimators.dawid_skene import DawidSkene
 from spectral_estimators.displays import (
     ActiveSubspaceDisplay,
     DensityDisplay,
@@ -38,6 +39,7 @@ __all__ = [
     "ActiveSubspaceDisplay",
     "BernoulliHMM",
     "CategoricalHMM",
+    "DawidSkene",
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",

@@ -154,10 +154,13 @@ def random_start(
 
 
 def _moments(rows: ItemRows, rng: np.random.Generator) -> Any:
-    """Moments and views of a random deal of the items, those that are often answered first."""
+    """Moments and views of a random deal of the items, those that many rows answer first."""
     n_categories = rows.pooled.n_categories
-    order = rng.permutation(len(n_categories))
     n_rows = float(rows.some.weight.sum())
+    begins = np.cumsum(n_categories) - np.array(n_categories)
+    answered = np.add.reduceat(np.asarray(rows.some.X.T @ rows.some.weight), begins) / n_rows
+    order = rng.permutation(len(n_categories))
+    order = order[np.argsort(-np.ceil(np.log2(answered + 1e-9))[order], kind="stable")]
     views = deal_items(n_categories, order, max_cells=min(_MAX_CELLS, np.sqrt(n_rows) / 2))
     if views is None:
         return None

@@ -221,9 +221,9 @@ def _race(
 
 
 def _pooled(table: Rows, n_categories: tuple[int, ...]) -> CategoricalItems:
-    """The law of all rows together, in one class."""
+    """The law of all rows together, in one class; what they lack is not impossible."""
     flat = CategoricalItems.pooled(table.X[:0], 1, n_categories)
-    return flat.maximise(flat.gather(table.X, table.weight[:, None]))
+    return flat.maximise(flat.gather(table.X, table.weight[:, None])).restore()
 
 
 def _restored(parameters: MixtureParameters) -> MixtureParameters:
