@@ -54,7 +54,7 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
         Number of starts. None: 48 for "tensor", else 1.
     max_iter : int, default=1000
         Most EM steps on all data. 0: the start alone; with "tensor", moments and no likelihood.
-    tol : float, default=1e-8
+    tol : float, default=1e-9
         EM stops when a step gains less, in nats a row.
     categories : "auto" or list of array-likes, default="auto"
         Categories of each item, sorted; "auto": those that X holds. Name them if X may lack some.
@@ -154,7 +154,7 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
         init: str = "tensor",
         n_init: int | None = None,
         max_iter: int = 1000,
-        tol: float = 1e-8,
+        tol: float = 1e-9,
         categories: Any = "auto",
         item_probs_prior: float = 1.0,
         weights_prior: float = 1.0,

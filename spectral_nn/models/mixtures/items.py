@@ -72,7 +72,7 @@ class ItemsOptions:
     init: str = "tensor"
     n_init: int = N_STARTS
     n_iter: int = 1000
-    tol: float = 1e-8
+    tol: float = 1e-9
     prior: float = 0.0
     concentration: float = 1.0
 
