@@ -131,7 +131,6 @@ def fit_items(
     Equal rows are one row that weighs more: 4 U K D flops a start and EM step for U distinct rows
     of D categories, in products of matrices, which all starts of a round share.
     """
-    K = options.n_components
     codes, weight = distinct_rows(codes, weight, n_categories)
     table = Rows.of(lay_out(codes, n_categories), weight=weight)
     chunks = run.place(table.chunks(run.chunk_rows))
@@ -154,7 +153,7 @@ def fit_items(
         on_step=on_step,
     )
     winner = replace(starts[0], likelihood=result.history[-1])
-    return finish(result, [winner, *starts[1:]], notes | {"n_components": K})
+    return finish(result, [winner, *starts[1:]], notes)
 
 
 def _make_starts(

@@ -244,3 +244,16 @@ def test_an_impossible_row_has_the_weights_of_the_classes():
     shares, values = infer_classes(one, np.array([[1.0]]), RUN)
     assert_allclose(shares, [[0.3, 0.7]])
     assert values[0] == -np.inf
+
+
+@pytest.mark.parametrize("csr", [False, True])
+def test_e_steps_of_shards_add_up(csr):
+    rng = np.random.default_rng(16)
+    (one,) = mixtures(rng, 1)
+    rows = Rows.of(indicators(draw(rng, 9000), SIZES, csr=csr), weight=rng.random(9000))
+    whole = ItemsModel().statistic(one, rows)
+    shards = [rows.cut(a, b) for a, b in ((0, 1000), (1000, 1001), (1001, 6000), (6000, 9000))]
+    merged = RUN.total(lambda shard: ItemsModel().statistic(one, shard), shards)
+    assert_allclose(merged.sums, whole.sums, rtol=1e-12)
+    assert_allclose(merged.counts, whole.counts, rtol=1e-12)
+    assert merged.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
