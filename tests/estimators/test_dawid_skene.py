@@ -42,8 +42,9 @@ def test_planted_confusion_comes_back():
     assert model.diagnostics_["winner"] == "majority"
 
 
-def test_moments_end_where_majority_does():
-    _, X, _ = crowd(1, n_tasks=3000)
+@pytest.mark.parametrize("skill", [(0.35, 0.95), (0.1, 0.7)])
+def test_moments_end_where_majority_does(skill):
+    _, X, _ = crowd(2, n_tasks=2000, n_workers=15, skill=skill)
     votes = DawidSkene().fit(X)
     moments = DawidSkene(init="tensor", random_state=0).fit(X)
     assert moments.diagnostics_["winner"] == "tensor"

@@ -10,7 +10,7 @@ Applied Statistics 28 (1979).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -130,7 +130,7 @@ def fit_crowd(
     if options.init == "tensor":
         made = tensor_start(ItemRows(chunks, table, pooled, run), L, rng)
         if made is not None:
-            start = Start("tensor", _name_classes(made[0].parameters, x, L))
+            start = made[0]
             notes["moments"] = made[1].note()
     result = maximise_likelihood(
         model,
@@ -140,6 +140,8 @@ def fit_crowd(
         tol=options.tol * table.n_rows,
         on_step=on_step,
     )
+    if start.kind == "tensor":
+        result = replace(result, parameters=_name_classes(result.parameters, x, L))
     return finish(result, [start], notes)
 
 
@@ -161,7 +163,10 @@ def _majority_start(
 
 
 def _name_classes(parameters: MixtureParameters, x: Any, L: int) -> MixtureParameters:
-    """The same classes in the order of the labels that most of their votes are for."""
+    """The same classes in the order of the labels that most of their votes are for.
+
+    To be done after EM, which may make another class of one that a start shows.
+    """
     agreed = infer_labels(parameters, x).T @ count_votes(x, L)
     classes, labels = linear_sum_assignment(-agreed)
     order = classes[np.argsort(labels)]
