@@ -162,7 +162,7 @@ def _moments(rows: ItemRows, rng: np.random.Generator) -> Any:
     order = rng.permutation(len(n_categories))
     order = order[np.argsort(-np.ceil(np.log2(answered + 1e-9))[order], kind="stable")]
     # Compounds have to be answered whole, and each of their cells by more than a few rows.
-    cells = float(np.median(answered)) * np.sqrt(n_rows) / 2
+    cells = float(np.median(answered)) ** 2 * np.sqrt(n_rows) / 2
     views = deal_items(n_categories, order, max_cells=min(_MAX_CELLS, cells))
     if views is None:
         return None

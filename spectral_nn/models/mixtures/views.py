@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from spectral_nn.moments.views import ViewMoments, Views
 from spectral_nn.results import RankError
@@ -137,18 +138,39 @@ def mixture_of_views(moments: ViewMoments, views: Views, n_components: int) -> V
 def _whiten_views(moments: ViewMoments, views: Views) -> tuple[list[NDArray[np.float64]], Cross]:
     """Maps (F_v, r_v) to coordinates in which each view has a second moment of the identity.
 
-    And the cross moments (r_a, r_b) of two views in these.
+    And the cross moments (r_a, r_b) of two views in these. Of indicators, whose second moments may
+    each rest on other rows, variances are no smaller than what chance takes from 1.
     """
     maps = []
-    for place in views.places:
-        values, vectors = np.linalg.eigh(moments.features[place, place])
+    for view, (sizes, place) in enumerate(zip(views.sizes, views.places, strict=True)):
+        second = moments.features[place, place]
+        free = np.eye(len(second)) if views.item is None else _contrasts(np.diag(second), sizes)
+        values, vectors = np.linalg.eigh(free.T @ second @ free)
         kept = values > _NEGLIGIBLE * values[-1]
-        maps.append(vectors[:, kept] / np.sqrt(values[kept]))
+        chance = 2 * np.sqrt(kept.size / max(moments.n_rows[view, view], 1.0))
+        least = 0.0 if views.item is None else min(chance, 1.0)
+        maps.append(free @ vectors[:, kept] / np.sqrt(np.maximum(values[kept], least)))
     cross = {
         (a, b): maps[a].T @ moments.features[views.places[a], views.places[b]] @ maps[b]
         for a, b in permutations(range(3), 2)
     }
     return maps, cross
+
+
+def _contrasts(shares: NDArray[np.float64], sizes: list[int]) -> NDArray[np.float64]:
+    """The constant and, of each compound item, contrasts of its categories, of variance 1.
+
+    Shares (F_v,) are those of the categories; the result is (F_v, 1 + F_v - number of compounds).
+    """
+    blocks = []
+    for share in np.split(shares, np.cumsum(sizes)[:-1]):
+        root = np.sqrt(share)
+        others = np.linalg.svd(root[None])[2][1:].T
+        blocks.append(
+            others * np.where(share > 0, 1 / np.where(share > 0, root, 1.0), 0.0)[:, None]
+        )
+    constant = np.full((shares.size, 1), 1 / len(sizes))
+    return np.concatenate([constant, block_diag(*blocks)], axis=1)
 
 
 def _leading(cross: Cross, view: int, n_components: int) -> NDArray[np.float64]:
