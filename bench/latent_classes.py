@@ -1,8 +1,8 @@
 """Latent classes: how often a fit ends at the best likelihood known, and in what time.
 
-Planted classes, 20 draws of data in each regime, and answers to a questionnaire, with two seeds. Ours
-with its defaults; StepMix with ``n_init=10``. *Best* is the highest log-likelihood that any side
-reached on a draw, among them a control: ours with 96 starts.
+Planted classes, 20 draws of data in each regime, and answers to a questionnaire, with two seeds.
+Ours with its defaults; StepMix with ``n_init=10``. *Best* is the highest log-likelihood that any
+side reached on a draw, among them a control: ours with 96 starts.
 """
 
 import statistics
