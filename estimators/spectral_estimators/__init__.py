@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
+from spectral_estimators.dawid_skene import DawidSkene
 from spectral_estimators.displays import (
     ActiveSubspaceDisplay,
     DensityDisplay,
@@ -23,6 +24,7 @@ from spectral_estimators.hmm import (
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.lagged import Lagged
+from spectral_estimators.multi_view import MultiViewMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
@@ -38,6 +40,7 @@ __all__ = [
     "ActiveSubspaceDisplay",
     "BernoulliHMM",
     "CategoricalHMM",
+    "DawidSkene",
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",
@@ -50,6 +53,7 @@ __all__ = [
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "MultiViewMixture",
     "MultinomialHMM",
     "ObservableOperatorModel",
     "PerSequence",
