@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Factors", "RankWarning", "RecoveryWarning"]
+__all__ = ["DegenerateError", "Factors", "RankError", "RankWarning", "RecoveryWarning"]
+
+
+class DegenerateError(ValueError):
+    """A law has collapsed: a covariance is not positive definite."""
+
+
+class RankError(ValueError):
+    """Moments cannot tell as many components apart as were asked for.
+
+    The message gives the eigenvalues that say so, and the largest number that they can.
+    """
 
 
 class RankWarning(UserWarning):

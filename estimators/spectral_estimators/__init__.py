@@ -23,6 +23,7 @@ from spectral_estimators.hmm import (
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.lagged import Lagged
+from spectral_estimators.mixture import GaussianMixture, moments_init
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
@@ -30,7 +31,7 @@ from spectral_estimators.tensor_features import TensorFeatures
 from spectral_nn import __version__
 from spectral_nn.data import Sequences, SequenceStream, sequences_of_table
 from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
-from spectral_nn.results import RankWarning, RecoveryWarning
+from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 
 __all__ = [
     "GMMHMM",
@@ -41,6 +42,7 @@ __all__ = [
     "DurationDisplay",
     "EmissionDisplay",
     "GaussianHMM",
+    "GaussianMixture",
     "GaussianMixtureScore",
     "GaussianScore",
     "HMMClassifier",
@@ -52,6 +54,7 @@ __all__ = [
     "ObservableOperatorModel",
     "PerSequence",
     "PoissonHMM",
+    "RankError",
     "RankWarning",
     "ReceptiveFieldDisplay",
     "RecoveryDisplay",
@@ -64,5 +67,6 @@ __all__ = [
     "TensorFeatures",
     "TransitionDisplay",
     "__version__",
+    "moments_init",
     "sequences_of_table",
 ]
