@@ -39,6 +39,8 @@ PROBLEMS = (
     "input_laws",
     "white_noise",
     "simulations",
+    "mixture_planted",
+    "mixture_real",
     "scale_same",
     "scale_speed",
     "scale_memory",

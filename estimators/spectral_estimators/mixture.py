@@ -104,8 +104,9 @@ default="tensor"
     lower_bounds_ : list of float
         The same for every step.
     init_ : str
-        Which start won: "tensor"; "kmeans", or k-means on columns of variance one ("scaled") or
-        white rows ("white"); "given", "warm", or what ``init_params`` says.
+        Which start won: "tensor"; "kmeans", the same on a sample ("quick"), or in columns of
+        variance one ("scaled"); "given", "warm", "one" of one component, or what ``init_params``
+        says.
     diagnostics_ : dict
         The starts of the race, with the likelihoods that they came to; under "moments", the
         eigenvalues that tell means from noise and what noise alone would reach, or why moments

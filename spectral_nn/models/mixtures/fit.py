@@ -28,7 +28,7 @@ __all__ = ["fit_mixture"]
 
 _RACE_ROWS = 2**13  # that starts of a race are made from
 _ALONE_ROWS = 2**18  # that other starts are made from, where rows are not in memory
-_PORTFOLIO = ("scaled", "white", "quick")  # that race with the moments, as often as n_init says
+_PORTFOLIO = ("quick", "scaled")  # that race with the moments, as often as n_init says
 _RACE = ((4, 2**13), (10, 2**14))  # EM steps, rows; of all starts, then of two
 _MANY = 2**14  # rows from which on merging and splitting costs less than it gains
 
@@ -87,7 +87,7 @@ def fit_mixture(
     elif (alone := fitter.without_race()) is not None:
         result, starts = fitter.climb(alone)
     elif options.n_iter == 0:
-        first, notes["moments"] = tensor_start(table, options, "own", run, strict=True)
+        first, notes["moments"] = tensor_start(table, options, run, strict=True)
         result, starts = fitter.climb([fitter.fixed(first)])
     else:
         result, starts = fitter.race(notes)
@@ -134,7 +134,7 @@ class _Fitter:
         clusters = self.make(["kmeans"], self.frame(_ALONE_ROWS), or_none=True)
         frame = self.frame(_RACE_ROWS)
         starts = self.make(list(_PORTFOLIO) * self.options.n_init, frame, or_none=bool(clusters))
-        starts = self.tensors(notes) + starts
+        starts = self.tensor(notes) + starts
         found = [self.climb(clusters)] if clusters else []
         if starts:
             found.append(self.raced(starts, frame))
@@ -177,18 +177,14 @@ class _Fitter:
             improve=again if n >= _MANY and self.options.n_components > 3 else None,
         )
 
-    def tensors(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
-        """Starts of moments, if they carry any."""
-        found = []
-        kinds = ("own", "one") if self.options.covariance_type == "diag" else ("own",)
-        for noise in kinds:
-            try:
-                start, notes["moments"] = tensor_start(self.table, self.options, noise, self.run)
-            except RankError as error:
-                notes["moments"] = str(error)
-                break
-            found.append(self.fixed(start))
-        return found
+    def tensor(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
+        """The start of moments, if they carry one."""
+        try:
+            start, notes["moments"] = tensor_start(self.table, self.options, self.run)
+        except RankError as error:
+            notes["moments"] = str(error)
+            return []
+        return [self.fixed(start)]
 
     def make(
         self, kinds: list[str], frame: Frame, *, or_none: bool = False

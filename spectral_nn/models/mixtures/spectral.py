@@ -65,7 +65,7 @@ class MomentMixture(NamedTuple):
 
 
 def tensor_start(
-    table: Table, options: MixtureOptions, noise: str, run: Runner, *, strict: bool = False
+    table: Table, options: MixtureOptions, run: Runner, *, strict: bool = False
 ) -> tuple[Start[MixtureParameters], dict[str, Any]]:
     """The start that moments of all rows make, and what they show; as `mixture_of_moments`.
 
@@ -74,7 +74,7 @@ def tensor_start(
     sample, K = table.sample(_PROVISIONAL), options.n_components
     kind = options.covariance_type
     law = LAWS[kind].pooled(np.asarray(sample.X, dtype=np.float64), K)
-    noise = "one" if kind == "spherical" else noise
+    noise = "one" if kind == "spherical" else "own"
     found = mixture_of_moments(table, law.means[0], K, noise, run, strict=strict)
     law = replace(law, means=found.means, covariances=_covariances(found, kind))
     notes = {"eigenvalues": found.eigenvalues, "edge": found.edge}
@@ -191,7 +191,10 @@ def _own_variances(
     for _ in range(_NOISE_STEPS):
         weights, means, V = _components(sums, whitener, cross)
         squares = (means @ unwhitener.T) ** 2
-        cross = sums.cross / sums.weight - (squares * weights[:, None]).T @ means
+        rest = sums.cross / sums.weight - (squares * weights[:, None]).T @ means
+        # Noise of column i is in y, too: what is left is (I + 2 w_i b_i^T) times what is sought.
+        along = (unwhitener * rest).sum(axis=1) / (1 + 2 * (unwhitener * whitener).sum(axis=1))
+        cross = rest - 2 * whitener * along[:, None]
     return weights, means, V, cross
 
 

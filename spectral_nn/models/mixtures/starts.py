@@ -2,7 +2,7 @@
 
 * ``tensor``: moments of all rows, decomposed (`spectral_nn.models.mixtures.spectral`);
 * ``kmeans``: clusters of rows; ``quick``: the same, with few steps; ``scaled``: in columns of
-  variance one; ``white``: of rows that are white;
+  variance one;
 * ``k-means++``, ``random_from_data``: far and random rows as means; ``random``: random posteriors.
 
 Those of scikit-learn's names are scikit-learn's, draw by draw.
@@ -26,7 +26,6 @@ from spectral_nn.models.mixtures.model import MixtureParameters, MixtureStatisti
 __all__ = ["MAKERS", "Frame", "given_start", "m_step", "make_start", "with_fixed"]
 
 _FEW = 10  # steps of k-means where EM goes on
-_LEAST_SHARE = 1e-10  # of the largest eigenvalue of a covariance that is made white
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,14 +143,6 @@ def _scaled(frame: Frame, K: int, rng: np.random.RandomState) -> NDArray[np.floa
     return _clusters(z, frame, K, rng, max_iter=_FEW)
 
 
-def _white(frame: Frame, K: int, rng: np.random.RandomState) -> NDArray[np.float64]:
-    z = frame.complete - frame.law.means[0]
-    weight = np.asarray(frame.rows.weight, dtype=np.float64)
-    values, vectors = np.linalg.eigh((z * (weight / weight.sum())[:, None]).T @ z)
-    kept = values > _LEAST_SHARE * values[-1]
-    return _clusters(z @ (vectors[:, kept] / np.sqrt(values[kept])), frame, K, rng, max_iter=_FEW)
-
-
 def _far_rows(frame: Frame, K: int, rng: np.random.RandomState) -> NDArray[np.float64]:
     from sklearn.cluster import kmeans_plusplus
 
@@ -189,7 +180,6 @@ MAKERS: dict[str, Maker] = {
     "kmeans": _kmeans,
     "quick": _quick,
     "scaled": _scaled,
-    "white": _white,
     "k-means++": _far_rows,
     "random": _random,
     "random_from_data": _random_rows,
