@@ -93,7 +93,7 @@ def fit_mixture(
         result, starts = fitter.race(notes)
     converged = result.converged
     if len(result.history) == 1:
-        converged = abs(result.history[0] - before) < fitter.tol
+        converged |= abs(result.history[0] - before) < fitter.tol
     found = {"winner": starts[0].kind, "starts": [one.note() for one in starts]}
     return Fit(result.parameters, result.history, converged, notes | found)
 

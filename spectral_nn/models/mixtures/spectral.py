@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import Start
-from spectral_nn.models.mixtures.gaussian import LAWS
+from spectral_nn.models.mixtures.gaussian import LAWS, with_ridge
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
 from spectral_nn.moments.mixtures import ThirdMoments, second_moments, third_moments
@@ -77,6 +77,7 @@ def tensor_start(
     noise = "one" if kind == "spherical" else "own"
     found = mixture_of_moments(table, law.means[0], K, noise, run, strict=strict)
     law = replace(law, means=found.means, covariances=_covariances(found, kind))
+    law = with_ridge(law, np.full(K, options.ridge))
     notes = {"eigenvalues": found.eigenvalues, "edge": found.edge}
     return Start("tensor", MixtureParameters(found.weights, law)), notes
 
@@ -127,12 +128,14 @@ def mixture_of_moments(
     _check_columns(p, n_components)
     seen = second_moments(table, centre, run)
     mean, covariance = centre + seen.first / seen.weight, seen.covariance
+    # A column of one number varies by rounding only.
+    varies = covariance.diagonal() > (1e-12 * np.abs(mean)) ** 2
+    covariance[np.diag_indices(p)] = np.where(varies, covariance.diagonal(), _FLOOR)
     scale = _noise_scale(covariance, q, noise)
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     values, vectors = values[::-1], vectors[:, ::-1]
     level = float(values[q:].mean())
-    gap = np.sqrt(p / seen.n_effective)
-    edge = (1 + gap) ** 2 * (1 + 2 * seen.n_effective ** (-2 / 3))
+    edge = _noise_edge(seen.n_effective, p)
     if strict:
         _check_rank(values / level, edge, n_components)
     signal = np.sqrt(np.maximum(values[:q] - level, 0.01 * level))
@@ -156,7 +159,7 @@ def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray
     p = total.size
     if noise == "one" or p - q < np.sqrt(p + q):
         return np.ones(p)
-    least = np.maximum(_FLOOR * total, 1e-300)
+    least = _FLOOR * total
     psi = total / 2
     for _ in range(_FACTOR_STEPS):
         root = np.sqrt(np.maximum(psi, least))
@@ -213,6 +216,16 @@ def _components(
     V = found.vectors[0] * np.where(found.vectors[0][0] < 0, -1.0, 1.0)
     weights = np.maximum(V[0] ** 2, _LEAST_WEIGHT / (q + 1))
     return weights / weights.sum(), (V[1:] / np.sqrt(weights)).T, V
+
+
+def _noise_edge(n: float, p: int) -> float:
+    """Largest eigenvalue of n rows of white noise, in about 98 of 100 draws.
+
+    Johnstone, *On the distribution of the largest eigenvalue in principal components analysis*,
+    Annals of Statistics 2001: the law of Tracy and Widom, whose quantile is 2.
+    """
+    size = np.sqrt(n) + np.sqrt(p)
+    return float((size**2 + 2 * size * (n**-0.5 + p**-0.5) ** (1 / 3)) / n)
 
 
 def _check_columns(p: int, n_components: int) -> None:

@@ -1,4 +1,4 @@
-"""Gaussian mixtures from moments: exact on exact moments, near on many rows, and when they refuse."""
+"""Gaussian mixtures from moments: exact on exact ones, near on many rows; and when they refuse."""
 
 import numpy as np
 import pytest
