@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
@@ -280,8 +281,6 @@ def test_a_generator_is_refused(blobs):
     with pytest.raises(ValueError, match="walked once"):
         GaussianMixture(3).fit(part for part in np.array_split(blobs, 2))
     with pytest.raises(TypeError, match="Sparse"):
-        from scipy.sparse import csr_array
-
         GaussianMixture(3).fit(csr_array(blobs))
 
 

@@ -6,7 +6,8 @@ With :math:`\tilde\mu_k = W^T (\mu_k - m)`, where W makes the covariance between
           T = \sum_k w_k^{-1/2}\, v_k^{\otimes 3},
 
 T being the third moments of (1, y) less those of the noise. So K components need K - 1 directions,
-and means may lie anywhere in them. Variances of columns of noise follow from what they do to third
+and means may lie anywhere in them. Where entries are missing at random, those that stand in for them
+are noise, too: columns then have less of their means, and more variance. Variances of columns of noise follow from what they do to third
 moments (Hsu, Kakade, *Learning mixtures of spherical Gaussians*, ITCS 2013, where noise has one
 variance a component; Pereira, Kileel, Kolda 2022 for diagonal covariances).
 """
@@ -32,7 +33,7 @@ from spectral_nn.tensors import diagonalise_tensor
 __all__ = ["MomentMixture", "mixture_of_moments", "tensor_start"]
 
 _FACTOR_STEPS = 20  # of factor analysis
-_NOISE_STEPS = 10  # of noise in third moments and components by turns
+_NOISE_STEPS = 2  # of noise in third moments and components by turns
 _RANGE = 20.0  # that variances of a component may be of the mean one, or its inverse
 _LEAST_WEIGHT = 0.1  # of a component, beside 1 / K
 _PROVISIONAL = 2**13  # rows that the centre is found from
@@ -127,7 +128,8 @@ def mixture_of_moments(
     p, q = centre.size, n_components - 1
     _check_columns(p, n_components)
     seen = second_moments(table, centre, run)
-    mean, covariance = centre + seen.first / seen.weight, seen.covariance
+    share = np.maximum(seen.seen / seen.weight, 1e-12)
+    mean, covariance = centre + seen.first / seen.seen.clip(1e-300), seen.covariance
     # A column of one number varies by rounding only.
     varies = covariance.diagonal() > (1e-12 * np.abs(mean)) ** 2
     covariance[np.diag_indices(p)] = np.where(varies, covariance.diagonal(), _FLOOR)
@@ -148,9 +150,13 @@ def mixture_of_moments(
         weights, means, V, cross = _own_variances(sums, whitener, unwhitener, signal, p - q)
     between = unwhitener @ unwhitener.T * np.outer(scale, scale)
     of_noise = np.concatenate([np.full((p, 1), level), cross], axis=1) @ V / np.sqrt(weights)
-    variances = np.clip(of_noise.T, level / _RANGE, level * _RANGE) * scale**2
-    means = mean + (means @ unwhitener.T) * scale
-    return MomentMixture(weights, means, variances, covariance - between, values / level, edge)
+    # Missing entries, which stood at the mean, have brought means nearer to it and apart from rows.
+    away = (means @ unwhitener.T) * scale / share
+    variances = of_noise.T * scale**2 / share - (1 - share) * away**2
+    variances = np.clip(variances, level / _RANGE * scale**2, level * _RANGE * scale**2)
+    within = (covariance - between) / np.outer(share, share)
+    within[np.diag_indices(p)] = weights @ variances
+    return MomentMixture(weights, mean + away, variances, within, values / level, edge)
 
 
 def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray[np.float64]:
@@ -160,7 +166,9 @@ def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray
     if noise == "one" or p - q < np.sqrt(p + q):
         return np.ones(p)
     least = _FLOOR * total
-    psi = total / 2
+    deviation = np.sqrt(total)
+    values = np.linalg.eigvalsh(covariance / np.outer(deviation, deviation))
+    psi = np.maximum(total * values[: p - q].mean(), least)
     for _ in range(_FACTOR_STEPS):
         root = np.sqrt(np.maximum(psi, least))
         values, vectors = np.linalg.eigh(covariance / np.outer(root, root))

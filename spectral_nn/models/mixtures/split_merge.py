@@ -7,6 +7,7 @@ Ueda, Nakano, Ghahramani, Hinton, *SMEM algorithm for mixture models*, Neural Co
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -66,6 +66,15 @@ def test_many_rows_give_it_nearly(rng, noise, spread):
     assert (found.eigenvalues[3:] < found.edge).all()
 
 
+def test_entries_missing_at_random_are_allowed_for(rng):
+    X, weights, means, variances = planted(rng, 40_000, spread=0.5)
+    X[rng.random(X.shape) < 0.15] = np.nan
+    found = mixture_of_moments(Rows.of(X), np.nanmean(X, axis=0), 4, "own", RUN)
+    order = match(found.means, means)
+    np.testing.assert_allclose(found.means[order], means, atol=0.3)
+    np.testing.assert_allclose(weights @ found.variances[order], variances, rtol=0.15)
+
+
 def test_units_of_columns_do_not_matter_to_noise_of_their_own(rng):
     X, _, _, _ = planted(rng, 20_000)
     unit = np.logspace(-3, 3, 12)
