@@ -42,7 +42,7 @@ CASES = {
     "spherical, distance 6": Case("spherical", 6.0),
     "spherical, distance 10": Case("spherical", 10.0),
     "diagonal, distance 6": Case("diag", 6.0, 0.5),
-    "full, distance 6": Case("full", 6.0, 0.5),
+    "tied, distance 6": Case("tied", 6.0, 0.5),
 }
 
 

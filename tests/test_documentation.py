@@ -10,7 +10,8 @@ from examples.demo_pictures import FOLDER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
-RUN = ("README.md", "docs/hmm.md", "docs/networks.md")  # the others need a cluster, or files
+# The others need a cluster, or files.
+RUN = ("README.md", "docs/hmm.md", "docs/networks.md", "docs/mixtures.md")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)

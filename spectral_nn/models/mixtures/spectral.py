@@ -6,10 +6,11 @@ With :math:`\tilde\mu_k = W^T (\mu_k - m)`, where W makes the covariance between
           T = \sum_k w_k^{-1/2}\, v_k^{\otimes 3},
 
 T being the third moments of (1, y) less those of the noise. So K components need K - 1 directions,
-and means may lie anywhere in them. Where entries are missing at random, those that stand in for them
-are noise, too: columns then have less of their means, and more variance. Variances of columns of noise follow from what they do to third
+and means may lie anywhere in them. Variances of columns of noise follow from what they do to third
 moments (Hsu, Kakade, *Learning mixtures of spherical Gaussians*, ITCS 2013, where noise has one
-variance a component; Pereira, Kileel, Kolda 2022 for diagonal covariances).
+variance a component; Pereira, Kileel, Kolda 2022 for diagonal covariances). Where entries are
+missing at random, what stands in for them is noise, too: columns then have less of their means, and
+more variance.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class MomentMixture(NamedTuple):
         Of the covariance of rows in units of the noise; K - 1 stand out above 1.
     edge : float
         What the largest of noise alone would be.
+    fault : str
+        Why the means cannot be trusted, if they do not stand out of the noise; else empty.
     """
 
     weights: NDArray[np.float64]
@@ -63,6 +66,7 @@ class MomentMixture(NamedTuple):
     within: NDArray[np.float64]
     eigenvalues: NDArray[np.float64]
     edge: float
+    fault: str
 
 
 def tensor_start(
@@ -79,7 +83,7 @@ def tensor_start(
     found = mixture_of_moments(table, law.means[0], K, noise, run, strict=strict)
     law = replace(law, means=found.means, covariances=_covariances(found, kind))
     law = with_ridge(law, np.full(K, options.ridge))
-    notes = {"eigenvalues": found.eigenvalues, "edge": found.edge}
+    notes = {"eigenvalues": found.eigenvalues, "edge": found.edge, "fault": found.fault}
     return Start("tensor", MixtureParameters(found.weights, law)), notes
 
 
@@ -115,6 +119,8 @@ def mixture_of_moments(
     noise : {"one", "own"}
         Whether columns of noise have one variance, or one each.
     run : Runner
+    strict : bool
+        Whether means have to stand out of the noise.
 
     Raises
     ------
@@ -138,8 +144,9 @@ def mixture_of_moments(
     values, vectors = values[::-1], vectors[:, ::-1]
     level = float(values[q:].mean())
     edge = _noise_edge(seen.n_effective, p)
-    if strict:
-        _check_rank(values / level, edge, n_components)
+    fault = _fault(covariance, noise, edge, n_components)
+    if strict and fault:
+        raise RankError(fault)
     signal = np.sqrt(np.maximum(values[:q] - level, 0.01 * level))
     whitener, unwhitener = vectors[:, :q] / signal, vectors[:, :q] * signal
     sums = third_moments(table, mean, scale, whitener, run)
@@ -150,13 +157,13 @@ def mixture_of_moments(
         weights, means, V, cross = _own_variances(sums, whitener, unwhitener, signal, p - q)
     between = unwhitener @ unwhitener.T * np.outer(scale, scale)
     of_noise = np.concatenate([np.full((p, 1), level), cross], axis=1) @ V / np.sqrt(weights)
-    # Missing entries, which stood at the mean, have brought means nearer to it and apart from rows.
+    # Missing entries, which stand at the mean, have drawn the means of components to it.
     away = (means @ unwhitener.T) * scale / share
     variances = of_noise.T * scale**2 / share - (1 - share) * away**2
     variances = np.clip(variances, level / _RANGE * scale**2, level * _RANGE * scale**2)
     within = (covariance - between) / np.outer(share, share)
     within[np.diag_indices(p)] = weights @ variances
-    return MomentMixture(weights, mean + away, variances, within, values / level, edge)
+    return MomentMixture(weights, mean + away, variances, within, values / level, edge, fault)
 
 
 def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray[np.float64]:
@@ -246,16 +253,21 @@ def _check_columns(p: int, n_components: int) -> None:
         )
 
 
-def _check_rank(eigenvalues: NDArray[np.float64], edge: float, n_components: int) -> None:
-    """Check that K - 1 eigenvalues stand out of the noise."""
+def _fault(covariance: NDArray[np.float64], noise: str, edge: float, n_components: int) -> str:
+    """What is wrong if fewer than K - 1 eigenvalues stand out of the noise of K - 2 directions."""
     q = n_components - 1
-    n_found = int((eigenvalues > edge).sum())
-    if n_found < q:
-        shown = ", ".join(f"{value:.3g}" for value in eigenvalues[: q + 1])
-        raise RankError(
-            f"The means of n_components={n_components} components span {q} directions, but only "
-            f"{n_found} stand out of the noise in X: the eigenvalues of its covariance, over that "
-            f"of the noise, are {shown}, and noise alone reaches {edge:.3g}. The means may lie in "
-            "a line or a plane, or be too near to each other for so few rows. Use "
-            f"n_components={n_found + 1}, more rows, or init_params='kmeans'."
-        )
+    scale = _noise_scale(covariance, q - 1, noise)
+    values = np.linalg.eigvalsh(covariance / np.outer(scale, scale))[::-1]
+    n_found = q
+    while n_found and values[n_found - 1] <= edge * values[n_found - 1 :].mean():
+        n_found -= 1
+    if n_found == q:
+        return ""
+    shown = ", ".join(f"{value:.3g}" for value in values[: q + 1] / values[q:].mean())
+    return (
+        f"The means of n_components={n_components} components span {q} directions, but only "
+        f"{n_found} stand out of the noise in X: the eigenvalues of its covariance, over that of "
+        f"the noise, are {shown}, and noise alone reaches {edge:.3g}. The means may lie in a line "
+        "or a plane, or be too near to each other for so few rows. Use "
+        f"n_components={n_found + 1}, more rows, or init_params='kmeans'."
+    )

@@ -53,7 +53,7 @@ def test_moments_alone_take_no_step(rng):
     found = run_fit(X, 3, "diag", n_iter=0)
     assert found.history == []
     assert found.diagnostics["winner"] == "tensor"
-    assert set(found.diagnostics["moments"]) == {"eigenvalues", "edge"}
+    assert set(found.diagnostics["moments"]) == {"eigenvalues", "edge", "fault"}
 
 
 def test_chunks_and_rows_give_the_same(rng):

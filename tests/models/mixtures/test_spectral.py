@@ -95,6 +95,23 @@ def test_collinear_means_are_refused_with_the_figures(rng):
     assert (loose.variances > 0).all()
 
 
+@pytest.mark.parametrize("noise", ["one", "own"])
+def test_the_rank_test_is_neither_blind_nor_timid(noise):
+    refused = np.zeros((2, 20), dtype=bool)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        line = np.outer([-4.0, 0.0, 4.0], rng.standard_normal(8))
+        plane = rng.standard_normal((3, 8)) * 2
+        for i, means in enumerate((line, plane)):
+            X = means[rng.integers(3, size=3000)] + rng.standard_normal((3000, 8))
+            try:
+                mixture_of_moments(Rows.of(X), X.mean(axis=0), 3, noise, RUN)
+            except RankError:
+                refused[i, seed] = True
+    assert refused[0].mean() >= 0.9
+    assert not refused[1].any()
+
+
 def test_fewer_columns_than_components_are_refused(rng):
     with pytest.raises(RankError, match="more than the 2 columns"):
         mixture_of_moments(Rows.of(rng.standard_normal((50, 2))), np.zeros(2), 3, "one", RUN)
