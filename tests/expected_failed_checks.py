@@ -13,6 +13,12 @@ _ROWS_DRAWN = (
     "drawn by row, so that a row twice is not a row of weight two to the last bit"
 )
 
+DRAWN_STARTS = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "k-means draws rows, of which a row twice is two: starts differ, and so may the optimum"
+    ),
+}
+
 LABELS_OF_THREE_STATES = (
     "the check's y names three states, and CategoricalHMM() has one: labels of states that the "
     "model does not have are refused"

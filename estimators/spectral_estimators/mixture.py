@@ -70,9 +70,9 @@ class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         With "tensor", how many times as many clusterings take part in the race; else how many
         starts are climbed to the end.
-    init_params : {"tensor", "kmeans", "k-means++", "random", "random_from_data"}, \
-default="tensor"
-        Where starts come from.  "tensor": the race told above.  The others are scikit-learn's.
+    init_params : str, default="tensor"
+        Where starts come from.  "tensor": the race told above.  "kmeans", "k-means++", "random" and
+        "random_from_data": scikit-learn's.
     weights_init, means_init, precisions_init : array-like, optional
         Parts of the start, in the shapes of ``weights_``, ``means_`` and ``precisions_``.  With
         means there is one start: rows belong to the nearest.
@@ -445,8 +445,8 @@ default="tensor"
         """Log-likelihood of rows, nats, and their weight."""
         check_is_fitted(self)
         if not is_chunked(X) and sample_weight is None:
-            each = to_numpy(self.score_samples(X)).astype(np.float64)
-            return float(each.sum()), float(each.size)
+            each = to_numpy(self.score_samples(X))
+            return float(each.mean()) * each.size, float(each.size)
         with runner_at(None, self.n_jobs, None, is_remote(X)) as run:
             rows = self._read(X, sample_weight, run, resume=True).rows
             statistic = partial(MixtureModel().statistic, self._parameters())

@@ -23,6 +23,7 @@ from spectral_estimators import (
 )
 from tests.expected_failed_checks import (
     CHECKS_OF_COUNTS,
+    DRAWN_STARTS,
     EXPECTED_FAILED_CHECKS,
     HELD_OUT_CHECKS,
     LABELLED_CHECKS,
@@ -80,6 +81,8 @@ def expected_failed_checks(estimator):
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
     if isinstance(estimator, ObservableOperatorModel) and estimator.n_components == "auto":
         return expected | HELD_OUT_CHECKS
+    if isinstance(estimator, GaussianMixture) and estimator.n_components > 1:
+        return expected | DRAWN_STARTS
     if (
         isinstance(estimator, (ClippedHMM, GaussianHMM, GMMHMM, MultinomialHMM, PoissonHMM))
         and estimator.n_components == 1
