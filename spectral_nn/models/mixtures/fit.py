@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -133,11 +134,15 @@ class _Fitter:
         """Race moments and clusters, climb from the winner and from k-means; keep the better."""
         clusters = self.make(["kmeans"], self.frame(_ALONE_ROWS), or_none=True)
         frame = self.frame(_RACE_ROWS)
-        starts = self.make(list(_PORTFOLIO) * self.options.n_init, frame, or_none=bool(clusters))
-        starts = self.tensor(notes) + starts
-        found = [self.climb(clusters)] if clusters else []
+        starts = self.tensor(notes)
+        kinds = list(_PORTFOLIO) * self.options.n_init
+        starts += self.make(kinds, frame, or_none=bool(clusters or starts))
+        attempts: list[Callable[[], Pair]] = []
+        if clusters:
+            attempts.append(lambda: self.climb(clusters))
         if starts:
-            found.append(self.raced(starts, frame))
+            attempts.append(lambda: self.raced(starts, frame))
+        found = _survivors(attempts)
         best = max(found, key=lambda one: one[0].history[-1])
         others = [start for one in found if one is not best for start in one[1]]
         return best[0], [*best[1], *others]
@@ -225,3 +230,15 @@ class _Fitter:
         whole = n_rows == _ALONE_ROWS and isinstance(self.table, Rows)
         rows: Any = self.table if whole else self.table.sample(n_rows)
         return Frame.of(rows, self.options.n_components, self.options.covariance_type)
+
+
+def _survivors(attempts: list[Callable[[], Pair]]) -> list[Pair]:
+    """What attempts lead to that do not collapse; the `DegenerateError` of the last if all do."""
+    found: list[Pair] = []
+    for i, attempt in enumerate(attempts, start=1):
+        try:
+            found.append(attempt())
+        except DegenerateError:
+            if i == len(attempts) and not found:
+                raise
+    return found

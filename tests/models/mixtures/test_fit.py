@@ -6,6 +6,7 @@ import pytest
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import placed
 from spectral_nn.emissions.gaussian import DiagonalGaussian
+from spectral_nn.models.mixtures import fit as fit_module
 from spectral_nn.models.mixtures.fit import fit_mixture
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel, check_positive, with_ridge
 from spectral_nn.models.mixtures.model import MixtureParameters, log_joint, posterior
@@ -96,3 +97,17 @@ def test_every_kind_of_start_has_weights_and_holes(rng, kind):
     start = make_start(kind, frame, GaussianMixtureModel(ridge=1e-6), np.random.RandomState(0))
     assert start.parameters.weights.sum() == pytest.approx(1)
     assert np.isfinite(start.parameters.emission.means).all()
+
+
+def test_a_climb_that_collapses_leaves_the_other(rng, monkeypatch):
+    X, _ = blobs(rng, n=500, K=3, p=4)
+
+    def collapse(*given, **how):
+        raise DegenerateError("collapsed")
+
+    monkeypatch.setattr(fit_module, "maximise_likelihood", collapse)  # of k-means
+    found = run_fit(X, 3, "diag")
+    assert found.diagnostics["winner"] in ("tensor", "quick", "scaled")
+    monkeypatch.setattr(fit_module, "fit", collapse)  # of the race, too
+    with pytest.raises(DegenerateError, match="collapsed"):
+        run_fit(X, 3, "diag")
