@@ -12,17 +12,17 @@ class DegenerateError(ValueError):
     """A law has collapsed: a covariance is not positive definite."""
 
 
-class RankError(ValueError):
-    """Moments cannot tell as many components apart as were asked for.
-
-    The message gives the eigenvalues that say so, and the largest number that they can.
-    """
-
-
 class RankWarning(UserWarning):
     """A moment has a lower numerical rank than the number of components asked for.
 
     The message gives the singular values (or eigenvalues) that say so, and the fallback taken.
+    """
+
+
+class RankError(ValueError):
+    """A moment has a lower rank than the number of components, and nothing but moments was asked.
+
+    The message gives the eigenvalues that say so, and the largest number that would work.
     """
 
 
