@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Factors", "RankError", "RankWarning", "RecoveryWarning"]
+__all__ = ["DegenerateError", "Factors", "RankError", "RankWarning", "RecoveryWarning"]
+
+
+class DegenerateError(ValueError):
+    """A law has collapsed: a covariance is not positive definite."""
 
 
 class RankWarning(UserWarning):

@@ -10,8 +10,14 @@ from examples.demo_pictures import FOLDER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
-# the others need a cluster, or files
-RUN = ("README.md", "docs/hmm.md", "docs/latent_classes.md", "docs/networks.md")
+# The others need a cluster, or files.
+RUN = (
+    "README.md",
+    "docs/hmm.md",
+    "docs/latent_classes.md",
+    "docs/mixtures.md",
+    "docs/networks.md",
+)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)

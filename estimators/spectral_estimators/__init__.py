@@ -24,6 +24,7 @@ from spectral_estimators.hmm import (
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.lagged import Lagged
+from spectral_estimators.mixture import GaussianMixture, moments_init
 from spectral_estimators.multi_view import MultiViewMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
@@ -45,6 +46,7 @@ __all__ = [
     "DurationDisplay",
     "EmissionDisplay",
     "GaussianHMM",
+    "GaussianMixture",
     "GaussianMixtureScore",
     "GaussianScore",
     "HMMClassifier",
@@ -71,5 +73,6 @@ __all__ = [
     "TensorFeatures",
     "TransitionDisplay",
     "__version__",
+    "moments_init",
     "sequences_of_table",
 ]

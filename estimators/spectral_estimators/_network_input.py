@@ -50,13 +50,16 @@ def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
     return tuple(int(size) for size in sizes)
 
 
-def read_xy(estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool) -> tuple[Any, Any]:
+def read_xy(
+    estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool, missing: bool = False
+) -> tuple[Any, Any]:
     """Rows and targets, with the estimator left untouched.
 
     Parameters
     ----------
     resume : whether X has to have the columns of an earlier fit.
     numeric : whether y holds numbers.
+    missing : whether X may hold NaN.
 
     Returns
     -------
@@ -68,7 +71,13 @@ def read_xy(estimator: Any, X: Any, y: Any, *, resume: bool, numeric: bool) -> t
     ValueError
         Naming X or y: NaN, infinity, no rows, lengths that differ, or other columns than before.
     """
-    checks = {"accept_sparse": "csr", "multi_output": True, "y_numeric": numeric, "dtype": DTYPES}
+    checks: dict[str, Any] = {
+        "accept_sparse": "csr",
+        "multi_output": True,
+        "y_numeric": numeric,
+        "dtype": DTYPES,
+    }
+    checks["ensure_all_finite"] = "allow-nan" if missing else True
     if resume:
         X, y = validate_data(estimator, X, y, reset=False, **checks)
     else:

@@ -118,6 +118,7 @@ def read_rows(
     resume: bool,
     numeric: bool,
     targets: Targets | None,
+    missing: bool = False,
 ) -> Given:
     """Rows, encoded targets and weights, with the estimator left untouched.
 
@@ -129,6 +130,7 @@ def read_rows(
     resume : whether X has to have the columns of an earlier fit.
     numeric : whether y holds numbers.
     targets : None for a table that has none; y is then not looked at.
+    missing : whether X, which is then no array of another library, may hold NaN.
 
     Raises
     ------
@@ -136,13 +138,14 @@ def read_rows(
         Naming X, y or sample_weight; of chunks, the first at fault and its row.
     """
     if is_chunked(X):
-        return _read_chunks(estimator, X, y, sample_weight, run, resume, numeric, targets)
+        looking: dict[str, Any] = {"numeric": numeric, "alone": targets is None, "missing": missing}
+        return _read_chunks(estimator, X, y, sample_weight, run, resume, targets, looking)
     if targets is None:
         n = X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))
         y, targets = np.zeros(n), _no_targets
     if is_foreign(X):
         return _read_foreign(estimator, X, y, sample_weight, resume, targets)
-    table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric)
+    table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric, missing=missing)
     encode, settings = targets(y)
     kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
     names = _get_feature_names(X)
@@ -264,15 +267,12 @@ def _read_chunks(
     sample_weight: Any,
     run: Any,
     resume: bool,
-    numeric: bool,
     targets: Targets | None,
+    looking: dict[str, Any],
 ) -> Given:
     """A table in chunks: one look at all of them, then each is read again in every pass."""
     raw = raw_parts(X, y, sample_weight, run.chunk_rows, alone=targets is None)
-    looks = (
-        as_part(part).map(partial(_look, number=i, numeric=numeric, alone=targets is None))
-        for i, part in enumerate(raw)
-    )
+    looks = (as_part(part).map(partial(_look, number=i, **looking)) for i, part in enumerate(raw))
     seen = list(run.map(load, looks))
     full = [chunk for chunk in seen if chunk.n_kept]
     if not full:
@@ -315,7 +315,9 @@ def _read_chunks(
     return Given(rows, first.n_features, first.names, dtype, settings)
 
 
-def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool, alone: bool) -> _Chunk:
+def _look(
+    chunk: tuple[Any, Any, Any], number: int, numeric: bool, alone: bool, missing: bool
+) -> _Chunk:
     """Check a chunk, and say what it holds.
 
     Raises
@@ -333,10 +335,10 @@ def _look(chunk: tuple[Any, Any, Any], number: int, numeric: bool, alone: bool) 
     if n == 0:
         nothing = np.empty(0)
         return _Chunk(number, 0, int(X.shape[1]), 1, 0.0, np.float32, nothing, names)
+    how = {"multi_output": True, "y_numeric": numeric, "dtype": DTYPES}
+    finite = "allow-nan" if missing else True
     try:
-        X, y = check_X_y(
-            X, y, accept_sparse="csr", multi_output=True, y_numeric=numeric, dtype=DTYPES
-        )
+        X, y = check_X_y(X, y, accept_sparse="csr", ensure_all_finite=finite, **how)
         if np.shape(weight) in ((), (n,)) and not np.any(1 if weight is None else weight):
             weights: NDArray | None = np.empty(0)
         else:

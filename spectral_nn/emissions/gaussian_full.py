@@ -96,16 +96,29 @@ class FullGaussian:
         complete, holes = find_holes(x)
         dtype = self._precision(means, covariances, dtype)
         found = np.zeros((x.shape[0], self.n_components), dtype=dtype)
-        weights = _quadratic_form(means, covariances)
-        weights[-1] -= np.log(scale).sum()
-        weights = weights.astype(dtype)
-        for rows in _blocks(complete, weights.shape[0]):
-            found[rows] = products(x[rows], centre, scale, dtype) @ weights
+        self._complete_densities(x, means, covariances, dtype, found, complete)
         if holes.rows.size:
             u = (x[holes.rows] - centre) / scale
             unit = np.repeat(holes.seen @ np.log(scale), np.diff(holes.ends))
             found[holes.rows] = marginals(u, holes, means, covariances) - unit[:, None]
         return found
+
+    def _complete_densities(
+        self,
+        x: NDArray[np.float64],
+        means: NDArray[np.float64],
+        covariances: NDArray[np.float64],
+        dtype: Any,
+        out: NDArray[np.floating],
+        rows: NDArray[np.int64] | int,
+    ) -> None:
+        """Write log-densities of complete rows, given means and covariances in the frame."""
+        centre, scale = self._frame()
+        weights = _quadratic_form(means, covariances)
+        weights[-1] -= np.log(scale).sum()
+        weights = weights.astype(dtype)
+        for some in _blocks(rows, weights.shape[0]):
+            out[some] = products(x[some], centre, scale, dtype) @ weights
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Expected sums of rows and of products of their entries.
@@ -115,17 +128,30 @@ class FullGaussian:
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
         centre, scale = self._frame()
-        K, p = self.means.shape
         complete, holes = find_holes(x)
         means, covariances = self._framed(centre, scale)
         dtype = self._precision(means, covariances, mass.dtype)
-        total = np.zeros((K, p * (p + 3) // 2 + 1))
-        for rows in _blocks(complete, total.shape[1]):
-            total += mass[rows].T @ products(x[rows], centre, scale, dtype)
-        sums = _unpack(total, p)
+        sums = self._complete_sums(x, mass, dtype, complete)
         if holes.rows.size:
             u = (x[holes.rows] - centre) / scale
-            sums += complete_sums(u, mass[holes.rows], holes, means, covariances)
+            others = complete_sums(u, mass[holes.rows], holes, means, covariances)
+            sums += replace(others, second=self._pool(others.second))
+        return sums
+
+    def _complete_sums(
+        self,
+        x: NDArray[np.float64],
+        mass: NDArray[np.floating],
+        dtype: Any,
+        rows: NDArray[np.int64] | int,
+    ) -> GaussianSums:
+        """Sums of complete rows in the frame, those of products pooled."""
+        centre, scale = self._frame()
+        K, p = self.means.shape
+        total = np.zeros((K, p * (p + 3) // 2 + 1))
+        for some in _blocks(rows, total.shape[1]):
+            total += mass[some].T @ products(x[some], centre, scale, dtype)
+        sums = _unpack(total, p)
         return replace(sums, second=self._pool(sums.second))
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
@@ -243,6 +269,8 @@ class FullGaussian:
         self, means: NDArray[np.float64], covariances: NDArray[np.float64], wanted: DTypeLike
     ) -> Any:
         """Precision that products may have, in the frame."""
+        if np.dtype(wanted) != np.float32:
+            return np.float64
         least = np.linalg.eigvalsh(covariances)[:, :1]
         return precision_for(means, 1 / least, wanted)
 
@@ -275,6 +303,47 @@ class TiedGaussian(FullGaussian):
     --------
     FullGaussian
     """
+
+    def _complete_densities(
+        self,
+        x: NDArray[np.float64],
+        means: NDArray[np.float64],
+        covariances: NDArray[np.float64],
+        dtype: Any,
+        out: NDArray[np.floating],
+        rows: NDArray[np.int64] | int,
+    ) -> None:
+        """White rows are compared with white means: 2 n p (p + K) flops."""
+        centre, scale = self._frame()
+        whitener = np.linalg.inv(np.linalg.cholesky(covariances[0])).T
+        white = (means @ whitener).astype(dtype)
+        constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
+        constant = constant - 0.5 * (white * white).sum(axis=1)
+        turned = (whitener / scale[:, None]).astype(dtype)
+        for some in _blocks(rows, 2 * means.shape[1]):
+            u = (x[some] - centre).astype(dtype, copy=False) @ turned
+            found = u @ white.T
+            found += constant.astype(dtype) - 0.5 * (u * u).sum(axis=1)[:, None]
+            out[some] = found
+
+    def _complete_sums(
+        self,
+        x: NDArray[np.float64],
+        mass: NDArray[np.floating],
+        dtype: Any,
+        rows: NDArray[np.int64] | int,
+    ) -> GaussianSums:
+        """Products are summed once for all states: 2 n p (p + K) flops."""
+        centre, scale = self._frame()
+        K, p = self.means.shape
+        weight, first, second = np.zeros(K), np.zeros((K, p)), np.zeros((1, p, p))
+        for some in _blocks(rows, 2 * p):
+            u = ((x[some] - centre) / scale).astype(dtype, copy=False)
+            share = mass[some]
+            weight += share.sum(axis=0, dtype=np.float64)
+            first += share.T @ u
+            second += (u * share.sum(axis=1)[:, None]).T @ u
+        return GaussianSums(weight, first, second)
 
     @property
     def _each(self) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from spectral_nn.models.base import Data, Fit, LatentModel, OnStep, Start, silent
+from spectral_nn.results import DegenerateError
 from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult, em
 from spectral_nn.trainers.halving import Round, successive_halving
@@ -94,7 +95,9 @@ def fit(
     result = maximise_likelihood(
         model, starts[0].parameters, data.expect, n_iter=n_iter, tol=tol, on_step=on_step
     )
-    return result, [replace(starts[0], likelihood=result.history[-1]), *starts[1:]]
+    if result.history:
+        starts = [replace(starts[0], likelihood=result.history[-1]), *starts[1:]]
+    return result, starts
 
 
 def _judged(
@@ -233,7 +236,10 @@ def _climb(
     def expect(some: list[Any], parameters: P) -> Any:
         return where.total(partial(model.statistic, parameters), some)
 
-    result = maximise_likelihood(model, start, partial(expect, chunks), n_iter=n_iter, tol=tol)
+    try:
+        result = maximise_likelihood(model, start, partial(expect, chunks), n_iter=n_iter, tol=tol)
+    except DegenerateError:  # others may do better on the same data
+        return start, -math.inf, 0.0
     parameters = model.restore(start, result.parameters)
     value, gain = result.history[-1], result.history[-1] - result.history[0]
     if judges is not None:

@@ -12,6 +12,7 @@ from spectral_estimators import (
     CategoricalHMM,
     DawidSkene,
     GaussianHMM,
+    GaussianMixture,
     Lagged,
     LatentDirichletAllocation,
     MLPClassifier,
@@ -25,6 +26,7 @@ from spectral_estimators import (
 )
 from tests.expected_failed_checks import (
     CHECKS_OF_COUNTS,
+    DRAWN_STARTS,
     EXPECTED_FAILED_CHECKS,
     HELD_OUT_CHECKS,
     LABELLED_CHECKS,
@@ -51,6 +53,8 @@ ESTIMATORS = [
     MLPRegressor(),
     GaussianHMM(),
     GaussianHMM(n_components=4, covariance_type="full", n_iter=3, n_init=2, random_state=0),
+    GaussianMixture(),
+    GaussianMixture(3, random_state=0),
     GMMHMM(),
     GMMHMM(n_components=4, n_mix=2, n_iter=3, n_init=2, random_state=0),
     Lagged(),
@@ -85,6 +89,8 @@ def expected_failed_checks(estimator):
         return expected | dict.fromkeys(LABELLED_CHECKS, LABELS_OF_THREE_STATES)
     if isinstance(estimator, ObservableOperatorModel) and estimator.n_components == "auto":
         return expected | HELD_OUT_CHECKS
+    if isinstance(estimator, GaussianMixture) and estimator.n_components > 1:
+        return expected | DRAWN_STARTS
     if (
         isinstance(estimator, (ClippedHMM, GaussianHMM, GMMHMM, MultinomialHMM, PoissonHMM))
         and estimator.n_components == 1

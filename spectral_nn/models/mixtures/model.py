@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import Additive
-from spectral_nn.data.rows import Rows
+from spectral_nn.data.rows import Rows, by_blocks
 from spectral_nn.emissions import LosingEmission, RowEmission
 from spectral_nn.emissions.simplex import log_dirichlet, maximise_rows, relax_rows, restore_rows
 
-__all__ = ["MixtureModel", "MixtureParameters", "MixtureStatistics", "log_joint"]
+__all__ = ["MixtureModel", "MixtureParameters", "MixtureStatistics", "log_joint", "posterior"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +71,17 @@ class MixtureModel:
         Of the law, as its `maximise` takes it.
     concentration : float
         Dirichlet concentration of the weights; 1 is flat.
+    dtype : dtype
+        Working precision of E-steps, where the law allows for it; sums are float64.
     """
 
     emission_prior: Any = None
     concentration: float = 1.0
+    dtype: DTypeLike = np.float64
 
     def statistic(self, parameters: MixtureParameters, chunk: Rows) -> MixtureStatistics:
         """E-step of a chunk: rows count by their weight."""
-        joint = log_joint(parameters, chunk.X)
-        total = logsumexp(joint, axis=1)
-        possible = total > -np.inf
-        mass = np.exp(joint - np.where(possible, total, 0.0)[:, None]) * chunk.weight[:, None]
-        return MixtureStatistics(
-            mass.sum(axis=0),
-            parameters.emission.gather(chunk.X, mass),
-            float(chunk.weight[chunk.weight > 0] @ total[chunk.weight > 0]),
-        )
+        return _expect(chunk, parameters, self.dtype)
 
     def maximise(
         self, statistics: MixtureStatistics, parameters: MixtureParameters
@@ -124,11 +118,44 @@ class MixtureModel:
         return replace(new, weights=restore_rows(old.weights, new.weights), emission=emission)
 
 
-def log_joint(parameters: MixtureParameters, x: NDArray[np.float64]) -> NDArray[np.floating]:
+@by_blocks
+def _expect(rows: Rows, parameters: MixtureParameters, dtype: DTypeLike) -> MixtureStatistics:
+    """Posteriors of rows, and what an M-step needs of them."""
+    x = np.asarray(rows.X, dtype=np.float64)
+    weight = np.asarray(rows.weight, dtype=np.float64)
+    mass: Any
+    mass, total = posterior(log_joint(parameters, x, dtype))
+    mass *= weight[:, None].astype(mass.dtype)
+    sums = parameters.emission.gather(x, mass)
+    counted = weight > 0
+    return MixtureStatistics(
+        mass.sum(axis=0, dtype=np.float64), sums, float(weight[counted] @ total[counted])
+    )
+
+
+def posterior(
+    joint: NDArray[np.floating],
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Posteriors (n, K) from logarithms of joint probabilities, and those of their sums (n,).
+
+    Of an impossible row, whose sum is -inf, all posteriors are 0.
+    """
+    largest = joint.max(axis=1)
+    mass = np.exp(joint - np.where(largest > -np.inf, largest, 0.0)[:, None])
+    total = mass.sum(axis=1)
+    mass /= np.where(total > 0, total, 1.0)[:, None]
+    with np.errstate(divide="ignore"):
+        return mass, np.where(total > 0, np.log(total) + largest, -np.inf)
+
+
+def log_joint(
+    parameters: MixtureParameters, x: NDArray[np.float64], dtype: DTypeLike = np.float64
+) -> NDArray[np.floating]:
     """Logarithm of ``weights[k] P(x_i | h = k)`` of rows x (n, p), (n, K), nats.
 
-    Of what is missing the marginal.
+    Of what is missing the marginal. In single precision where `dtype` and the law allow for it.
     """
     with np.errstate(divide="ignore"):
         log_weights = np.log(parameters.weights)
-    return parameters.emission.log_likelihoods(x) + log_weights
+    found = parameters.emission.log_likelihoods(x, dtype)
+    return found + log_weights.astype(found.dtype)

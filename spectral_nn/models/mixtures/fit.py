@@ -1,0 +1,244 @@
+"""The fit of a Gaussian mixture to rows: a race of starts, and EM from its winner and clusters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from spectral_nn.data.rows import Rows
+from spectral_nn.data.table import Table
+from spectral_nn.models.base import Fit, OnStep, Start, silent
+from spectral_nn.models.fit import advance, fit, maximise_likelihood
+from spectral_nn.models.mixtures.data import TableData
+from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
+from spectral_nn.models.mixtures.model import MixtureParameters
+from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.models.mixtures.spectral import tensor_start
+from spectral_nn.models.mixtures.split_merge import improve
+from spectral_nn.models.mixtures.starts import Frame, given_start, make_start, with_fixed
+from spectral_nn.results import DegenerateError, RankError
+from spectral_nn.runners.base import Runner
+from spectral_nn.trainers.em import EMResult
+from spectral_nn.trainers.halving import Round
+
+__all__ = ["fit_mixture"]
+
+_RACE_ROWS = 2**13  # that starts of a race are made from
+_ALONE_ROWS = 2**18  # that other starts are made from, where rows are not in memory
+_PORTFOLIO = ("quick", "scaled")  # that race with the moments, as often as n_init says
+_RACE = ((4, 2**13), (10, 2**14))  # EM steps, rows; of all starts, then of two
+_MANY = 2**14  # rows from which on merging and splitting costs less than it gains
+
+Pair = tuple[EMResult[MixtureParameters], list[Start[MixtureParameters]]]
+
+
+def fit_mixture(
+    table: Table,
+    options: MixtureOptions,
+    *,
+    rng: np.random.RandomState,
+    run: Runner,
+    on_step: OnStep = silent,
+    start: MixtureParameters | None = None,
+    before: float = -math.inf,
+) -> Fit[MixtureParameters]:
+    """Fit a Gaussian mixture.
+
+    Parameters
+    ----------
+    table : Rows or ChunkedRows
+        NaN where missing.
+    options : MixtureOptions
+    rng : RandomState
+        Draws starts; k-means takes no Generator.
+    run : Runner
+        Who computes.
+    on_step : callable
+        Told (stage, step, log-likelihood in nats).
+    start : MixtureParameters, optional
+        Go on from here.
+    before : float
+        Log-likelihood that an earlier fit had reached there, nats.
+
+    Returns
+    -------
+    Fit
+        Of starts and winner ``diagnostics`` adds what moments had to say, under "moments".
+
+    Raises
+    ------
+    RankError
+        If moments alone are asked for, and do not carry K components.
+    DegenerateError
+        If a covariance collapses, from all starts.
+
+    Notes
+    -----
+    With ``init="tensor"`` the race is run on 16,384 rows at the most, and two starts are climbed to
+    the end on all: its winner, and k-means of all rows that are in memory.
+    """
+    fitter = _Fitter(table, options, rng, run, on_step)
+    notes: dict[str, Any] = {}
+    if start is not None:
+        result, starts = fitter.climb([Start("warm", start)])
+    elif (alone := fitter.without_race()) is not None:
+        result, starts = fitter.climb(alone)
+    elif options.n_iter == 0:
+        first, notes["moments"] = tensor_start(table, options, run, strict=True)
+        result, starts = fitter.climb([fitter.fixed(first)])
+    else:
+        result, starts = fitter.race(notes)
+    converged = result.converged
+    if len(result.history) == 1:
+        converged |= abs(result.history[0] - before) < fitter.tol
+    found = {"winner": starts[0].kind, "starts": [one.note() for one in starts]}
+    return Fit(result.parameters, result.history, converged, notes | found)
+
+
+class _Fitter:
+    """What the steps of a fit share."""
+
+    def __init__(
+        self,
+        table: Table,
+        options: MixtureOptions,
+        rng: np.random.RandomState,
+        run: Runner,
+        on_step: OnStep,
+    ) -> None:
+        self.table, self.options, self.rng, self.run = table, options, rng, run
+        self.on_step = on_step
+        self.model = GaussianMixtureModel(ridge=options.ridge)
+        self.tol = options.tol * table.total_weight
+        self.data = TableData(self.model, table, run)
+
+    def without_race(self) -> list[Start[MixtureParameters]] | None:
+        """Starts that are climbed to the end, where no race is needed."""
+        options, K = self.options, self.options.n_components
+        if {"weights", "means", "covariances"} <= set(options.fixed):
+            law = self.frame(_RACE_ROWS).law
+            return [self.fixed(Start("given", MixtureParameters(np.full(K, 1 / K), law)))]
+        if "means" in options.fixed:
+            frame = self.frame(_ALONE_ROWS)
+            return [self.fixed(given_start(frame, options.fixed["means"], self.model))]
+        if K == 1 or options.init != "tensor":
+            kind, n = ("one", 1) if K == 1 else (options.init, options.n_init)
+            return self.make([kind] * n, self.frame(_ALONE_ROWS))
+        return None
+
+    def race(self, notes: dict[str, Any]) -> Pair:
+        """Race moments and clusters, climb from the winner and from k-means; keep the better."""
+        clusters = self.make(["kmeans"], self.frame(_ALONE_ROWS), or_none=True)
+        frame = self.frame(_RACE_ROWS)
+        starts = self.tensor(notes)
+        kinds = list(_PORTFOLIO) * self.options.n_init
+        starts += self.make(kinds, frame, or_none=bool(clusters or starts))
+        attempts: list[Callable[[], Pair]] = []
+        if clusters:
+            attempts.append(lambda: self.climb(clusters))
+        if starts:
+            attempts.append(lambda: self.raced(starts, frame))
+        found = _survivors(attempts)
+        best = max(found, key=lambda one: one[0].history[-1])
+        others = [start for one in found if one is not best for start in one[1]]
+        return best[0], [*best[1], *others]
+
+    def raced(self, starts: list[Start[MixtureParameters]], frame: Frame) -> Pair:
+        """Race starts on samples, and climb from the winner."""
+        rough = replace(self.model, dtype=np.float32)
+        n, n_steps = self.table.n_rows, self.options.n_iter
+        sizes = (len(starts), 2)
+        rounds = tuple(
+            Round(size, min(steps, n_steps), min(rows, n))
+            for size, (steps, rows) in zip(sizes, _RACE, strict=True)
+        )
+        tol = self.tol / n
+
+        def again(starts: list[Start[MixtureParameters]]) -> list[Start[MixtureParameters]]:
+            if starts[0].kind == "tensor":  # it has seen all components at once
+                return starts
+
+            def climb(some: list[Start[MixtureParameters]], one: Round) -> Any:
+                rows, steps = self.data.sample(one.n_rows), min(one.n_steps, n_steps)
+                how: dict[str, Any] = {"run": self.run, "figure": "likelihood"}
+                return advance(rough, some, rows, n_iter=steps, tol=tol * one.n_rows, **how)
+
+            return [improve(starts[0], frame, climb, self.model, self.rng), *starts[1:]]
+
+        return fit(
+            rough,
+            self.data,
+            starts,
+            rounds=rounds,
+            n_iter=n_steps,
+            tol=self.tol,
+            race_tol=tol,
+            run=self.run,
+            on_step=self.on_step,
+            improve=again if n >= _MANY and self.options.n_components > 3 else None,
+        )
+
+    def tensor(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
+        """The start of moments, if they carry one."""
+        try:
+            start, notes["moments"] = tensor_start(self.table, self.options, self.run)
+        except RankError as error:
+            notes["moments"] = str(error)
+            return []
+        return [self.fixed(start)]
+
+    def make(
+        self, kinds: list[str], frame: Frame, *, or_none: bool = False
+    ) -> list[Start[MixtureParameters]]:
+        """Starts of other kinds; those that collapse are left out."""
+        found = []
+        for i, kind in enumerate(kinds):
+            try:
+                found.append(self.fixed(make_start(kind, frame, self.model, self.rng)))
+            except DegenerateError:
+                if i == len(kinds) - 1 and not found and not or_none:
+                    raise
+        return found
+
+    def climb(self, starts: list[Start[MixtureParameters]]) -> Pair:
+        """EM on all rows from every start: the best, and all, the best first."""
+        best: EMResult[MixtureParameters] | None = None
+        moved: list[Start[MixtureParameters]] = []
+        how: dict[str, Any] = {"n_iter": self.options.n_iter, "tol": self.tol}
+        for one in starts:
+            expect = self.data.expect
+            found = maximise_likelihood(
+                self.model, one.parameters, expect, on_step=self.on_step, **how
+            )
+            reached = found.history[-1] if found.history else -math.inf
+            one = replace(one, likelihood=reached)
+            better = best is None or reached > best.history[-1]
+            best, moved = (found, [one, *moved]) if better else (best, [*moved, one])
+        assert best is not None
+        return best, moved
+
+    def fixed(self, start: Start[MixtureParameters]) -> Start[MixtureParameters]:
+        """The start with the parts that are given."""
+        return replace(start, parameters=with_fixed(start.parameters, self.options.fixed))
+
+    def frame(self, n_rows: int) -> Frame:
+        """Rows that starts are made from: all that are in memory, or so many."""
+        whole = n_rows == _ALONE_ROWS and isinstance(self.table, Rows)
+        rows: Any = self.table if whole else self.table.sample(n_rows)
+        return Frame.of(rows, self.options.n_components, self.options.covariance_type)
+
+
+def _survivors(attempts: list[Callable[[], Pair]]) -> list[Pair]:
+    """What attempts lead to that do not collapse; the `DegenerateError` of the last if all do."""
+    found: list[Pair] = []
+    for i, attempt in enumerate(attempts, start=1):
+        try:
+            found.append(attempt())
+        except DegenerateError:
+            if i == len(attempts) and not found:
+                raise
+    return found

@@ -1,0 +1,41 @@
+"""Settings of a fit of a Gaussian mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["MixtureOptions"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureOptions:
+    """Settings of a fit.
+
+    Attributes
+    ----------
+    n_components : int
+        K.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    init : {"tensor", "kmeans", "k-means++", "random", "random_from_data"}
+        Where starts come from; "tensor" is the race, and without EM the moments alone.
+    n_init : int
+        Starts that are climbed to the end; of a race, how many times as many take part.
+    n_iter : int
+        Most EM steps on all data.
+    tol : float
+        EM stops when a step gains less, nats a row.
+    ridge : float
+        Added to variances by each M-step.
+    fixed : dict
+        Parts of the start that are given: weights (K,), means (K, p), covariances.
+    """
+
+    n_components: int
+    covariance_type: str = "full"
+    init: str = "tensor"
+    n_init: int = 1
+    n_iter: int = 100
+    tol: float = 1e-3
+    ridge: float = 1e-6
+    fixed: dict[str, Any] = field(default_factory=dict)

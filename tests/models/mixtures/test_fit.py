@@ -1,0 +1,113 @@
+"""Fits of mixtures: what wins, and what the parts of it do."""
+
+import numpy as np
+import pytest
+
+from spectral_nn.data.rows import Rows
+from spectral_nn.data.table import placed
+from spectral_nn.emissions.gaussian import DiagonalGaussian
+from spectral_nn.models.mixtures import fit as fit_module
+from spectral_nn.models.mixtures.fit import fit_mixture
+from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel, check_positive, with_ridge
+from spectral_nn.models.mixtures.model import MixtureParameters, log_joint, posterior
+from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.models.mixtures.starts import MAKERS, Frame, make_start
+from spectral_nn.results import DegenerateError
+from spectral_nn.runners.base import SerialRunner
+
+RUN = SerialRunner()
+
+
+def blobs(rng, n=3000, K=8, p=10, distance=7.0):
+    means = rng.standard_normal((K, p)) * distance / np.sqrt(2 * p)
+    return means[rng.integers(K, size=n)] + rng.standard_normal((n, p)), means
+
+
+def run_fit(X, *settings, seed=0, **more):
+    options = MixtureOptions(*settings, **more)
+    return fit_mixture(Rows.of(X), options, rng=np.random.RandomState(seed), run=RUN)
+
+
+def mean_likelihood(parameters, X):
+    return posterior(log_joint(parameters, X))[1].mean()
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_the_fit_is_at_least_as_good_as_from_its_own_k_means(rng, kind):
+    X, _ = blobs(rng)
+    best = run_fit(X, 8, kind)
+    clusters = run_fit(X, 8, kind, init="kmeans")
+    assert mean_likelihood(best.parameters, X) >= mean_likelihood(clusters.parameters, X) - 1e-9
+    kinds = {start["kind"] for start in best.diagnostics["starts"]}
+    assert {"tensor", "kmeans", "quick", "scaled"} <= kinds
+
+
+def test_planted_means_are_found_where_clusters_fail(rng):
+    X, means = blobs(rng, n=8000, K=15, p=20, distance=6.0)
+    found = run_fit(X, 15, "spherical").parameters.emission.means
+    gap = np.sqrt(((found[:, None] - means) ** 2).sum(axis=2).min(axis=0))
+    assert gap.max() < 0.6  # of means 6 apart
+
+
+def test_moments_alone_take_no_step(rng):
+    X, _ = blobs(rng, n=20_000, K=3)
+    found = run_fit(X, 3, "diag", n_iter=0)
+    assert found.history == []
+    assert found.diagnostics["winner"] == "tensor"
+    assert set(found.diagnostics["moments"]) == {"eigenvalues", "edge", "fault"}
+
+
+def test_chunks_and_rows_give_the_same(rng):
+    X, _ = blobs(rng, n=40_000, K=3, p=4)
+    options = MixtureOptions(3, "full", init="random_from_data")
+    rows = Rows.of(X)
+    fits = [
+        fit_mixture(table, options, rng=np.random.RandomState(0), run=RUN)
+        for table in (rows, placed(rows, RUN))
+    ]
+    means = [fit.parameters.emission.means for fit in fits]
+    np.testing.assert_array_equal(*means)
+
+
+def test_the_ridge_is_added_to_every_variance():
+    means = np.zeros((2, 2))
+    law = with_ridge(DiagonalGaussian(means, np.ones((2, 2))), np.array([0.5, 0.0]))
+    np.testing.assert_array_equal(law.covariances, [[1.5, 1.5], [1, 1]])
+    with pytest.raises(DegenerateError, match="ill-defined empirical covariance"):
+        check_positive(DiagonalGaussian(means, np.zeros((2, 2))))
+
+
+def test_a_component_without_rows_keeps_its_law():
+    law = DiagonalGaussian(np.array([[0.0], [1e6]]), np.ones((2, 1)))
+    model = GaussianMixtureModel(ridge=0.1)
+    before = MixtureParameters(np.array([0.5, 0.5]), law)
+    x = np.random.default_rng(0).standard_normal((50, 1))
+    after = model.maximise(model.statistic(before, Rows.of(x)), before)
+    assert after.emission.means[1] == 1e6
+    assert after.emission.covariances[1] == 1.0
+    assert after.weights[1] == 0
+
+
+@pytest.mark.parametrize("kind", sorted(set(MAKERS) - {"one"}))
+def test_every_kind_of_start_has_weights_and_holes(rng, kind):
+    X, _ = blobs(rng, n=300, K=3, p=4)
+    X[::5, 2] = np.nan
+    rows = Rows.of(X, weight=rng.uniform(0.1, 2, 300))
+    frame = Frame.of(rows, 3, "full")
+    start = make_start(kind, frame, GaussianMixtureModel(ridge=1e-6), np.random.RandomState(0))
+    assert start.parameters.weights.sum() == pytest.approx(1)
+    assert np.isfinite(start.parameters.emission.means).all()
+
+
+def test_a_climb_that_collapses_leaves_the_other(rng, monkeypatch):
+    X, _ = blobs(rng, n=500, K=3, p=4)
+
+    def collapse(*given, **how):
+        raise DegenerateError("collapsed")
+
+    monkeypatch.setattr(fit_module, "maximise_likelihood", collapse)  # of k-means
+    found = run_fit(X, 3, "diag")
+    assert found.diagnostics["winner"] in ("tensor", "quick", "scaled")
+    monkeypatch.setattr(fit_module, "fit", collapse)  # of the race, too
+    with pytest.raises(DegenerateError, match="collapsed"):
+        run_fit(X, 3, "diag")
