@@ -13,13 +13,13 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.fit import advance, fit, maximise_likelihood
-from spectral_nn.models.mixtures.data import TableData
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
 from spectral_nn.models.mixtures.spectral import tensor_start
 from spectral_nn.models.mixtures.split_merge import improve
 from spectral_nn.models.mixtures.starts import Frame, given_start, make_start, with_fixed
+from spectral_nn.models.tables import TableData
 from spectral_nn.results import DegenerateError, RankError
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.em import EMResult

@@ -17,6 +17,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.fit import maximise_likelihood
+from spectral_nn.models.tables import TableData
 from spectral_nn.models.topics.collapsed import collapse, memory_of
 from spectral_nn.models.topics.priors import TopicPriors
 from spectral_nn.models.topics.spectral import SpectralTopics, find_topics
@@ -338,14 +339,10 @@ def _collapse(table: Any, start: _Start, options: TopicOptions, tell: OnStep) ->
 def _climb(table: Table, start: _Start, options: TopicOptions, run: Runner, tell: OnStep) -> Any:
     """Batch variational Bayes."""
     model = options.model
-
-    def expect(parameters: TopicParameters) -> Any:
-        return run.total(partial(model.statistic, parameters), table.chunks())
-
     result = maximise_likelihood(
         model,
         TopicParameters(_as_parameters(start, options.priors, _MIXED)),
-        expect,
+        TableData(model, table, run).expect,
         n_iter=options.max_iter,
         # No perplexity is above V: this is the gain that lowers one of V by the tolerance.
         tol=options.perp_tol * start.n_tokens / options.priors.n_words,

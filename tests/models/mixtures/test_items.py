@@ -11,7 +11,6 @@ from spectral_nn.emissions.categorical_items import CategoricalItems, indicators
 from spectral_nn.emissions.gaussian import DiagonalGaussian
 from spectral_nn.models.base import Start
 from spectral_nn.models.fit import maximise_likelihood
-from spectral_nn.models.mixtures.data import TableData
 from spectral_nn.models.mixtures.items import (
     ItemsModel,
     ItemsOptions,
@@ -27,6 +26,7 @@ from spectral_nn.models.mixtures.together import (
     posteriors,
     split,
 )
+from spectral_nn.models.tables import TableData
 from spectral_nn.results import RankError, RankWarning
 from spectral_nn.runners.base import SerialRunner
 from tests.models.mixtures.test_views import matched, planted

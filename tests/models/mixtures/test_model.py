@@ -7,8 +7,8 @@ from scipy.stats import norm
 from spectral_nn.data.rows import Rows
 from spectral_nn.emissions.gaussian import DiagonalGaussian
 from spectral_nn.models.fit import maximise_likelihood
-from spectral_nn.models.mixtures.data import TableData
 from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters
+from spectral_nn.models.tables import TableData
 from spectral_nn.runners.base import SerialRunner
 
 

@@ -1,40 +1,44 @@
-"""Tables as the data that a mixture is fitted to."""
+"""Tables as the data that a mixture, or a topic model, is fitted to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Generic, TypeVar
 
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
-from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters, MixtureStatistics
+from spectral_nn.models.base import LatentModel
 from spectral_nn.runners.base import Runner
 
 __all__ = ["TableData"]
 
+P = TypeVar("P")
+S = TypeVar("S")
+
 
 @dataclass(frozen=True, eq=False)
-class TableData:
+class TableData(Generic[P, S]):
     """A `spectral_nn.models.base.Data` of rows: E-steps are exact, and nothing is held out.
 
     Attributes
     ----------
-    model : MixtureModel
+    model : LatentModel
     table : Rows or ChunkedRows
     run : Runner
         Who computes.
     """
 
-    model: MixtureModel
+    model: LatentModel[P, S]
     table: Table
     run: Runner
 
-    def expect(self, parameters: MixtureParameters) -> MixtureStatistics:
+    def expect(self, parameters: P) -> S:
         """E-step of all rows."""
-        chunks = self.table.chunks()
-        return self.run.total(partial(self.model.statistic, parameters), chunks)
+        statistic: Any = partial(self.model.statistic, parameters)
+        return self.run.total(statistic, self.table.chunks())
 
-    def settle(self, parameters: MixtureParameters) -> None:
+    def settle(self, parameters: P) -> None:
         """Nothing to settle: there is one way to compute an E-step."""
 
     def restart(self) -> None:
