@@ -11,6 +11,7 @@ from spectral_estimators.displays import (
     ResidualDisplay,
     SeriesDisplay,
     SpectrumDisplay,
+    TopicsDisplay,
     TransitionDisplay,
 )
 from spectral_estimators.hmm import (
@@ -65,6 +66,7 @@ __all__ = [
     "SeriesDisplay",
     "SpectrumDisplay",
     "TensorFeatures",
+    "TopicsDisplay",
     "TransitionDisplay",
     "__version__",
     "sequences_of_table",
