@@ -12,6 +12,7 @@ from spectral_estimators.displays import (
     ResidualDisplay,
     SeriesDisplay,
     SpectrumDisplay,
+    TopicsDisplay,
     TransitionDisplay,
 )
 from spectral_estimators.hmm import (
@@ -71,6 +72,7 @@ __all__ = [
     "SeriesDisplay",
     "SpectrumDisplay",
     "TensorFeatures",
+    "TopicsDisplay",
     "TransitionDisplay",
     "__version__",
     "moments_init",

@@ -18,6 +18,7 @@ from spectral_estimators.displays.network import LossDisplay, RecoveryDisplay
 from spectral_estimators.displays.residuals import ResidualDisplay
 from spectral_estimators.displays.series import DurationDisplay, SeriesDisplay
 from spectral_estimators.displays.spectrum import SpectrumDisplay
+from spectral_estimators.displays.topics import TopicsDisplay
 
 __all__ = [
     "ActiveSubspaceDisplay",
@@ -30,6 +31,7 @@ __all__ = [
     "ResidualDisplay",
     "SeriesDisplay",
     "SpectrumDisplay",
+    "TopicsDisplay",
     "TransitionDisplay",
     "state_order",
 ]

@@ -26,8 +26,9 @@ __all__ = ["SpectrumDisplay"]
 class SpectrumDisplay:
     """Singular values of the moments, largest first, with the number of components in use.
 
-    A gap, or the place where the values level off into noise, suggests how many states or hidden
-    units there are.  Where the level of noise is known it is drawn, and values above it count.
+    A gap, or the place where the values level off into noise, suggests how many states, hidden
+    units or topics there are.  Where the level of noise is known it is drawn, and values above it
+    count.
 
     Parameters
     ----------
@@ -38,6 +39,9 @@ class SpectrumDisplay:
         Largest singular value that noise alone would show.
     n_supported : int, optional
         Values that the fit took to be above the noise.  Default: those above ``null_level``.
+    n_workable : int, optional
+        Values with which moments can be whitened, which may be more than there are components;
+        those beyond are shaded.
 
     Attributes
     ----------
@@ -51,6 +55,7 @@ class SpectrumDisplay:
         n_components: int | None = None,
         null_level: float | None = None,
         n_supported: int | None = None,
+        n_workable: int | None = None,
     ) -> None:
         self.singular_values = np.asarray(singular_values, dtype=float)
         self.n_components = n_components
@@ -58,6 +63,7 @@ class SpectrumDisplay:
         if n_supported is None and null_level is not None:
             n_supported = int((self.singular_values > null_level).sum())
         self.n_supported = n_supported
+        self.n_workable = n_workable
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> Self:
@@ -66,7 +72,8 @@ class SpectrumDisplay:
         Parameters
         ----------
         estimator : fitted estimator with ``diagnostics_``
-            A hidden Markov model, a network, or `TensorFeatures`.
+            A hidden Markov model, a network, `TensorFeatures`, or `LatentDirichletAllocation`, of
+            which the positive eigenvalues of the second moment are drawn.
         ax : matplotlib axes, optional
 
         Returns
@@ -79,17 +86,18 @@ class SpectrumDisplay:
             If the fit looked at no moments (``init="random"``, or parameters set by hand).
         """
         notes = getattr(estimator, "diagnostics_", {})
-        values = notes.get("singular_values")
+        values = notes.get("singular_values", notes.get("eigenvalues"))
         if values is None:
             raise ValueError(
                 "The estimator has no singular values: fit it with init='tensor' first "
-                "(diagnostics_['singular_values'])."
+                "(diagnostics_['singular_values'], or 'eigenvalues')."
             )
         display = cls(
             values,
-            n_components=estimator.n_components_,
+            n_components=getattr(estimator, "n_components_", None) or estimator.n_components,
             null_level=notes.get("null_level"),
             n_supported=notes.get("n_supported"),
+            n_workable=notes.get("workable"),
         )
         return display.plot(ax=ax)
 
@@ -110,9 +118,12 @@ class SpectrumDisplay:
             ax.set_ylim(low / 2, max(values.max(), self.null_level or 0) * 2)
         if self.null_level is not None:
             self._draw_noise(ax, values.size)
+        if self.n_workable is not None:
+            self._shade_unworkable(ax, self.n_workable, values.size)
         if self.n_components is not None and values.size:
             ax.axvline(k + 0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            at_left = k > 0.7 * values.size and self.null_level is not None
+            bounded = self.null_level is not None or self.n_workable is not None
+            at_left = k > 0.7 * values.size and bounded
             ax.annotate(
                 self._label(values),
                 (k + 0.5, 0.98),
@@ -132,9 +143,17 @@ class SpectrumDisplay:
         """What stands beside the line at the number in use."""
         if self.null_level is not None:
             return f" {self.n_components} in use \n {self.n_supported} above the noise "
+        if self.n_workable is not None:
+            return f" {self.n_components} in use \n {self.n_workable} workable "
         k = min(self.n_components or values.size, values.size)
         ratio = values[k - 1] / values[0]
         return f" K = {self.n_components}\n $\\sigma_K/\\sigma_1$ = {ratio:.2g}"
+
+    def _shade_unworkable(self, ax: Axes, n_workable: int, n_values: int) -> None:
+        """Behind the values that moments cannot be whitened with."""
+        right = n_values + 0.6
+        ax.axvspan(min(n_workable + 0.5, right), right, color="#f1f3f5", linewidth=0, zorder=0)
+        ax.set_xlim(0.4, right)
 
     def _draw_noise(self, ax: Axes, n_values: int) -> None:
         """The level that noise alone reaches, and all that lies below it."""
