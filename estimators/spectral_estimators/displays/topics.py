@@ -150,9 +150,9 @@ class TopicsDisplay:
         k, n_words = self.likeliest.shape
         across = min(k, _ACROSS)
         down = -(-k // across)
-        shape = (down, across) if ax is None else (1, k)
+        rows, columns = (down, across) if ax is None else (1, k)
         size = (1.95 * across + 0.4, down * (_ROW * n_words + _FRAME))
-        given = panels(ax, *shape, size)
+        given = panels(ax, rows, columns, size)
         self.axes_ = given[:k]
         self.figure_ = self.axes_[0].figure
         for spare in given[k:]:
