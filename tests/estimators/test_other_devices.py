@@ -53,7 +53,9 @@ def test_arrays_stay_on_their_device(rng, case):
     assert ("repair" in model.diagnostics_) == (case == "repair")
     assert is_foreign(found)
     assert is_foreign(model.coefs_[0])
-    rtol = 0.02 if case == "repair" else 1e-6  # two hundred steps amplify rounding
+    # Two hundred steps amplify rounding. So do decompositions, which stop at a tolerance: chunks of
+    # other libraries are taken whole, NumPy's by blocks.
+    rtol = 0.02 if case == "repair" else 1e-3
     assert_allclose(to_numpy(found), expected, rtol=rtol, atol=rtol * np.abs(expected).max())
     assert model.components_report()["unit_angles"].shape == (shape[2],)
 
