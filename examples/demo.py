@@ -12,8 +12,10 @@ function.  It prints one table and draws three pictures.
 Then words, and their parts of speech without labels (`examples.demo_words`): a table, some tagged
 sentences, a picture.
 
-Last networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
+Then networks, planted and real, beside backpropagation (`examples.demo_network`): two tables, two
 pictures.
+
+Last topics of news, beside scikit-learn (`examples.demo_topics`): a table, a picture.
 
 Pictures go to ``build/demo``, which git ignores, or to a folder named as the only argument:
 ``make pictures`` names ``examples/pictures``, where the committed ones are.
@@ -35,7 +37,7 @@ from matplotlib.figure import Figure
 from bench import ours
 from bench.rivals import hmmlearn
 from bench.scoring import SMOOTHING, Split, held_out_bits, split_text
-from examples import demo_network, demo_pictures, demo_series, demo_words
+from examples import demo_network, demo_pictures, demo_series, demo_topics, demo_words
 from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
 from spectral_nn.metrics import bits_per_symbol
@@ -203,6 +205,8 @@ def main() -> None:
     pictures += demo_pictures.save(demo_words.main(line), folder)
     print("\n\n4. A shallow network\n")
     pictures += demo_pictures.save(demo_network.main(line), folder)
+    print("\n\n5. Topics of news\n")
+    pictures += demo_pictures.save(demo_topics.main(line), folder)
     print(f"\nPictures, in {folder}:", *(path.name for path in pictures), sep="\n  ")
 
 

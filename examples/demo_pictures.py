@@ -22,10 +22,12 @@ from spectral_estimators import (
     CategoricalHMM,
     EmissionDisplay,
     GaussianHMM,
+    LatentDirichletAllocation,
     LossDisplay,
     RecoveryDisplay,
     SeriesDisplay,
     SpectrumDisplay,
+    TopicsDisplay,
 )
 from spectral_estimators.displays import state_order
 from spectral_nn.datasets import DIGIT, OTHER
@@ -244,6 +246,20 @@ def network_recovery(angles: Sequence[Mapping[str, NDArray[np.float64]]]) -> Fig
     axes[0].set_xlim(least / 1.6)
     figure.suptitle(
         "Angle of each of the ten learned units to the true one; the number is the largest",
+        x=0.01,
+        ha="left",
+        fontsize=12.5,
+        color=INK,
+    )
+    return figure
+
+
+def topics(model: LatentDirichletAllocation, X: Any, words: Sequence[str]) -> Figure:
+    """The likeliest words of the ten most coherent topics."""
+    best = np.argsort(-model.coherence(X))[:10]
+    figure = TopicsDisplay.from_estimator(model, X, feature_names=words, topics=best).figure_
+    figure.suptitle(
+        "Ten of twenty topics of news: their likeliest words",
         x=0.01,
         ha="left",
         fontsize=12.5,
