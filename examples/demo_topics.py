@@ -66,7 +66,8 @@ def fit(side: str, seed: int, train: sparse.csr_array, test: sparse.csr_array) -
     topics = model.components_ / model.components_.sum(axis=1, keepdims=True)
     prior = np.full(N_COMPONENTS, model.doc_topic_prior_)
     nats, n = complete_documents(test, topics, prior, np.random.default_rng(0))
-    return Run(model, seconds, float(np.exp(-nats / n)), float(coherence(train, topics).mean()))
+    perplexity = float(np.exp(-nats.sum() / n.sum()))
+    return Run(model, seconds, perplexity, float(coherence(train, topics).mean()))
 
 
 def print_table(X: sparse.csr_array, runs: dict[str, list[Run]]) -> None:

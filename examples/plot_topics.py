@@ -175,7 +175,7 @@ def perplexity(components, prior):
     """Of held-out halves of documents."""
     prior = np.broadcast_to(prior, (K,)).astype(float)
     nats, n = complete_documents(test, probabilities(components), prior, np.random.default_rng(0))
-    return np.exp(-nats / n)
+    return np.exp(-nats.sum() / n.sum())
 
 
 def fit_ours(init):

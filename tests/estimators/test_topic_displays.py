@@ -121,7 +121,7 @@ def test_bad_arguments_are_named(documents, lda):
         TopicsDisplay([[0.5, 0.5]], coherence=[0.1, 0.2])
 
 
-def test_spectrum_of_topics(lda):
+def test_spectrum_of_topics(documents, lda):
     display = draw(SpectrumDisplay.from_estimator(lda))
     assert_array_equal(display.singular_values, lda.diagnostics_["eigenvalues"])
     assert (display.n_components, display.n_workable) == (K, lda.diagnostics_["workable"])
@@ -131,6 +131,8 @@ def test_spectrum_of_topics(lda):
     n_drawn = (display.singular_values > 0).sum()
     (shade,) = display.ax_.patches
     assert shade.get_x() == min(display.n_workable + 0.5, n_drawn + 0.6)
+    auto = LatentDirichletAllocation("auto", max_iter=1, random_state=0).fit(documents)
+    assert SpectrumDisplay.from_estimator(auto).n_components == len(auto.components_)
     random = LatentDirichletAllocation(K, init="random", max_iter=1, random_state=0)
     with pytest.raises(ValueError, match="init='tensor'"):
         SpectrumDisplay.from_estimator(random.fit(np.ones((3, V), dtype=int)))

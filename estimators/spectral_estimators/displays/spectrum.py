@@ -94,7 +94,7 @@ class SpectrumDisplay:
             )
         display = cls(
             values,
-            n_components=getattr(estimator, "n_components_", None) or estimator.n_components,
+            n_components=getattr(estimator, "n_components_", None) or len(estimator.components_),
             null_level=notes.get("null_level"),
             n_supported=notes.get("n_supported"),
             n_workable=notes.get("workable"),
