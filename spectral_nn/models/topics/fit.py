@@ -38,7 +38,7 @@ MAX_COLLAPSED_BYTES = 1 << 31
 
 _TOLD_SHORT = 0.1  # of the documents
 _MAX_RESIDUAL = 0.3  # of topics that are not refined
-_MIXED = 0.5  # of a start with the words of all documents: from a softer one, passes get further
+_MIXED = 0.5  # with the words of all documents: from a softer start, passes over all get further
 _SPREAD = 100.0  # gamma shape of random topics, as in scikit-learn
 
 
@@ -119,10 +119,9 @@ class TopicFit:
 
 @dataclass(frozen=True, eq=False)
 class _Start:
-    """Topics (K, V) to start from, their shares of all tokens (K,), and how they were found."""
+    """Topics (K, V) to start from, and how they were found."""
 
     topics: NDArray[np.float64]
-    shares: NDArray[np.float64]
     n_tokens: float
     kind: str
     spectral: SpectralTopics | None = None
@@ -198,7 +197,7 @@ def begin_online(
 ) -> TopicFit:
     """Topics that online steps may start from, see `fit_topics`."""
     start = _start(table, options, rng, run, strict=False)
-    components = _as_parameters(start, options.priors, _MIXED)
+    components = _as_parameters(start, options.priors, mixed=0.0)
     notes = {"method": "online"} | start.notes
     return TopicFit(
         components, [], 0, False, start.n_tokens, start.kind, start.spectral, start.moments, notes
@@ -212,7 +211,7 @@ def _start(
     K, V = options.priors.n_components, options.priors.n_words
     if not isinstance(options.init, str):
         given = options.init / options.init.sum(axis=1, keepdims=True)
-        return _Start(given, np.full(K, 1 / K), _count_tokens(table, run), "given")
+        return _Start(given, _count_tokens(table, run), "given")
     if options.init == "random":
         return _random(K, V, _count_tokens(table, run), rng)
     moments = document_moments(table, K, run, rng=rng)
@@ -242,11 +241,9 @@ def _start(
         return _random(K, V, moments.n_tokens, rng)
     drawn = _random(K - len(spectral.topics), V, moments.n_tokens, rng)
     topics = np.concatenate([spectral.topics, drawn.topics])
-    shares = np.concatenate([spectral.prior, np.full(len(drawn.topics), spectral.prior.min())])
     order = _match_prior(topics, options.priors)
     return _Start(
         topics[order],
-        shares[order] / shares.sum(),
         moments.n_tokens,
         "tensor",
         spectral,
@@ -263,9 +260,7 @@ def _start(
 def _random(K: int, V: int, n_tokens: float, rng: np.random.Generator) -> _Start:
     """Topics that are hardly different, as scikit-learn begins with."""
     topics = rng.gamma(_SPREAD, 1 / _SPREAD, (K, V))
-    return _Start(
-        topics / topics.sum(axis=1, keepdims=True), np.full(K, 1 / max(K, 1)), n_tokens, "random"
-    )
+    return _Start(topics / topics.sum(axis=1, keepdims=True), n_tokens, "random")
 
 
 def _check_rank(spectral: SpectralTopics, K: int, strict: bool) -> None:
@@ -296,9 +291,11 @@ def _match_prior(topics: NDArray[np.float64], priors: TopicPriors) -> NDArray[np
 
 
 def _as_parameters(start: _Start, priors: TopicPriors, mixed: float) -> NDArray[np.float64]:
-    """Dirichlet parameters (K, V) of topics that share all tokens."""
-    tokens = start.n_tokens * start.shares[:, None]
-    return priors.words + tokens * _soften(start, mixed)
+    """Dirichlet parameters (K, V) of topics that share all tokens evenly.
+
+    The shares that moments tell are one over squares of weights, some of which are noise.
+    """
+    return priors.words + start.n_tokens / len(start.topics) * _soften(start, mixed)
 
 
 def _soften(start: _Start, mixed: float) -> NDArray[np.float64]:
@@ -356,7 +353,7 @@ def _go_online(
     table: Table, start: _Start, options: TopicOptions, run: Runner, tell: OnStep
 ) -> Any:
     """Online variational Bayes, with a step for each small batch."""
-    parameters = TopicParameters(_as_parameters(start, options.priors, _MIXED))
+    parameters = TopicParameters(_as_parameters(start, options.priors, mixed=0.0))
     step = 0
     for n_iter in range(1, options.max_iter + 1):
         for batch in batches(table, options.batch_size):
