@@ -1,4 +1,4 @@
-"""What rivals and the benchmarks set for the whole process is undone: other tests run in it, too."""
+"""What rivals and benchmarks set for the whole process is undone: other tests run in it, too."""
 
 import logging
 
