@@ -196,7 +196,7 @@ def test_columns_that_are_nearly_the_same(law, rng):
     one = law(mean[None], S if law is TiedGaussian else S[None])
     parameters = HMMParameters(np.ones(1), np.ones((1, 1)), one)
     found = find_standard_errors(parameters, Sequences(x, np.array([0, 300])), kind="hessian")
-    assert_allclose(found["means"][0], np.sqrt(np.diag(S) / 300), rtol=1e-4)
+    assert_allclose(found["means"][0], np.sqrt(np.diag(S) / 300), rtol=1e-2)
     expected = np.sqrt((np.outer(np.diag(S), np.diag(S)) + S**2) / 300)
     # How much rounding is left depends on how a kernel multiplies.
     assert_allclose(found["covariances"].reshape(2, 2), expected, rtol=1e-2)
