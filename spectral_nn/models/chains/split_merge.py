@@ -8,6 +8,7 @@ posteriors of a chain in the place of those of a mixture, and splits in time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from spectral_nn.models.chains.frames import Frames
 from spectral_nn.models.chains.inference import smooth
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.row_starts import fit_law
+from spectral_nn.models.regroup import cut_by_axis, find_overlaps, merge_and_split
 from spectral_nn.trainers.halving import Round, successive_halving
 
 __all__ = ["LEAST_STATES", "improve", "make_candidates"]
@@ -33,7 +35,6 @@ _PATIENCE = (
     5,
 )  # rounds without a gain, at the least and at the most; else half as many as states
 _LEAST_GAIN = 0.1  # nats
-_SIDES = 0.9  # of a row goes to the half of a state that it lies in
 _SEGMENTS, _IN_TIME = (10, 50), 0.85
 
 Advance = Callable[
@@ -93,20 +94,14 @@ def make_candidates(
     """
     parameters = start.parameters
     mass, _ = smooth(parameters, Sequences(frames.x, frames.offsets))
-    overlap = mass.T @ mass
-    norm = np.sqrt(np.maximum(overlap.diagonal(), 1e-300))
-    cosine = np.triu(overlap / np.outer(norm, norm), 1)
+    cosine = find_overlaps(mass)
     K, found = mass.shape[1], []
     order = _draw_order(mass.sum(axis=0), rng)
     for i in range(int(np.clip(K, *_CANDIDATES))):
         kept, free = _draw_pair(cosine, mass, rng)
-        moved = mass.copy()
-        moved[:, kept] += moved[:, free]
-        split = int(order[i % K])
-        split = kept if split == free else split
-        half = _half(frames, moved[:, split], rng)
-        moved[:, free] = half * moved[:, split]
-        moved[:, split] -= moved[:, free]
+        moved = merge_and_split(
+            mass, kept, free, int(order[i % K]), partial(_half, frames, rng=rng)
+        )
         follows = ~frames.begins[1:]
         trans = moved[:-1][follows].T @ moved[1:][follows] + 1 / K
         emission = fit_law(frames, moved, prior, rng)
@@ -143,10 +138,4 @@ def _half(
         segment = np.cumsum(frames.begins | (frames.position % length == 0)) - 1
         side = rng.random(segment[-1] + 1)[segment] < 0.5
         return np.where(side, _IN_TIME, 1 - _IN_TIME)
-    z = frames.standardised
-    share = weight / weight.sum()
-    z = z - share @ z
-    values, vectors = np.linalg.eigh((z * share[:, None]).T @ z)
-    values = np.maximum(values, 0.0) + 1e-12
-    axis = vectors[:, rng.choice(values.size, p=values / values.sum())]
-    return np.where(z @ axis > 0, _SIDES, 1 - _SIDES)
+    return cut_by_axis(frames.standardised, weight, rng)

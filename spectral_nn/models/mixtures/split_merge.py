@@ -7,15 +7,16 @@ Ueda, Nakano, Ghahramani, Hinton, *SMEM algorithm for mixture models*, Neural Co
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectral_nn.models.base import Start
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
 from spectral_nn.models.mixtures.model import MixtureParameters, log_joint, posterior
 from spectral_nn.models.mixtures.starts import Frame, m_step
+from spectral_nn.models.regroup import cut_by_axis, find_overlaps, merge_and_split
 from spectral_nn.results import DegenerateError
 from spectral_nn.trainers.halving import Round, successive_halving
 
@@ -25,7 +26,6 @@ _SCREEN = (Round(6, 3, 2**12), Round(2, 6, 2**13))  # candidates, EM steps each,
 _CLIMB = Round(1, 10, 2**14)
 _ROUNDS, _PATIENCE = 4, 1
 _LEAST_GAIN = 1e-3  # nats a row
-_SIDES = 0.9  # of a row goes to the half of a component that it lies in
 
 Advance = Callable[
     [list[Start[MixtureParameters]], Round], list[tuple[Start[MixtureParameters], float, float]]
@@ -85,37 +85,18 @@ def _candidates(
     Components whose posteriors overlap merge; those split that are common.
     """
     mass: Any = posterior(log_joint(start.parameters, frame.rows.X))[0]
-    overlap = mass.T @ mass
-    norm = np.sqrt(np.maximum(overlap.diagonal(), 1e-300))
-    cosine = np.triu(overlap / np.outer(norm, norm), 1).ravel()
+    cosine = find_overlaps(mass).ravel()
     if not cosine.any():
         return []
     K, found = mass.shape[1], []
     share = mass.sum(axis=0) / mass.sum()
+    z = frame.complete / np.sqrt(frame.law.variances[0])
     for pair in rng.choice(K * K, size=_SCREEN[0].n_starts, p=cosine / cosine.sum()):
         kept, free = divmod(int(pair), K)
         split = int(rng.choice(K, p=share))
-        split = kept if split == free else split
-        moved = mass.copy()
-        moved[:, kept] += moved[:, free]
-        half = _half(frame, moved[:, split], rng)
-        moved[:, free] = half * moved[:, split]
-        moved[:, split] -= moved[:, free]
+        moved = merge_and_split(mass, kept, free, split, partial(cut_by_axis, z, rng=rng))
         try:
             found.append(Start(start.kind, m_step(frame, moved, model)))
         except DegenerateError:
             continue
     return found
-
-
-def _half(
-    frame: Frame, weight: NDArray[np.float64], rng: np.random.RandomState
-) -> NDArray[np.float64]:
-    """How much of each row goes to one half of a component: that of a side of its mean."""
-    z = frame.complete / np.sqrt(frame.law.variances[0])
-    share = weight / weight.sum()
-    z = z - share @ z
-    values, vectors = np.linalg.eigh((z * share[:, None]).T @ z)
-    values = np.maximum(values, 0.0) + 1e-12
-    axis = vectors[:, rng.choice(values.size, p=values / values.sum())]
-    return np.where(z @ axis > 0, _SIDES, 1 - _SIDES)
