@@ -29,6 +29,7 @@ from spectral_nn.emissions.simplex import score_rows
 from spectral_nn.models.chains.expectation import expect_exact, expect_parts
 from spectral_nn.models.chains.parameters import HMMParameters, n_parameters
 from spectral_nn.models.chains.statistics import HMMStatistics
+from spectral_nn.models.uncertainty import upper_probability
 
 __all__ = ["KINDS", "StandardErrors", "find_standard_errors"]
 
@@ -96,9 +97,7 @@ class StandardErrors:
         ValueError
             If ``level`` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, for instance 0.95; got {level!r}.")
-        z = float(ndtri((1 + level) / 2))
+        z = float(ndtri(upper_probability(level)))
         return {
             name: np.array(self.coordinates[name].interval(self.values[name], error, z))
             for name, error in self.errors.items()

@@ -18,7 +18,6 @@ from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from spectral_nn.additive import Additive, Grouped
 from spectral_nn.arrays import Array, from_numpy, to_numpy
@@ -32,6 +31,7 @@ from spectral_nn.models.network.stream import (
     stream_sums,
     tensors_of_stream,
 )
+from spectral_nn.models.uncertainty import jackknife_errors, student_half
 from spectral_nn.moments.frame import Frame
 from spectral_nn.moments.polynomial import low_features
 from spectral_nn.runners.base import Runner
@@ -92,9 +92,7 @@ class DirectionErrors:
         ValueError
             If ``level`` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, for instance 0.95; got {level!r}.")
-        half = stdtrit(len(self.replicates) - 1, (1 + level) / 2) * self.errors
+        half = student_half(self.errors, level, len(self.replicates))
         return np.stack([self.components - half, self.components + half])
 
 
@@ -130,9 +128,9 @@ def direction_errors(
         total = reduce(add, groups)
         without = [total + (-1.0) * group for group in groups]
         replicates = _directions(without, seen, basis, components)
-    spread = replicates - replicates.mean(axis=0)
-    errors = np.sqrt((n_groups - 1) / n_groups * np.sum(spread**2, axis=0))
-    return DirectionErrors(np.asarray(components, np.float64), errors, replicates)
+    return DirectionErrors(
+        np.asarray(components, np.float64), jackknife_errors(replicates), replicates
+    )
 
 
 @dataclass(frozen=True, eq=False)

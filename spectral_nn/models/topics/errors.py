@@ -18,12 +18,12 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.special import stdtrit
 
 from spectral_nn.additive import Grouped
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.topics.spectral import find_topics
+from spectral_nn.models.uncertainty import jackknife_errors, student_half
 from spectral_nn.moments.documents import (
     OVERSAMPLING,
     DocumentSums,
@@ -73,9 +73,7 @@ class TopicErrors:
         ValueError
             If ``level`` is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, for instance 0.95; got {level!r}.")
-        half = stdtrit(self.n_groups - 1, (1 + level) / 2) * self.errors
+        half = student_half(self.errors, level, self.n_groups)
         return np.clip(np.stack([self.topics - half, self.topics + half]), 0.0, 1.0)
 
 
@@ -125,9 +123,7 @@ def topic_errors(
     total = reduce(add, groups)
     whole = _find(total, basis, alpha0, topics)
     without = np.stack([_find(total + (-1.0) * group, basis, alpha0, whole) for group in groups])
-    spread = without - without.mean(axis=0)
-    errors = np.sqrt((n_groups - 1) / n_groups * np.sum(spread**2, axis=0))
-    return TopicErrors(whole, errors, n_groups)
+    return TopicErrors(whole, jackknife_errors(without), n_groups)
 
 
 def _count_groups(chunk: Rows, basis: NDArray, n_groups: int) -> Grouped[DocumentSums]:
