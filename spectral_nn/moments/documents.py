@@ -214,7 +214,7 @@ def _sum_triples(projected: Array, scaled: Array) -> Array:
     n, r = projected.shape
     low, high = (from_numpy(index, like=projected) for index in np.triu_indices(r))
     low, high = xp.astype(low, xp.int64), xp.astype(high, xp.int64)
-    total = xp.zeros((low.shape[0], r), dtype=xp.float64, device=_device(projected))
+    total = xp.zeros((low.shape[0], r), dtype=xp.float64, device=array_api_compat.device(projected))
     step = max(1, _BLOCK // low.shape[0])
     for begin in range(0, n, step):
         end = min(begin + step, n)
@@ -222,10 +222,6 @@ def _sum_triples(projected: Array, scaled: Array) -> Array:
         pairs = xp.take(block, low, axis=1) * xp.take(block, high, axis=1)
         total = total + pairs.T @ scaled[begin:end, :]
     return total
-
-
-def _device(x: Array) -> object:
-    return array_api_compat.device(x)
 
 
 def find_range(

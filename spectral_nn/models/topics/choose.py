@@ -11,6 +11,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.topics.collapsed import collapse
 from spectral_nn.models.topics.evaluate import complete_documents
+from spectral_nn.models.topics.fit import soften
 from spectral_nn.models.topics.priors import TopicPriors
 from spectral_nn.models.topics.spectral import find_topics
 from spectral_nn.models.topics.variational import counts_of
@@ -98,7 +99,7 @@ def choose_topics(table: Table, alpha0: float, rng: np.random.Generator) -> Topi
         if len(spectral.topics) < K or len(tried) - best > _PATIENCE:
             break
         priors = TopicPriors(np.full(K, 1 / K), np.full((K, 1), 1 / K), n_words)
-        start = 0.5 * spectral.topics + 0.5 * np.asarray(moments.first) + 1e-12
+        start = soften(spectral.topics, moments) + 1e-12
         fitted = collapse(learned, start, priors, max_iter=_PASSES, tol=0.1)
         topics = fitted.counts + 1 / K
         topics /= topics.sum(axis=1, keepdims=True)

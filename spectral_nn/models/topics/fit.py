@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from spectral_nn.arrays import to_numpy
@@ -31,7 +32,15 @@ from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 
-__all__ = ["TopicFit", "TopicOptions", "batches", "begin_online", "fit_topics", "online_step"]
+__all__ = [
+    "TopicFit",
+    "TopicOptions",
+    "batches",
+    "begin_online",
+    "fit_topics",
+    "online_step",
+    "soften",
+]
 
 MAX_COLLAPSED_BYTES = 1 << 31
 """Of responsibilities; beyond, and for data elsewhere, steps are sums over chunks."""
@@ -178,8 +187,8 @@ def fit_topics(
         found: Any = (_as_parameters(start, options.priors, mixed=0.0), [], 0, False)
     elif options.method == "online":
         found = _go_online(table, start, options, run, tell)
-    elif options.method == "collapsed" and _fits_in_memory(table, options):
-        found = _collapse(table, start, options, told)
+    elif (X := _counts_here(table, options)) is not None:
+        found = _collapse(X, start, options, told)
     else:
         notes["method"] = "batch"
         found = _climb(table, start, options, run, told)
@@ -199,9 +208,7 @@ def begin_online(
     start = _start(table, options, rng, run, strict=False)
     components = _as_parameters(start, options.priors, mixed=0.0)
     notes = {"method": "online"} | start.notes
-    return TopicFit(
-        components, [], 0, False, start.n_tokens, start.kind, start.spectral, start.moments, notes
-    )
+    return _report(start, (components, [], 0, False), notes)
 
 
 def _start(
@@ -302,7 +309,14 @@ def _soften(start: _Start, mixed: float) -> NDArray[np.float64]:
     """Topics mixed with the words of all documents."""
     if start.moments is None:
         return start.topics
-    return (1 - mixed) * start.topics + mixed * to_numpy(start.moments.first)
+    return soften(start.topics, start.moments, mixed)
+
+
+def soften(
+    topics: NDArray[np.float64], moments: DocumentMoments, mixed: float = _MIXED
+) -> NDArray[np.float64]:
+    """Topics (K, V) mixed with the words of all documents."""
+    return (1 - mixed) * topics + mixed * to_numpy(moments.first)
 
 
 def _count_tokens(table: Table, run: Runner) -> float:
@@ -313,16 +327,17 @@ def _tokens_of(chunk: Rows) -> float:
     return float(counts_of(chunk).sum())
 
 
-def _fits_in_memory(table: Table, options: TopicOptions) -> bool:
-    """Whether documents are here, and small enough to keep a responsibility for each token."""
-    if not isinstance(table, Rows):
-        return False
-    return memory_of(counts_of(table), options.priors.n_components) <= MAX_COLLAPSED_BYTES
+def _counts_here(table: Table, options: TopicOptions) -> sparse.csr_array | None:
+    """Documents, if they are here, and small enough to keep a responsibility for each token."""
+    if options.method != "collapsed" or not isinstance(table, Rows):
+        return None
+    X = counts_of(table)
+    return X if memory_of(X, options.priors.n_components) <= MAX_COLLAPSED_BYTES else None
 
 
-def _collapse(table: Any, start: _Start, options: TopicOptions, tell: OnStep) -> Any:
+def _collapse(X: sparse.csr_array, start: _Start, options: TopicOptions, tell: OnStep) -> Any:
     found = collapse(
-        counts_of(table),
+        X,
         _soften(start, _MIXED) + 1e-12,
         options.priors,
         max_iter=options.max_iter,

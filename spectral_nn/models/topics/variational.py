@@ -173,7 +173,9 @@ def counts_of(chunk: Rows) -> sparse.csr_array:
     """Counts of words of a chunk (n, V), here and sparse."""
     X = chunk.X if hasattr(chunk.X, "tocsr") else to_numpy(chunk.X)
     X = sparse.csr_array(X)
-    X.sum_duplicates()
+    if not X.has_canonical_format:
+        X = X.copy()  # its arrays are those of the user
+        X.sum_duplicates()
     return X
 
 

@@ -9,7 +9,12 @@ from sklearn.decomposition import LatentDirichletAllocation
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.fit import maximise_likelihood
 from spectral_nn.models.topics.priors import TopicPriors
-from spectral_nn.models.topics.variational import TopicModel, TopicParameters, _exp_psi
+from spectral_nn.models.topics.variational import (
+    TopicModel,
+    TopicParameters,
+    _exp_psi,
+    counts_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +74,13 @@ def test_an_empty_document_has_the_prior(theirs):
     shares, counts, _ = _model().infer(TopicParameters(lda.components_), sparse.csr_array((1, 12)))
     np.testing.assert_allclose(shares, 1 / 3)
     assert not counts.any()
+
+
+def test_words_that_are_listed_twice_are_counted_once_and_stay_as_the_user_has_them():
+    X = sparse.csr_array((np.array([1.0, 2.0, 3.0]), [4, 1, 4], [0, 3]), shape=(1, 12))
+    for array in (X.data, X.indices, X.indptr):
+        array.flags.writeable = False
+    found = counts_of(Rows.of(X))
+    np.testing.assert_array_equal(found.toarray(), X.toarray())
+    assert found.indices.tolist() == [1, 4]
+    assert X.indices.tolist() == [4, 1, 4]
