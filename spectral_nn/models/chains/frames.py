@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import solve_triangular, svd
 from scipy.signal import lfilter
 
 from spectral_nn.emissions import RowEmission
@@ -143,7 +143,7 @@ class Frames:
         left = _cholesky(past.T @ past / n)
         right = _cholesky(future.T @ future / n)
         cross = solve_triangular(left, past.T @ future / n, lower=True)
-        u, s, vt = np.linalg.svd(solve_triangular(right, cross.T, lower=True).T)
+        u, s, vt = _decompose(solve_triangular(right, cross.T, lower=True).T)
         return CanonicalVariates(
             past @ solve_triangular(left.T, u), future @ solve_triangular(right.T, vt.T), s
         )
@@ -180,6 +180,18 @@ def _principal(z: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(z.T @ z / max(z.shape[0], 1))
     kept = np.flatnonzero(values > 1e-10 * values[-1])[::-1][:n]
     return z @ (vectors[:, kept] / np.sqrt(values[kept]))
+
+
+def _decompose(a: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Singular value decomposition of a square matrix, which may be near a lower rank.
+
+    LAPACK's divide and conquer fails on some of these, finite ones too, and on which depends on the
+    kernel that multiplies; its iteration, which is slower, does not.
+    """
+    try:
+        return tuple(np.linalg.svd(a))
+    except np.linalg.LinAlgError:
+        return svd(a, lapack_driver="gesvd")
 
 
 def _cholesky(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

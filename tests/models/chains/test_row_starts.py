@@ -66,6 +66,18 @@ def test_averages_start_anew_in_each_stretch(rng, decay):
     assert_allclose(frames._average(decay, backwards=True), after, atol=1e-12)
 
 
+def test_variates_do_not_hang_on_one_way_to_decompose(rng, monkeypatch):
+    x = rng.standard_normal((300, 2))
+    expected = vars(frames_of(x).canonical)
+
+    def fails(a):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    for name, found in vars(frames_of(x).canonical).items():
+        assert_allclose(np.abs(found), np.abs(expected[name]), rtol=1e-6, atol=1e-8)
+
+
 def test_variates_are_canonical(rng):
     """Unit variance, uncorrelated, and correlated across time as their correlations say."""
     x, _ = equal_means(5000, rng)
