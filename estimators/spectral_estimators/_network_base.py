@@ -48,6 +48,8 @@ from spectral_nn.models.network.options import (
     SolverState,
 )
 from spectral_nn.trainers import TRAINERS, Adam, Trainer
+from spectral_nn.trainers.minibatch import MiniBatchTrainer
+from spectral_nn.trainers.rules.base import Rule, RuleTrainer
 from spectral_nn.trainers.sgd import LEARNING_RATES
 
 __all__ = ["BaseNetwork"]
@@ -67,7 +69,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             StrOptions({"auto"}),
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions(set(TRAINERS))],
+        "solver": [StrOptions(set(TRAINERS)), Rule],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(LEARNING_RATES))],
@@ -93,6 +95,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         "n_jobs": [Integral, None],
         "device": [str, None],
         "input_distribution": LAW_CONSTRAINTS,
+        "residual": ["boolean"],
+        "stochastic_depth": _SHARE,
     }
 
     def __init__(
@@ -126,6 +130,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         n_jobs: int | None = None,
         device: str | None = None,
         input_distribution: Any = None,
+        residual: bool = False,
+        stochastic_depth: float = 0.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -155,6 +161,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.device = device
         self.input_distribution = input_distribution
+        self.residual = residual
+        self.stochastic_depth = stochastic_depth
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find a start, and refine it.
@@ -214,12 +222,13 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         if self.max_iter and not result.converged:
             limits = ", ".join(
                 f"{setting.name}={getattr(self, setting.name)}"
-                for setting in fields(options.trainer)
+                for setting in fields(getattr(options.trainer, "optimizer", options.trainer))
                 if setting.name.startswith("max_")
             )
             warnings.warn(
-                f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
-                f"{result.message}. Raise {limits} or tol, or scale the columns of X.",
+                f"The fit by solver={options.trainer.name!r} ended before it converged to "
+                f"tol={self.tol:g}: {result.message}. Raise {limits} or tol, or scale the "
+                "columns of X.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -233,6 +242,12 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             raise ValueError(
                 "partial_fit does not support early_stopping=True: one batch has no validation "
                 "rows. Set early_stopping=False."
+            )
+        if self.learning_rate == "cosine":
+            raise ValueError(
+                "partial_fit does not support learning_rate='cosine', which lowers steps towards "
+                "the last of max_iter epochs: no batch is known to be the last. Set "
+                "learning_rate='constant'."
             )
         sizes = layer_sizes(self.hidden_layer_sizes, self.init)
         resume = hasattr(self, "coefs_")
@@ -315,10 +330,16 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             n_iter_no_change=self.n_iter_no_change,
             input_model=self.input_model,
             input_score=score_of_laws(laws, self.input_model, given.rows, run),
+            residual=self.residual,
+            depth_drop=self.stochastic_depth,
         )
 
-    def _trainer(self, solver: str) -> Trainer:
+    def _trainer(self, solver: str | Rule) -> Trainer:
         """Make a trainer of the constructor's arguments that have the names of its settings."""
+        if isinstance(solver, Rule):
+            optimizer = self._trainer(solver.optimizer)
+            assert isinstance(optimizer, MiniBatchTrainer)
+            return RuleTrainer(solver, optimizer)
         kind = TRAINERS[solver]
         return kind(**{setting.name: getattr(self, setting.name) for setting in fields(kind)})
 
@@ -363,6 +384,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             activation=self.activation,
             output=output,
             unit=getattr(self, "output_scale_", 1.0),
+            residual=self.residual,
+            depth_drop=self.stochastic_depth,
         )
 
     def _forward(self, X: Any, output: str | None = None) -> Array:
@@ -407,6 +430,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         values["loss_curve_"] = before.get("loss_curve_", []) + list(result.loss_curve)
         values["loss_times_"] = before.get("loss_times_", []) + times
         values["t_"] = before.get("t_", 0) + result.n_iter * result.n_rows
+        values["gradient_cosines_"] = before.get("gradient_cosines_", []) + list(result.cosines)
         values["best_loss_"] = min([*values["loss_curve_"], values["loss_"]])
         values["validation_scores_"] = values["best_validation_score_"] = None
         if result.validation_scores is not None:

@@ -58,16 +58,18 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
         "squared_relu" or "identity".
-    solver : {"lbfgs", "adam", "sgd"}, default="lbfgs"
-        What refines the start: L-BFGS on all rows, or Adam or gradient descent on batches.
+    solver : {"lbfgs", "adam", "sgd"} or rule, default="lbfgs"
+        What refines the start: L-BFGS on all rows; Adam or gradient descent on batches; or one of
+        the alternatives to backpropagation in `spectral_estimators.trainers`.
     alpha : float, default=0.0001
         The penalty α on weights; intercepts are free.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is min(200, n).
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How the steps of ``solver="sgd"`` go on: as they began; divided by
-        ``(rows seen + 1) ** power_t``; or divided by five where the fit would stop otherwise, for
-        want of gains, until they are 1e-6.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        How the steps of gradient descent go on: as they began; divided by
+        ``(rows seen + 1) ** power_t``; divided by five where the fit would stop otherwise, for
+        want of gains, until they are 1e-6; or along half a cosine, to nothing after ``max_iter``
+        epochs.  Adam knows the last alone, and keeps its steps otherwise.
     learning_rate_init : float, default=0.001
         Steps of Adam; first steps of gradient descent.
     power_t : float, default=0.5
@@ -137,6 +139,13 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         units add up, but for rates far below the mean.  Choose it where counts are those of a sum
         of units, such as the subunits of a cell: moments of y then show them, where an exponential
         mixes them.
+    residual : bool, default=False
+        Whether what enters a hidden layer is added to what leaves it, where it is as wide as the
+        hidden layer below (He et al., 2016).
+    stochastic_depth : float, default=0.0
+        With ``residual=True`` and batches: probability with which a batch goes around the last of
+        these layers; around the others it grows to that in equal steps.  Predictions count each
+        layer by its probability to be there [3]_.
 
     Attributes
     ----------
@@ -155,6 +164,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         add to both.
     validation_scores_, best_validation_score_ : list of float and float, or None
         R² on the held-out rows.
+    gradient_cosines_ : list of float
+        Of the hidden layers' step to their gradient, on the first batch of each epoch; empty
+        unless ``solver`` is a rule that takes something else for the gradient.
     n_iter_, t_ : int
         Steps or epochs of refinement in the last call (those of the race and of repair, which count
         towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
@@ -201,6 +213,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     .. [1] Janzamin, Sedghi, Anandkumar, "Beating the perils of non-convexity: guaranteed training
        of neural networks using tensor methods", arXiv 1506.08473, 2016, Algorithm 1.
     .. [2] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [3] Huang, Sun, Liu, Sedra, Weinberger, "Deep networks with stochastic depth", ECCV 2016,
+       equations 2, 4 and 5.
 
     Examples
     --------
@@ -252,6 +266,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         device: str | None = None,
         input_distribution: Any = None,
         link: str | None = None,
+        residual: bool = False,
+        stochastic_depth: float = 0.0,
     ) -> None:
         self.loss, self.link = loss, link
         super().__init__(
@@ -283,6 +299,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
             n_jobs=n_jobs,
             device=device,
             input_distribution=input_distribution,
+            residual=residual,
+            stochastic_depth=stochastic_depth,
         )
 
     def predict(self, X: Any) -> NDArray:
@@ -404,6 +422,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     beta_1, beta_2, epsilon, n_iter_no_change, max_fun : as in `MLPRegressor`
     init, input_model, n_jobs, device, input_distribution : as in `MLPRegressor`
         But nothing is repaired.
+    residual, stochastic_depth : bool and float, default=False, 0.0
+        As in `MLPRegressor`.
 
     Attributes
     ----------
@@ -414,8 +434,8 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
     out_activation_ : str
         "logistic" for two classes or several labels, "softmax" for more classes.
     coefs_, intercepts_, init_, diagnostics_, loss_, best_loss_ : as in `MLPRegressor`
-    loss_curve_, loss_times_, n_iter_, t_, n_components_ : as in `MLPRegressor`
-    n_layers_, n_outputs_, output_scale_ : as in `MLPRegressor`
+    loss_curve_, loss_times_, gradient_cosines_, n_iter_, t_ : as in `MLPRegressor`
+    n_components_, n_layers_, n_outputs_, output_scale_ : as in `MLPRegressor`
     n_features_in_, feature_names_in_ : as in `MLPRegressor`
 
     See Also

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from spectral_nn.arrays import to_numpy
+from spectral_nn.arrays import get_namespace
 from spectral_nn.trainers.base import Minimum, OnIterate, RowOrder, RowProblem, Vector
 
-__all__ = ["MiniBatchTrainer"]
+__all__ = ["MiniBatchTrainer", "anneal"]
 
 _BATCH_ROWS = 200  # scikit-learn's
 
@@ -30,6 +31,8 @@ class MiniBatchTrainer(ABC):
         value by more than `tol`.
     batch_size : rows of a step, "auto" for 200; the last batch of an epoch may have fewer.
     shuffle : whether rows are put into a new order before each epoch.
+    learning_rate : how the size of steps goes on; with "cosine", the last of `max_iter` epochs is
+        where the fit is to end, and counts as converged.
     """
 
     name: ClassVar[str]
@@ -40,17 +43,18 @@ class MiniBatchTrainer(ABC):
     n_iter_no_change: float = 10
     batch_size: int | Literal["auto"] = "auto"
     shuffle: bool = True
+    learning_rate: str = "constant"
 
     @abstractmethod
-    def init(self, n_parameters: int) -> Any:
-        """Return what is remembered between steps, at the first."""
+    def init(self, x: Vector) -> Any:
+        """Return what is remembered between steps, at the first, for parameters such as x (p,)."""
 
     @abstractmethod
     def step(self, x: Vector, gradient: Vector, state: Any) -> None:
         """Move x (p,) and the state, both in place, after a batch of that gradient (p,)."""
 
-    def end_epoch(self, state: Any, n_rows: int) -> None:  # noqa: B027
-        """Move the state after an epoch over so many rows, if it has to."""
+    def end_epoch(self, state: Any, epoch: int, n_rows: int) -> None:  # noqa: B027
+        """Move the state after that epoch, over so many rows, if it has to."""
 
     def goes_on(self, state: Any) -> bool:
         """Move the state where nothing was gained for long; whether that may help."""
@@ -70,7 +74,7 @@ class MiniBatchTrainer(ABC):
         Parameters
         ----------
         problem : RowProblem
-        start : array (p,) of any library
+        start : array (p,) of any library, in which, and in whose precision, steps are taken
         rng : orders the rows.
         state : of an earlier call, to go on from, unless that was of another trainer;
             `n_iter_no_change` counts afresh.
@@ -86,16 +90,16 @@ class MiniBatchTrainer(ABC):
         -----
         An epoch whose value is not finite is the last.
         """
-        x = np.array(to_numpy(start), dtype=np.float64)
-        fresh = self.init(x.size)
+        x = get_namespace(start).asarray(start, copy=True)
+        fresh = self.init(x)
         state = copy.deepcopy(state) if isinstance(state, type(fresh)) else fresh
         if any(
             np.shape(old) != np.shape(new)
             for old, new in zip(vars(state).values(), vars(fresh).values(), strict=True)
         ):
             raise ValueError(
-                f"state is of another number of parameters than start, which has {x.size}; go on "
-                "with a state of the same problem"
+                f"state is of another number of parameters than start, which has {x.shape[0]}; go "
+                "on with a state of the same problem"
             )
         n_rows = problem.n_rows
         batch = min(n_rows, _BATCH_ROWS if self.batch_size == "auto" else self.batch_size)
@@ -113,9 +117,13 @@ class MiniBatchTrainer(ABC):
             history.append(total / n_rows)
             misses = misses + 1 if history[-1] > least - self.tol else 0
             least = min(least, history[-1])
-            verdict = None if on_iterate is None else on_iterate(epoch, history[-1], x.copy())
+            verdict = (
+                None
+                if on_iterate is None
+                else on_iterate(epoch, history[-1], get_namespace(x).asarray(x, copy=True))
+            )
             stale = misses > self.n_iter_no_change if verdict is None else verdict
-            self.end_epoch(state, n_rows)
+            self.end_epoch(state, epoch, n_rows)
             if not np.isfinite(history[-1]):
                 message = "the value is not finite"
                 break
@@ -127,5 +135,13 @@ class MiniBatchTrainer(ABC):
                 if converged:
                     message = f"no gain above tol for {misses} epochs"
                 break
+        else:
+            if self.learning_rate == "cosine":
+                converged, message = True, "the steps have come down to nothing"
         value = history[-1] if history else np.nan
         return Minimum(x, value, history, converged, message, state=state)
+
+
+def anneal(epoch: int, n_epochs: int) -> float:
+    """Share of a rate that half a cosine leaves after some of all epochs."""
+    return (1 + math.cos(math.pi * min(epoch / n_epochs, 1.0))) / 2

@@ -61,6 +61,7 @@ class TestInterface:
         assert all(ours[name].kind is theirs[name].kind for name in theirs)
         own = ["init", "input_model", "n_jobs", "device", "input_distribution"]
         own += ["link"] if "loss" in theirs else []
+        own += ["residual", "stochastic_depth"]
         assert list(ours)[len(theirs) :] == own
 
     @unfinished

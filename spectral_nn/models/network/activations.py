@@ -27,13 +27,14 @@ class Activation:
     ----------
     name : the keyword of the estimators, and the key in `ACTIVATIONS`.
     value : Z (...) -> σ(Z) (...), for arrays of any library.
-    derivative : (Z (...), H (...)) -> σ'(Z) (...), where H = σ(Z).
+    derivative : (Z (...), H (...)) -> σ'(Z) (...), where H = σ(Z); reads Z only with `keeps_input`.
     degree : degree of the polynomial that σ is, None where it is none.
     write : (Z (k, rows), bias (k,), out (k, rows)) -> None, for C-contiguous NumPy arrays: leaves
         σ(Z + bias) in `out`, and in `Z` what `scale` needs.
     scale : (D, Z, H, work), each (k, rows), -> None, for the same: multiplies D by the derivative
         where `write` left Z and H; `work` may be overwritten.
-    keeps_input : whether `scale` reads `Z`; where it does not, `write` may have ``out is Z``.
+    keeps_input : whether `scale` and `derivative` read `Z`; where they do not, `write` may have
+        ``out is Z``.
 
     Notes
     -----
@@ -205,8 +206,13 @@ def _write_square(Z: Floats, bias: Floats, out: Floats) -> None:
 
 
 def _write_squared_relu(Z: Floats, bias: Floats, out: Floats) -> None:
-    _rectify(Z, bias)  # all that `_scale_square` needs
+    _rectify(Z, bias)
     np.multiply(Z, Z, out=out)
+
+
+def _scale_squared_relu(D: Floats, Z: Floats, H: Floats, work: Floats) -> None:
+    np.maximum(Z, 0, out=work)
+    _scale_square(D, work, H, work)
 
 
 def _scale_square(D: Floats, Z: Floats, H: Floats, work: Floats) -> None:
@@ -245,7 +251,7 @@ _ALL = (
     Activation(
         "softplus",
         softplus,
-        lambda Z, H: logistic(Z),
+        lambda Z, H: -get_namespace(H).expm1(-H),
         None,
         _write_softplus,
         _scale_softplus,
@@ -266,7 +272,7 @@ _ALL = (
         lambda Z, H: 2.0 * _positive_part(Z),
         None,
         _write_squared_relu,
-        _scale_square,
+        _scale_squared_relu,
         True,
     ),
     Activation(

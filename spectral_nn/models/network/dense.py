@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import CHUNK_ROWS
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.trainers.layers import DenseLayer
 
 __all__ = [
     "Network",
@@ -28,16 +30,65 @@ __all__ = [
 
 
 class Shape(NamedTuple):
-    """Widths of all layers, from the inputs to the outputs, and the names of the functions."""
+    """What a network is, without its parameters.
+
+    Attributes
+    ----------
+    sizes : widths of all layers, from the inputs to the outputs.
+    activation, output : names of the functions.
+    residual : whether inputs of a hidden layer are added to its values, where it is as wide as the
+        hidden layer below.
+    depth_drop : probability with which a batch goes around the last of these layers; around the
+        others it grows to that in equal steps.
+    """
 
     sizes: tuple[int, ...]
     activation: str
     output: str
+    residual: bool = False
+    depth_drop: float = 0.0
 
     @property
     def n_weights(self) -> int:
         """Parameters that are no intercepts; they come first in `flatten`."""
         return sum(a * b for a, b in pairwise(self.sizes))
+
+    @property
+    def skips(self) -> tuple[bool, ...]:
+        """Whether there is a way around each layer."""
+        widths = self.sizes[1:-1]
+        return (
+            False,
+            *(self.residual and a == b for a, b in pairwise(widths)),
+            *([False] if widths else []),
+        )
+
+    @property
+    def survival(self) -> tuple[float, ...]:
+        """Probability with which each layer is not gone around.
+
+        Linear in the depth, Huang et al., *Deep networks with stochastic depth*, ECCV 2016,
+        equation 4.
+        """
+        skips = self.skips
+        return tuple(
+            1 - self.depth_drop * sum(skips[: i + 1]) / sum(skips) if skip else 1.0
+            for i, skip in enumerate(skips)
+        )
+
+    def layers(
+        self,
+        coefs: Sequence[Array],
+        intercepts: Sequence[Array],
+        gates: Sequence[float] | None = None,
+    ) -> list[DenseLayer]:
+        """Return the layers of some parameters; by default each counts as often as it survives."""
+        activation, last = ACTIVATIONS[self.activation], len(coefs) - 1
+        parts = zip(coefs, intercepts, self.skips, gates or self.survival, strict=True)
+        return [
+            DenseLayer(coef, intercept, activation if i < last else None, skip, gate)
+            for i, (coef, intercept, skip, gate) in enumerate(parts)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +102,7 @@ class Network:
     activation : of the hidden layers, a key of `ACTIVATIONS`
     output : function of the outputs, a key of `OUTPUTS`
     unit : in which this function gives its values
+    residual, depth_drop : see `Shape`
     """
 
     coefs: tuple[Array, ...]
@@ -58,6 +110,8 @@ class Network:
     activation: str
     output: str
     unit: float = 1.0
+    residual: bool = False
+    depth_drop: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together and functions that there are not."""
@@ -80,7 +134,7 @@ class Network:
     @property
     def shape(self) -> Shape:
         """What the network is, without its parameters."""
-        return Shape(self.sizes, self.activation, self.output)
+        return Shape(self.sizes, self.activation, self.output, self.residual, self.depth_drop)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -95,6 +149,11 @@ class Network:
             intercepts=tuple(_like(intercept, like) for intercept in self.intercepts),
         )
 
+    @property
+    def layers(self) -> list[DenseLayer]:
+        """All layers, the last of which is linear."""
+        return self.shape.layers(self.coefs, self.intercepts)
+
     def hidden(self, X: Array) -> Array:
         """Return the values of the last hidden layer.
 
@@ -108,36 +167,16 @@ class Network:
         """
         if len(self.coefs) == 1:
             return X
-        below = replace(
-            self, coefs=self.coefs[:-1], intercepts=self.intercepts[:-1], output="identity"
-        )
-        return ACTIVATIONS[self.activation].value(below.decision(X))
+        return _by_rows(partial(_through, self.layers[:-1]), X)
 
     def decision(self, X: Array) -> Array:
         """Return the outputs (n, q) before the output function, of X (n, d)."""
-        return _by_rows(self._decision, X)
+        return _by_rows(partial(_through, self.layers), X)
 
     def predict(self, X: Array) -> Array:
         """Return the outputs (n, q) after the output function, of X (n, d)."""
         values = OUTPUTS[self.output].value(self.decision(X), axis=1)
         return values if self.unit == 1 else values * self.unit
-
-    def forward(self, X: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield what reaches each layer, (n, units), and what leaves it; of the last, the former.
-
-        `HostPasses` computes the same in place, for fits on NumPy's arrays.
-        """
-        activation, last = ACTIVATIONS[self.activation], len(self.coefs) - 1
-        for layer, (coef, intercept) in enumerate(zip(self.coefs, self.intercepts, strict=True)):
-            Z = X @ coef
-            Z += intercept
-            X = Z if layer == last else activation.value(Z)
-            yield Z, X
-
-    def _decision(self, X: Array) -> Array:
-        for Z, _ in self.forward(X):  # no layer is kept longer than it is needed
-            outputs = Z
-        return outputs
 
 
 def random_network(
@@ -256,6 +295,13 @@ def take(x: Array, rows: slice | Array) -> Array:
     if isinstance(rows, slice):
         return x[rows, ...]
     return get_namespace(x).take(x, same_kind(rows, x), axis=0)
+
+
+def _through(layers: Sequence[DenseLayer], X: Array) -> Array:
+    """Values (n, units) of the last of some layers, of which no other is kept."""
+    for layer in layers:
+        X = layer.forward(X).out
+    return X
 
 
 def _like(x: Array, like: Array) -> Array:

@@ -51,7 +51,7 @@ class Validation:
         gained = score >= self._best_score + self.tol  # false for NaN
         self._misses = 0 if gained else self._misses + 1
         if score > self._best_score:
-            self._best_score, self.best = score, np.array(vector)
+            self._best_score, self.best = score, vector
         self.exhausted = self._misses > self.n_iter_no_change
         if self.exhausted:
             self._misses = 0

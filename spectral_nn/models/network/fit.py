@@ -35,9 +35,9 @@ from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.base import (
     MISSING,
+    LayeredProblem,
     Minimum,
     Problem,
-    RowProblem,
     Trainer,
     check_needs,
 )
@@ -150,11 +150,12 @@ def _fit_in_units(
     problem: Problem = objective_of(train, run, network, options.alpha)
     if "rows" in trainer.needs:
         assert isinstance(chosen, Rows)
-        problem = Objective(chosen.X, chosen.Y, network, options.alpha, chosen.weight)
+        gates = np.random.default_rng(rng.permutation(256)) if options.depth_drop else None
+        problem = Objective(chosen.X, chosen.Y, network, options.alpha, chosen.weight, gates)
     record = Record(trainer, network, validation, on_step, clock)
     loss = problem.value(_on_host(network))
     check_finite(loss, trainer, 0)
-    found = Minimum(_on_host(network), loss, [], False, "no iteration is left", state=state)
+    found = Minimum(flatten(network), loss, [], False, "no iteration is left", state=state)
     if trainer.max_iter > 0:
         if isinstance(trainer, LBFGS):  # the race took steps of L-BFGS, and so does repair
             left = replace(trainer, max_iter=trainer.max_iter - notes.get("race_steps", 0))
@@ -178,6 +179,7 @@ def _fit_in_units(
         loss=found.value,
         diagnostics=notes,
         solver_state=None if found.state is None else SolverState(scaling, found.state),
+        cosines=found.cosines,
     )
 
 
@@ -190,15 +192,17 @@ def _refine(
     record: Record,
 ) -> Minimum:
     """Train; with early stopping, go back to the best step."""
+    # L-BFGS is one of the host, in double precision; batches are passed where the rows are
+    start = flatten(network) if "rows" in trainer.needs else _on_host(network)
     found = trainer.train(
-        cast(RowProblem, problem), _on_host(network), rng=rng, state=state, on_iterate=record
+        cast(LayeredProblem, problem), start, rng=rng, state=state, on_iterate=record
     )
     validation = record.validation
     if validation is not None and validation.best is not None:
-        value = problem.value(validation.best)
+        value = problem.value(to_numpy(validation.best).astype(np.float64))
         converged = found.converged or validation.exhausted
         return replace(found, x=validation.best, value=value, converged=converged)
-    whole = np.isfinite(found.x).all()  # the last steps of the last epoch are in no loss
+    whole = np.isfinite(to_numpy(found.x)).all()  # the last steps of the last epoch are in no loss
     check_finite(found.value if whole else np.nan, trainer, found.n_iter)
     return found
 
@@ -261,15 +265,17 @@ def _start(
 
 def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) -> Network:
     sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
-    return random_network(sizes, options.activation, options.output, rng, like=rows.like)
+    drawn = random_network(sizes, options.activation, options.output, rng, like=rows.like)
+    return replace(drawn, residual=options.residual, depth_drop=options.depth_drop)
 
 
 def _check_needs(rows: Table, options: NetworkOptions) -> None:
     """Check that a table offers what trainer and early stopping need: rows that are in memory."""
-    if isinstance(rows, Rows):
-        return
-    check_needs(options.trainer, offered=frozenset())
-    if options.early_stopping:
+    offered = {"rows"} if isinstance(rows, Rows) else set()
+    if options.hidden_layer_sizes:
+        offered.add("hidden layers")
+    check_needs(options.trainer, offered=frozenset(offered))
+    if options.early_stopping and "rows" not in offered:
         raise ValueError(f"early_stopping=True {MISSING['rows']}")
 
 

@@ -19,12 +19,14 @@ from spectral_nn.additive import Additive, tree_sum
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import CHUNK_ROWS, Rows
 from spectral_nn.data.table import Table
-from spectral_nn.models.network.dense import Network, Shape, take
-from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.models.network.dense import Network, Shape, split, take
+from spectral_nn.models.network.outputs import OUTPUTS, Output
 from spectral_nn.models.network.passes import passes_of
 from spectral_nn.models.network.scaling import Penalty, of_each_weight
 from spectral_nn.runners.base import Runner, SerialRunner
-from spectral_nn.trainers.base import Problem
+from spectral_nn.trainers.base import Batch, Problem
+from spectral_nn.trainers.layers import DenseLayer
+from spectral_nn.trainers.rules.base import backpropagate, views
 
 __all__ = [
     "LossSums",
@@ -62,6 +64,29 @@ class Block:
     total_weight: float
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkBatch:
+    """Rows that pass together: X (rows, d), targets (rows, q), weight (rows, 1) or None for ones.
+
+    Attributes
+    ----------
+    total_weight : sum of the weights.
+    output : whose loss it is.
+    """
+
+    X: Array
+    targets: Array
+    weight: Array | None
+    total_weight: float
+    output: Output
+
+    def loss(self, outputs: Array) -> tuple[float, Array]:
+        """Return the mean loss of outputs (rows, q), which may be overwritten, and its gradient."""
+        value, error = self.output.error(outputs, self.targets, self.weight, axis=1)
+        error *= 1 / self.total_weight
+        return value / self.total_weight, error
+
+
 class Objective:
     """Loss of a network on given rows and its gradient, as functions of its parameters.
 
@@ -87,6 +112,8 @@ class Objective:
     alpha : float, or a `Penalty` where it is not the same for all weights
         Penalty.
     sample_weight : array (n,), optional
+    rng : Generator, optional
+        Draws the layers that batches go around; only where ``template.depth_drop`` is not 0.
 
     Raises
     ------
@@ -113,6 +140,7 @@ class Objective:
         template: Network | Shape,
         alpha: float | Penalty = 0.0,
         sample_weight: Array | None = None,
+        rng: np.random.Generator | None = None,
     ) -> None:
         sizes = template.sizes
         n_rows = X.shape[0]
@@ -135,6 +163,7 @@ class Objective:
         self._passes = passes_of(self._shape, like)
         self._X = X.tocsr() if sparse.issparse(X) else X
         self._targets = Y
+        self._rng = np.random.default_rng(0) if rng is None else rng
         self._weight = _drop_equal_weights(sample_weight)
         self._chunks: list[list[Block]] | None = None
 
@@ -157,28 +186,78 @@ class Objective:
         """How many rows there are."""
         return int(self._X.shape[0])
 
-    def on_rows(
-        self, vector: Array, rows: slice | Array, *, feedback: Array | None = None
-    ) -> tuple[float, Array]:
+    def on_rows(self, vector: Array, rows: slice | Array) -> tuple[float, Array]:
         """Return value and gradient for some rows only, as if there were no others.
 
         Parameters
         ----------
         vector : array (p,)
         rows : slice or array (m,) of int
-            Should be few, such as a batch: they pass as one block, and work space is kept for each
-            number of rows met.
-        feedback : array (p,), optional
-            Through whose weights errors are sent back, in the place of those of `vector`.
+            Should be few, such as a batch: they pass as one block.
 
         Returns
         -------
         value : float
-        gradient : array (p,)
+        gradient : array (p,), a new one
         """
+        gradient = get_namespace(vector).empty_like(vector)
         with np.errstate(all="ignore"):
-            sums = self._sums_of(vector, [self._block(rows)], True, feedback)
-            return _penalise(sums, vector, self._shape, self._alpha)
+            batch = self.batch(rows)
+            layers = self.layers(vector, training=True)
+            value = backpropagate(layers, batch, views(self.layers(gradient)))
+            return value + self.penalise(vector, gradient, batch), gradient
+
+    def layers(self, vector: Array, *, training: bool = False) -> list[DenseLayer]:
+        """Return the layers whose parameters are views of a vector (p,).
+
+        Parameters
+        ----------
+        vector : array (p,), of the data's library and device.
+        training : whether to draw which layers are gone around, where that is left to chance.
+        """
+        gates = None
+        if training and self._shape.depth_drop:
+            gates = [float(self._rng.random() < share) for share in self._shape.survival]
+        return self._shape.layers(*split(vector, self._shape.sizes), gates)
+
+    def batch(self, rows: slice | Array) -> Batch:
+        """Return some rows, and their mean loss as a function of outputs."""
+        X, targets = take(self._X, rows), take(self._targets, rows)
+        weight = None if self._weight is None else take(self._weight, rows)[:, None]
+        total = X.shape[0] if weight is None else float(get_namespace(weight).sum(weight))
+        return NetworkBatch(X, targets, weight, total, self._output)
+
+    def penalise(
+        self,
+        vector: Array,
+        gradient: Array,
+        batch: Batch,
+        learning: Sequence[bool] | None = None,
+    ) -> float:
+        """Add the penalty's gradient to that of a batch, in place, and return the penalty.
+
+        Parameters
+        ----------
+        vector, gradient : arrays (p,)
+        batch : of this objective.
+        learning : which layers learn; weights of the others are free.  None: all.
+        """
+        if not isinstance(self._alpha, np.ndarray) and not self._alpha:
+            return 0.0
+        penalty = 0.0
+        start = 0
+        for layer, (fan_in, fan_out) in enumerate(pairwise(self._shape.sizes)):
+            part = slice(start, start + fan_in * fan_out)
+            start = part.stop
+            if learning is not None and not learning[layer]:
+                continue
+            alpha = self._alpha
+            if isinstance(alpha, np.ndarray):
+                alpha = from_numpy(alpha[part], like=vector)
+            pull = vector[part] * (alpha / batch.total_weight)
+            gradient[part] += pull
+            penalty += 0.5 * float(get_namespace(pull).vecdot(pull, vector[part]))
+        return penalty
 
     def sums(self, vector: Array, *, with_gradient: bool = True) -> LossSums:
         """Return sums over all rows, without penalty."""
@@ -192,15 +271,9 @@ class Objective:
     def _rows_a_chunk(self) -> int:
         return max(CHUNK_ROWS, self._passes.rows_a_block)
 
-    def _sums_of(
-        self,
-        vector: Array,
-        blocks: Sequence[Block],
-        with_gradient: bool,
-        feedback: Array | None = None,
-    ) -> LossSums:
+    def _sums_of(self, vector: Array, blocks: Sequence[Block], with_gradient: bool) -> LossSums:
         passes = self._passes
-        passes.load(vector, feedback)
+        passes.load(vector)
         loss = weight = 0.0
         for block in blocks:
             outputs = passes.forward(block.X)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -37,6 +37,7 @@ class NetworkOptions:
         "cubic", or a callable score.
     input_score : score of the laws that the inputs are known to have, which races beside the models
         of "auto"; None if they are not known.
+    residual, depth_drop : see `spectral_nn.models.network.dense.Shape`.
     """
 
     hidden_layer_sizes: tuple[int, ...] | Literal["auto"] = (10,)
@@ -50,6 +51,8 @@ class NetworkOptions:
     n_iter_no_change: float = 10
     input_model: str | Callable[..., Any] = "auto"
     input_score: Callable[..., Any] | None = None
+    residual: bool = False
+    depth_drop: float = 0.0
 
 
 class SolverState(NamedTuple):
@@ -80,6 +83,7 @@ class NetworkFit:
         without early stopping, the last entry of `loss_curve`.
     diagnostics : what the start had to say.
     solver_state : what the trainer needs to go on; None if it cannot.
+    cosines : see `spectral_nn.trainers.base.Minimum`.
     """
 
     network: Network
@@ -94,3 +98,4 @@ class NetworkFit:
     loss: float
     diagnostics: dict[str, Any] = field(default_factory=dict)
     solver_state: SolverState | None = None
+    cosines: Sequence[float] = ()

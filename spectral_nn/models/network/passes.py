@@ -2,8 +2,8 @@
 
 Two classes with the same methods: `HostPasses` writes into work space that stays in the cache and
 holds a block as (units, rows), so that a bias and a function run along memory; `LibraryPasses` is
-for arrays of any other library.  A gradient is `forward`, `Output.error` of what comes out, and
-`backward` of this error, which may be sent back through other weights than the network's.
+for arrays of any other library, and for residual networks.  A gradient is `forward`, `Output.error`
+of what comes out, and `backward` of this error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from scipy import sparse
 
 from spectral_nn.arrays import Array, get_namespace, to_numpy
 from spectral_nn.models.network.activations import ACTIVATIONS, add_bias, outer
-from spectral_nn.models.network.dense import Network, Shape, same_kind, split
+from spectral_nn.models.network.dense import Shape, same_kind, split
+from spectral_nn.trainers.layers import forward, pull_back
 
 __all__ = ["HostPasses", "LibraryPasses", "Passes", "passes_of"]
 
@@ -39,8 +40,8 @@ class Passes(Protocol):
     def rows_a_block(self) -> int:
         """How many rows should pass at a time."""
 
-    def load(self, vector: Array, feedback: Array | None = None) -> None:
-        """Take parameters (p,), and others for errors to go back through; begin new sums."""
+    def load(self, vector: Array) -> None:
+        """Take parameters (p,), and begin new sums."""
 
     def forward(self, X: Array) -> Array:
         """Return the outputs of a block (rows, d) before the output function."""
@@ -89,18 +90,12 @@ class HostPasses:
         row = self._dtype.itemsize * (2 * sum(self._sizes[1:]) + self._sizes[0])
         return min(max(_CACHE_BYTES // row, MIN_ROWS), MAX_ROWS)
 
-    def load(
-        self, vector: NDArray[np.floating], feedback: NDArray[np.floating] | None = None
-    ) -> None:
-        """Take parameters (p,), and others for errors to go back through; begin new sums."""
+    def load(self, vector: NDArray[np.floating]) -> None:
+        """Take parameters (p,), and begin new sums."""
         coefs, _ = split(vector, self._sizes)
         for mine, coef in zip(self._coefs, coefs, strict=True):
             mine[...] = coef.T
         self._parameters[self._n_weights :] = vector[self._n_weights :]
-        self._back = self._coefs
-        if feedback is not None:
-            back, _ = split(feedback, self._sizes)
-            self._back = [np.ascontiguousarray(coef.T, self._dtype) for coef in back]
         self._sums[:] = 0
 
     def forward(self, X: Array) -> NDArray[np.floating]:
@@ -138,7 +133,7 @@ class HostPasses:
                 np.matmul(error, X, out=grad)
             np.matmul(error, space.ones, out=self._partial_intercepts[layer])
             if layer > 0:
-                below, back = space.errors[layer - 1], self._back[layer]
+                below, back = space.errors[layer - 1], self._coefs[layer]
                 if error.shape[0] == 1:
                     outer(back[0], error[0], below)
                 else:
@@ -191,43 +186,31 @@ class LibraryPasses:
     def __init__(self, shape: Shape, like: Array) -> None:
         self._shape, self._like = shape, like
 
-    def load(self, vector: Array, feedback: Array | None = None) -> None:
-        """Take parameters (p,), and others for errors to go back through; begin new sums."""
+    def load(self, vector: Array) -> None:
+        """Take parameters (p,), and begin new sums."""
         self._from_host = isinstance(vector, np.ndarray)
-        coefs, intercepts = split(same_kind(vector, self._like), self._shape.sizes)
-        self._network = Network(
-            tuple(coefs), tuple(intercepts), self._shape.activation, self._shape.output
-        )
-        self._back = coefs
-        if feedback is not None:
-            self._back, _ = split(same_kind(feedback, self._like), self._shape.sizes)
-        xp = get_namespace(self._like)
-        self._sums = [xp.zeros_like(part) for part in (*coefs, *intercepts)]
+        vector = same_kind(vector, self._like)
+        self._layers = self._shape.layers(*split(vector, self._shape.sizes))
+        xp = get_namespace(vector)
+        self._sums, self._partial = xp.zeros_like(vector), xp.empty_like(vector)
 
     def forward(self, X: Array) -> Array:
         """Return the outputs (rows, q) of a block before the output function."""
-        self._layers = list(self._network.forward(X))
-        return self._layers[-1][0]
+        self._traces = forward(self._layers, X)
+        return self._traces[-1].out
 
     def backward(self, X: Array, error: Array) -> None:
         """Add the gradient of the block that went forward last, from the error (rows, q)."""
-        xp, last = get_namespace(error), len(self._layers) - 1
-        derivative = ACTIVATIONS[self._shape.activation].derivative
-        for layer in range(last, -1, -1):
-            values = self._layers[layer - 1][1] if layer > 0 else X
-            self._sums[layer] += values.T @ error
-            self._sums[last + 1 + layer] += xp.sum(error, axis=0)
-            if layer > 0:
-                error = error @ self._back[layer].T
-                error *= derivative(*self._layers[layer - 1])
+        coefs, intercepts = split(self._partial, self._shape.sizes)
+        pull_back(self._layers, self._traces, error, list(zip(coefs, intercepts, strict=True)))
+        self._sums += self._partial
 
     def gradient(self) -> Array:
         """Return the sums (p,): a new array."""
-        xp = get_namespace(self._like)
-        gradient = xp.concat([xp.reshape(part, (-1,)) for part in self._sums])
-        return to_numpy(gradient).astype(np.float64) if self._from_host else gradient
+        return to_numpy(self._sums).astype(np.float64) if self._from_host else self._sums
 
 
 def passes_of(shape: Shape, like: Array) -> Passes:
     """Return the passes of a network for arrays such as one."""
-    return HostPasses(shape, like) if isinstance(like, np.ndarray) else LibraryPasses(shape, like)
+    in_place = isinstance(like, np.ndarray) and not shape.residual
+    return HostPasses(shape, like) if in_place else LibraryPasses(shape, like)

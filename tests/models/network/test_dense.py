@@ -264,32 +264,6 @@ def test_calls_leave_no_trace(rng):
         np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("q", [1, 3])
-def test_errors_may_go_back_through_other_weights(q, xp, rng):
-    """All but the last layer learns from what those send it."""
-    X, Y, weight = problem("identity", rng, n_outputs=q)
-    network, other = (draw((4, 6, 5, q), "tanh", "identity", rng) for _ in range(2))
-    objective = Objective(X, Y, network, 0.0, weight)
-    vector, every = flatten(network), slice(0, len(X))
-    value, gradient = objective.on_rows(vector, every)
-    for same in (None, vector):
-        found = objective.on_rows(vector, every, feedback=same)
-        np.testing.assert_array_equal(found[1], gradient)
-    found_value, found = objective.on_rows(vector, every, feedback=flatten(other))
-    assert found_value == value
-    found, exact = unflatten(found, network), unflatten(gradient, network)
-    np.testing.assert_array_equal(found.coefs[-1], exact.coefs[-1])
-    first, second = list(network.forward(X))[:2]
-    error = (network.predict(X) - Y) / q * weight[:, None] / weight.sum()
-    error = error @ other.coefs[2].T * (1 - second[1] ** 2)
-    np.testing.assert_allclose(found.coefs[1], first[1].T @ error, rtol=1e-9, atol=RTOL)
-    error = error @ other.coefs[1].T * (1 - first[1] ** 2)
-    np.testing.assert_allclose(found.coefs[0], X.T @ error, rtol=1e-9, atol=RTOL)
-    there = Objective(*map(xp.asarray, (X, Y)), network.on(xp.asarray(Y)), 0.0, xp.asarray(weight))
-    _, foreign = there.on_rows(vector, every, feedback=flatten(other))
-    np.testing.assert_allclose(foreign, flatten(found), rtol=1e-9, atol=RTOL)
-
-
 def test_read_only_data(rng):
     X, Y, weight = problem("identity", rng)
     network = draw((4, 5, 1), "relu", "identity", rng)
@@ -323,9 +297,9 @@ def test_some_rows_are_an_objective_of_their_own(xp, rng):
     chosen = np.array([3, 1, 40, 41])
     for rows, theirs in ((chosen, xp.asarray(chosen)), (slice(5, 20), slice(5, 20))):
         expected = Objective(X[rows], Y[rows], network, 0.2, weight[rows])(flatten(network))
-        value, gradient = objective.on_rows(flatten(network), theirs)
+        value, gradient = objective.on_rows(flatten(there), theirs)
         assert value == pytest.approx(expected[0], rel=RTOL)
-        np.testing.assert_allclose(gradient, expected[1], rtol=RTOL, atol=1e-14)
+        np.testing.assert_allclose(to_numpy(gradient), expected[1], rtol=RTOL, atol=1e-14)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
