@@ -1,5 +1,8 @@
 """Learning rules for the ``solver`` of `MLPClassifier` and `MLPRegressor`."""
 
 from spectral_nn.trainers.rules.backprop import Backprop
+from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
+from spectral_nn.trainers.rules.frozen import Frozen
+from spectral_nn.trainers.rules.layer_wise import LayerWise
 
-__all__ = ["Backprop"]
+__all__ = ["Backprop", "FeedbackAlignment", "Frozen", "LayerWise"]
