@@ -1,6 +1,7 @@
-"""Texts, and models to be recovered from samples; nothing is downloaded."""
+"""Texts, signals, and models to be recovered from samples; nothing is downloaded."""
 
 from spectral_nn.datasets.hidden_markov import planted_hmm, sample_hmm
+from spectral_nn.datasets.mnist1d import make_mnist1d
 from spectral_nn.datasets.networks import planted_network, sample_network
 from spectral_nn.datasets.tagged_text import read_conllu
 from spectral_nn.datasets.text import (
@@ -19,6 +20,7 @@ __all__ = [
     "N_PUNCTUATION",
     "OTHER",
     "encode_characters",
+    "make_mnist1d",
     "planted_hmm",
     "planted_network",
     "python_manual_text",
