@@ -264,7 +264,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             options = self._options(sizes, given, run, resume=resume)
             by_batches = "rows" in options.trainer.needs
             trainer = options.trainer if by_batches else self._trainer(Adam.name)
-            epoch = replace(options, trainer=replace(trainer, max_iter=1))
+            epoch = replace(options, trainer=trainer.with_max_iter(1))
             on_step = listener(self.verbose, print_iteration)
             how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:

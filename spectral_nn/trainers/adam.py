@@ -44,8 +44,8 @@ class Adam(MiniBatchTrainer):
     Attributes
     ----------
     learning_rate : "cosine" lowers the steps along half a wave, to nothing after `max_iter` epochs
-        (Loshchilov, Hutter, *SGDR*, ICLR 2017, equation 5, without restarts); anything else leaves
-        them as they are, as scikit-learn's Adam does.
+        (`spectral_nn.trainers.minibatch.anneal`); anything else leaves them as they are, as
+        scikit-learn's Adam does.
     learning_rate_init : size of a step.
     beta_1, beta_2 : decay of the means of the gradient and of its square.
     epsilon : added to the root of the latter.

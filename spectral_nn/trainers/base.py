@@ -184,6 +184,9 @@ class Trainer(Protocol):
     def tol(self) -> float:
         """Smallest gain or gradient that is worth going on for."""
 
+    def with_max_iter(self, max_iter: int, /) -> Trainer:
+        """Return the trainer with another number of most steps or epochs."""
+
     def train(
         self,
         problem: LayeredProblem,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class LBFGS:
     max_iter: int = 200
     max_fun: int = 15_000
     tol: float = 1e-4
+
+    def with_max_iter(self, max_iter: int) -> Self:
+        """Return the trainer with another number of most steps."""
+        return replace(self, max_iter=max_iter)
 
     def train(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -59,6 +59,10 @@ class MiniBatchTrainer(ABC):
     def goes_on(self, state: Any) -> bool:
         """Move the state where nothing was gained for long; whether that may help."""
         return False
+
+    def with_max_iter(self, max_iter: int) -> Self:
+        """Return the trainer with another number of most steps."""
+        return replace(self, max_iter=max_iter)
 
     def train(
         self,
@@ -143,5 +147,8 @@ class MiniBatchTrainer(ABC):
 
 
 def anneal(epoch: int, n_epochs: int) -> float:
-    """Share of a rate that half a cosine leaves after some of all epochs."""
-    return (1 + math.cos(math.pi * min(epoch / n_epochs, 1.0))) / 2
+    """Share of a rate that half a cosine leaves after some of all epochs; all of it for the next.
+
+    Loshchilov, Hutter, *SGDR: stochastic gradient descent with warm restarts*, ICLR 2017, equation 5.
+    """
+    return (1 + math.cos(math.pi * (epoch % n_epochs) / n_epochs)) / 2

@@ -49,8 +49,8 @@ class SGD(MiniBatchTrainer):
     learning_rate : how the size of a step goes on, a key of `LEARNING_RATES`: "constant";
         "invscaling" divides `learning_rate_init` by ``(rows seen + 1) ** power_t`` after each
         epoch; "adaptive" divides it by five, down to 1e-6, where the fit would stop for want of
-        gains; "cosine" lowers it along half a wave, to nothing after `max_iter` epochs (Loshchilov,
-        Hutter, *SGDR*, ICLR 2017, equation 5, without restarts).
+        gains; "cosine" lowers it along half a wave, to nothing after `max_iter` epochs
+        (`spectral_nn.trainers.minibatch.anneal`).
     learning_rate_init : size of a step at first.
     power_t : of "invscaling".
     momentum : the share of the last step that is taken again.

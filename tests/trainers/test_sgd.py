@@ -1,5 +1,7 @@
 """Gradient descent: scikit-learn's numbers, whatever the schedule, the momentum and the loss."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -7,6 +9,7 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 from spectral_estimators import MLPClassifier, MLPRegressor
+from spectral_nn.trainers.adam import Adam
 from spectral_nn.trainers.sgd import LEARNING_RATES, SGD
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -94,10 +97,38 @@ def descend(**settings):
 
 @pytest.mark.parametrize("learning_rate", LEARNING_RATES)
 def test_every_schedule_descends(learning_rate):
-    found = descend(learning_rate=learning_rate, momentum=0.5, power_t=0.1)
+    found = descend(learning_rate=learning_rate, momentum=0.5, power_t=0.1, n_iter_no_change=40)
     assert found.converged
     assert found.value < 1e-2
     assert found.state.rows_seen == found.n_iter
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_the_cosine_takes_the_steps_to_nothing(kind):
+    """Rates of epochs are half a wave; the last epoch converges; a later fit begins anew."""
+    rates = []
+
+    class Watched(Parabola):
+        def on_rows(self, x, rows):
+            rates.append(float(x[0]))
+            return 0.0, np.ones(1)  # a slope: each step is as long as the rate
+
+    trainer = kind(
+        shuffle=False,
+        learning_rate="cosine",
+        learning_rate_init=0.1,
+        max_iter=8,
+        n_iter_no_change=99,
+    )
+    if kind is SGD:
+        trainer = replace(trainer, momentum=0.0)
+    found = trainer.train(Watched(), np.ones(1), rng=np.random.default_rng(0))
+    assert found.converged
+    assert found.message == "the steps have come down to nothing"
+    steps = -np.diff([*rates, float(found.x[0])])
+    assert_allclose(steps, 0.05 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-5)
+    again = trainer.train(Watched(), found.x, rng=np.random.default_rng(0), state=found.state)
+    assert_allclose(again.x - found.x, found.x - 1, rtol=1e-5)
 
 
 def test_the_adaptive_rate_ends_below_a_millionth():

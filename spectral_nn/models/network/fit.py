@@ -158,7 +158,7 @@ def _fit_in_units(
     found = Minimum(flatten(network), loss, [], False, "no iteration is left", state=state)
     if trainer.max_iter > 0:
         if isinstance(trainer, LBFGS):  # the race took steps of L-BFGS, and so does repair
-            left = replace(trainer, max_iter=trainer.max_iter - notes.get("race_steps", 0))
+            left = trainer.with_max_iter(trainer.max_iter - notes.get("race_steps", 0))
             if options.init == "tensor" and options.output == "identity" and notes:
                 from spectral_nn.models.network.repair import repair_start  # late, as in `_start`
 

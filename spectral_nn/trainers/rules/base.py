@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,10 @@ class RuleTrainer:
         """Of the optimiser."""
         return self.optimizer.tol
 
+    def with_max_iter(self, max_iter: int) -> Self:
+        """Return the trainer with another number of most epochs."""
+        return replace(self, optimizer=self.optimizer.with_max_iter(max_iter))
+
     def train(
         self,
         problem: LayeredProblem,
@@ -214,7 +218,7 @@ class RuleTrainer:
         for stage in stages:
             epochs = _share(self.max_iter, stage - stages[0], len(stages))
             followed = _Followed(problem, self.rule, memory, draws, stage)
-            found = replace(self.optimizer, max_iter=epochs).train(
+            found = self.optimizer.with_max_iter(epochs).train(
                 followed,
                 followed.extend(x),
                 rng=rng,

@@ -23,9 +23,9 @@ class FeedbackAlignment(Rule):
     With random :math:`B_l` in the place of the weights of the layers above, and the error
     :math:`e_L` of the outputs,
 
-    .. math:: \delta_l = e_l \odot \sigma'(z_l), \qquad e_{l-1} = \delta_l B_l^\top
-        \quad\text{(layered)} \quad\text{or}\quad e_{l-1} = e_L B_l^\top \quad\text{(direct)}, \qquad
-        \nabla W_l \approx h_{l-1}^\top \delta_l
+    .. math:: \delta_l = e_l \odot \sigma'(z_l), \qquad \nabla W_l \approx h_{l-1}^\top \delta_l,
+        \qquad e_{l-1} = \delta_l B_l^\top \text{ (layered)} \quad\text{or}\quad
+        e_{l-1} = e_L B_l^\top \text{ (direct)}
 
     Weights learn to agree with the feedback, so that the direction becomes useful: see
     ``gradient_cosines_`` of the fitted network.
@@ -51,8 +51,8 @@ class FeedbackAlignment(Rule):
     ----------
     .. [1] Lillicrap, Cownden, Tweed, Akerman, "Random synaptic feedback weights support error
        backpropagation for deep learning", Nature Communications 7, 2016.
-    .. [2] Nøkland, "Direct feedback alignment provides learning in deep neural networks", NIPS 2016,
-       equations 4 and 5.
+    .. [2] Nøkland, "Direct feedback alignment provides learning in deep neural networks", NIPS
+       2016, equations 4 and 5.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class FeedbackAlignment(Rule):
     >>> X, y = load_digits(return_X_y=True)
     >>> net = MLPClassifier((32, 32), solver=FeedbackAlignment(), init="random",
     ...                     learning_rate="cosine", learning_rate_init=0.01, max_iter=20,
-    ...                     random_state=0)
+    ...                     batch_size=32, random_state=0)
     >>> net.fit(X[:1500] / 16, y[:1500]).score(X[1500:] / 16, y[1500:]) > 0.85
     True
     >>> net.gradient_cosines_[-1] > net.gradient_cosines_[0]
@@ -109,5 +109,7 @@ class FeedbackAlignment(Rule):
             if i == 0:
                 break
             back = memory.fixed[i - 1]
-            error = of_outputs @ back.T if self.direct else layers[i].error_below(delta, error, back)
+            error = (
+                of_outputs @ back.T if self.direct else layers[i].error_below(delta, error, back)
+            )
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -33,7 +34,7 @@ def draw_head(
     k = int(layer.coef.shape[1])
     widths = (k, n_outputs) if head == "linear" else (k, _MLP_UNITS, n_outputs)
     parts = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         bound = np.sqrt(6.0 / (fan_in + fan_out))
         parts += [rng.uniform(-bound, bound, (fan_in, fan_out)), np.zeros(fan_out)]
     return [from_numpy(part, like=layer.coef) for part in parts]
