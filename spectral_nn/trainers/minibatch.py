@@ -149,6 +149,6 @@ class MiniBatchTrainer(ABC):
 def anneal(epoch: int, n_epochs: int) -> float:
     """Share of a rate that half a cosine leaves after some of all epochs; all of it for the next.
 
-    Loshchilov, Hutter, *SGDR: stochastic gradient descent with warm restarts*, ICLR 2017, equation 5.
+    Loshchilov, Hutter, *SGDR: stochastic gradient descent with warm restarts*, ICLR 2017, eq. 5.
     """
     return (1 + math.cos(math.pi * (epoch % n_epochs) / n_epochs)) / 2
