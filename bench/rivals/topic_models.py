@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.decomposition import LatentDirichletAllocation as ScikitLDA
 
+_LETTERS = str.maketrans("0123456789", "abcdefghij")  # Mallet reads words of three letters or more
+_DIGITS = str.maketrans("abcdefghij", "0123456789")
+
 
 class Topics(NamedTuple):
     """Probabilities of words (K, V), Dirichlet parameters of documents (K,), seconds."""
@@ -62,11 +65,62 @@ def tomotopy(X: sparse.csr_array, k: int, seed: int, n_iter: int = 200) -> Topic
     begin = time.process_time()
     model.train(n_iter, workers=1)
     seconds = time.process_time() - begin
-    used = np.array([int(word) for word in model.used_vocabs])
+    used = np.array(model.used_vocabs).astype(int)
     found = np.stack([model.get_topic_word_dist(i) for i in range(k)])
-    topics = np.repeat(found.min(axis=1, keepdims=True), X.shape[1], axis=1)
-    topics[:, used] = found
-    return Topics(_normed(topics), np.asarray(model.alpha, dtype=float), seconds)
+    return Topics(_of_all_words(found, used, X.shape[1]), np.asarray(model.alpha, float), seconds)
+
+
+def topica(X: sparse.csr_array, k: int, seed: int) -> Topics:
+    """Sparse Gibbs sampling with its defaults: 1,000 passes, learned priors of documents."""
+    from topica import LDA
+
+    documents = documents_of(X)
+    model = LDA(k, seed=seed)
+    begin = time.process_time()
+    model.fit(documents)
+    seconds = time.process_time() - begin
+    used = np.array(model.vocabulary).astype(int)
+    topics = _of_all_words(np.asarray(model.topic_word), used, X.shape[1])
+    return Topics(topics, np.asarray(model.alpha, float), seconds)
+
+
+def mallet(X: sparse.csr_array, k: int, seed: int) -> Topics:
+    """Mallet's sparse Gibbs sampling in Rust, with its defaults but for the learned priors.
+
+    Those are read off what it says of a document without words, and of one with a single word:
+    topics that the word is not of then have shares smaller by a / (a + 1), a the sum of the prior.
+    """
+    from pyrmallet import LatentDirichletAllocation as Mallet
+
+    texts = [
+        " ".join(word.zfill(3) for word in words).translate(_LETTERS) for words in documents_of(X)
+    ]
+    model = Mallet(k, random_state=seed)
+    begin = time.process_time()
+    model.fit(texts)
+    seconds = time.process_time() - begin
+    names = list(model.feature_names_in_)
+    used = np.array([name.translate(_DIGITS) for name in names]).astype(int)
+    none, one = model.transform(["", names[0]])
+    ratio = (one / none).min()
+    topics = _of_all_words(model.components_, used, X.shape[1])
+    return Topics(topics, none * ratio / (1 - ratio), seconds)
+
+
+def anchor_topics(X: sparse.csr_array, k: int, seed: int) -> Topics:
+    """Anchor words of a rectified co-occurrence matrix, defaults; it learns no priors.
+
+    It rules words out of topics, which would make held-out words impossible: a hundredth of each
+    topic is the words' frequencies.
+    """
+    from anchortopics.model import OTFR
+
+    model = OTFR(k, random_state=seed)
+    begin = time.process_time()
+    model.fit(X)
+    seconds = time.process_time() - begin
+    topics = 0.99 * _normed(model.components_) + 0.01 * X.sum(axis=0) / X.sum()
+    return Topics(topics, np.full(k, 1 / k), seconds)
 
 
 def documents_of(X: sparse.csr_array) -> list[list[str]]:
@@ -88,6 +142,15 @@ def ours(X: sparse.csr_array, k: int, seed: int, **settings: Any) -> Topics:
     model.fit(X)
     seconds = time.process_time() - begin
     return Topics(_normed(model.components_), np.full(k, 1 / k), seconds)
+
+
+def _of_all_words(
+    topics: NDArray[np.float64], used: NDArray[np.int64], n_words: int
+) -> NDArray[np.float64]:
+    """Topics (K, V) of topics of the words that training had; the others are their least."""
+    full = np.repeat(topics.min(axis=1, keepdims=True), n_words, axis=1)
+    full[:, used] = topics
+    return _normed(full)
 
 
 def _normed(topics: NDArray[Any]) -> NDArray[np.float64]:
