@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
+from spectral_estimators.compare import TrainersReport, compare_trainers
 from spectral_estimators.dawid_skene import DawidSkene
 from spectral_estimators.displays import (
     ActiveSubspaceDisplay,
@@ -13,6 +14,7 @@ from spectral_estimators.displays import (
     SeriesDisplay,
     SpectrumDisplay,
     TopicsDisplay,
+    TrainersDisplay,
     TransitionDisplay,
 )
 from spectral_estimators.hmm import (
@@ -73,8 +75,11 @@ __all__ = [
     "SpectrumDisplay",
     "TensorFeatures",
     "TopicsDisplay",
+    "TrainersDisplay",
+    "TrainersReport",
     "TransitionDisplay",
     "__version__",
+    "compare_trainers",
     "moments_init",
     "sequences_of_table",
 ]

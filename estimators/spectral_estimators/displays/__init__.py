@@ -19,6 +19,7 @@ from spectral_estimators.displays.residuals import ResidualDisplay
 from spectral_estimators.displays.series import DurationDisplay, SeriesDisplay
 from spectral_estimators.displays.spectrum import SpectrumDisplay
 from spectral_estimators.displays.topics import TopicsDisplay
+from spectral_estimators.displays.trainers import TrainersDisplay
 
 __all__ = [
     "ActiveSubspaceDisplay",
@@ -32,6 +33,7 @@ __all__ = [
     "SeriesDisplay",
     "SpectrumDisplay",
     "TopicsDisplay",
+    "TrainersDisplay",
     "TransitionDisplay",
     "state_order",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spectral_nn.trainers.base import Batch
-from spectral_nn.trainers.layers import DenseLayer, Gradient, forward
+from spectral_nn.trainers.layers import DenseLayer, Gradient
 from spectral_nn.trainers.rules.base import Rule
 
 __all__ = ["Frozen"]
@@ -61,7 +61,10 @@ class Frozen(Rule):
         self, layers: Sequence[DenseLayer], batch: Batch, into: Sequence[Gradient], **how: Any
     ) -> float:
         """Write the gradient of the output layer; return the loss."""
-        last = forward(layers, batch.X)[-1]
+        values = batch.X
+        for layer in layers[:-1]:  # no layer's values are kept longer than the next one needs them
+            values = layer.forward(values).out
+        last = layers[-1].forward(values)
         value, error = batch.loss(last.out)
         layers[-1].write_gradient(last, error, into[-1])
         return value
