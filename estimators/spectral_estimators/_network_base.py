@@ -316,6 +316,12 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
 
     def _options(self, sizes: Any, given: Given, run: Any, *, resume: bool) -> NetworkOptions:
         """Gather the constructor's arguments for the recipe."""
+        if self.stochastic_depth and (not self.residual or self.solver == "lbfgs"):
+            raise ValueError(
+                f"stochastic_depth={self.stochastic_depth:g} lets batches go around layers: it "
+                f"needs residual=True and a solver on batches, and residual is {self.residual}, "
+                f"solver {self.solver!r}. Set residual=True and solver='adam'."
+            )
         by_moments = self.init != "random" and not resume
         laws = self.input_distribution if by_moments else None
         return NetworkOptions(
