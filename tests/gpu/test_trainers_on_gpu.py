@@ -6,12 +6,10 @@ import pytest
 from spectral_estimators import MLPRegressor, trainers
 from spectral_nn.arrays import to_numpy
 
-cupy = pytest.importorskip("cupy")
-
 
 @pytest.mark.parametrize("name", trainers.__all__)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_batches_stay_there(name, optimizer, rng):
+def test_batches_stay_there(name, optimizer, cupy, rng):
     """Values, errors, heads and steps are the GPU's; random numbers are the host's."""
     X, y = rng.standard_normal((200, 5)), rng.standard_normal(200)
 
