@@ -1,0 +1,375 @@
+"""Networks of spiking neurons, which learn through their spikes by a surrogate gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import pairwise
+from operator import add
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
+from spectral_nn.data.rows import Rows
+from spectral_nn.models.base import OnStep
+from spectral_nn.models.network.dense import flatten, random_network, split, take
+from spectral_nn.models.network.early_stopping import check_finite
+from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.trainers.adam import Adam
+from spectral_nn.trainers.base import Minimum, Vector
+from spectral_nn.trainers.minibatch import MiniBatchTrainer
+
+__all__ = [
+    "Activity",
+    "Neuron",
+    "SpikingFit",
+    "SpikingNetwork",
+    "SpikingObjective",
+    "SpikingOptions",
+    "fit_spiking",
+]
+
+_BLOCK_ROWS = 512  # whose spikes are kept at a time
+
+
+@dataclass(frozen=True)
+class Neuron:
+    r"""Leaky integrate-and-fire neurons.
+
+    .. math:: U_t = \lambda U_{t-1} + I_t - S_{t-1}, \qquad S_t = [U_t > 1]
+
+    The potential U of a neuron decays, takes in the current I, and falls by the threshold, 1, in
+    the step after a spike S.  It starts at zero.  Spikes have no useful derivative; in its place
+    stands that of a fast sigmoid,
+
+    .. math:: \frac{dS}{dU} := \frac{1}{(1 + \kappa |U - 1|)^2}
+
+    (Zenke, Ganguli, *SuperSpike*, Neural Computation 30, 2018, equation 5; Neftci, Mostafa, Zenke,
+    *Surrogate gradient learning in spiking neural networks*, IEEE Signal Processing Magazine 36,
+    2019).
+
+    Attributes
+    ----------
+    decay : λ, in [0, 1]; 1 for a neuron that forgets nothing.
+    slope : κ.
+    """
+
+    decay: float = 0.9
+    slope: float = 5.0
+
+    def spike(self, over: Array) -> Array:
+        """Return 1 where a potential is over the threshold, else 0."""
+        return get_namespace(over).astype(over > 0, over.dtype)
+
+    def surrogate(self, over: Array) -> Array:
+        """Return what stands in the place of the derivative of `spike`."""
+        root = 1 + self.slope * get_namespace(over).abs(over)
+        return 1 / (root * root)
+
+    def run(self, currents: Array) -> tuple[Array, Array]:
+        """Follow neurons through time.
+
+        Parameters
+        ----------
+        currents : array (T, n, k)
+
+        Returns
+        -------
+        over, spikes : arrays (T, n, k)
+            By how much potentials are over the threshold; and who fires.
+        """
+        over, spikes = (get_namespace(currents).empty_like(currents) for _ in range(2))
+        for t in range(currents.shape[0]):
+            left = self.decay * (over[t - 1, ...] + 1) - spikes[t - 1, ...] if t else 0.0
+            over[t, ...] = currents[t, ...] + left - 1
+            spikes[t, ...] = self.spike(over[t, ...])
+        return over, spikes
+
+    def run_back(self, over: Array, errors: Array) -> Array:
+        """Return the derivative by each current, from those by each spike; backwards in time.
+
+        A spike also counts in the reset of the next step, and a potential in what is left of it.
+        """
+        found, slopes = get_namespace(over).empty_like(over), self.surrogate(over)
+        later: Any = 0.0
+        for t in range(over.shape[0] - 1, -1, -1):
+            later = (errors[t, ...] - later) * slopes[t, ...] + self.decay * later
+            found[t, ...] = later
+        return found
+
+
+class Activity(NamedTuple):
+    """What happens in a network: one entry a hidden layer.
+
+    Attributes
+    ----------
+    over : arrays (T, n, k), by how much potentials are over the threshold.
+    spikes : arrays (T, n, k), who fires.
+    """
+
+    over: list[Array]
+    spikes: list[Array]
+
+    @property
+    def rates(self) -> Array:
+        """Share of the steps (n, k) in which neurons of the last layer fire."""
+        return get_namespace(self.spikes[-1]).mean(self.spikes[-1], axis=0)
+
+    @property
+    def n_spikes(self) -> Array:
+        """Spikes (n,) of all neurons in all steps."""
+        xp = get_namespace(self.spikes[-1])
+        return reduce(add, [xp.sum(each, axis=(0, 2)) for each in self.spikes])
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    r"""Layers of spiking neurons, and outputs that are linear in the rates of the last of them.
+
+    The inputs are a constant current into the first layer, :math:`I_t = x W_1 + b_1`; spikes of a
+    layer are the current into the next in the same step, :math:`I_t = S_t W_l + b_l`.
+
+    Attributes
+    ----------
+    coefs : arrays (fan_in, fan_out), one a layer
+    intercepts : arrays (fan_out,), one a layer
+    neuron : of all hidden layers.
+    n_steps : T.
+    output : function of the outputs, a key of `spectral_nn.models.network.outputs.OUTPUTS`
+    """
+
+    coefs: tuple[Array, ...]
+    intercepts: tuple[Array, ...]
+    neuron: Neuron
+    n_steps: int
+    output: str
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths of all layers, from the inputs to the outputs."""
+        return (self.coefs[0].shape[0], *(coef.shape[1] for coef in self.coefs))
+
+    def on(self, like: Array) -> SpikingNetwork:
+        """Return the network in the library, on the device and in the precision of an array."""
+        coefs, intercepts = (
+            tuple(from_numpy(to_numpy(part), like=like) for part in parts)
+            for parts in (self.coefs, self.intercepts)
+        )
+        return replace(self, coefs=coefs, intercepts=intercepts)
+
+    def run(self, X: Array) -> Activity:
+        """Follow all neurons through time, for inputs X (n, d)."""
+        activity = Activity([], [])
+        below = _constant(X @ self.coefs[0] + self.intercepts[0], self.n_steps)
+        for layer in range(1, len(self.coefs)):
+            over, spikes = self.neuron.run(below)
+            activity.over.append(over)
+            activity.spikes.append(spikes)
+            if layer < len(self.coefs) - 1:
+                below = spikes @ self.coefs[layer] + self.intercepts[layer]
+        return activity
+
+    def decision_of(self, activity: Activity) -> Array:
+        """Return the outputs (n, q) before the output function."""
+        return activity.rates @ self.coefs[-1] + self.intercepts[-1]
+
+    def gradient(self, X: Array, activity: Activity, error: Array) -> Array:
+        """Return the surrogate gradient (p,), by backpropagation through time.
+
+        Parameters
+        ----------
+        X : array (n, d)
+        activity : of these inputs.
+        error : array (n, q)
+            Derivative of the loss by `decision_of`.
+
+        Returns
+        -------
+        gradient : array (p,)
+            In the order of `spectral_nn.models.network.dense.flatten`.
+        """
+        xp = get_namespace(error)
+        coefs, intercepts = [activity.rates.T @ error], [xp.sum(error, axis=0)]
+        errors = _constant(error @ self.coefs[-1].T / self.n_steps, self.n_steps)
+        for layer in range(len(self.coefs) - 2, -1, -1):
+            by_current = self.neuron.run_back(activity.over[layer], errors)
+            if layer:
+                below, found = _flat(activity.spikes[layer - 1]), _flat(by_current)
+                errors = by_current @ self.coefs[layer].T
+            else:  # the inputs are the same in all steps
+                below, found = X, xp.sum(by_current, axis=0)
+            coefs.append(below.T @ found)
+            intercepts.append(xp.sum(found, axis=0))
+        return xp.concat([xp.reshape(part, (-1,)) for part in (*coefs[::-1], *intercepts[::-1])])
+
+    def predict(self, X: Array) -> Array:
+        """Return the outputs (n, q) after the output function, of X (n, d)."""
+        function = OUTPUTS[self.output]
+        return self._by_blocks(lambda activity: function.value(self.decision_of(activity), 1), X)
+
+    def count_spikes(self, X: Array) -> Array:
+        """Return how many spikes (n,) each row of X (n, d) costs, of all neurons in all steps."""
+        return self._by_blocks(lambda activity: activity.n_spikes, X)
+
+    def _by_blocks(self, function: Callable[[Activity], Array], X: Array) -> Array:
+        with np.errstate(all="ignore"):
+            found = [function(self.run(block.X)) for block in Rows.of(X).blocks(_BLOCK_ROWS)]
+        return get_namespace(*found).concat(found)
+
+
+class SpikingObjective:
+    r"""Loss of a spiking network on rows in memory, and its surrogate gradient.
+
+    .. math:: \frac{1}{\sum_i s_i} \Big(\sum_i s_i \ell(y_i, f(x_i))
+        + \frac{\alpha}{2} \sum_l \|W_l\|_F^2\Big)
+
+    Parameters
+    ----------
+    rows : Rows
+        Inputs, encoded targets and weights s.  They, and all that is computed of them, stay where
+        they are.
+    template : SpikingNetwork
+        What the network is; its parameters are not looked at.
+    alpha : float
+        Penalty.
+
+    Notes
+    -----
+    2 n T multiply-adds a weight behind a hidden layer, and 2 n one of the first layer; and memory
+    for 2 n T numbers a neuron.
+    """
+
+    def __init__(self, rows: Rows, template: SpikingNetwork, alpha: float = 0.0) -> None:
+        self._rows, self._template, self._alpha = rows, template, alpha
+        self._n_weights = sum(a * b for a, b in pairwise(template.sizes))
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return self._rows.n_rows
+
+    def unflatten(self, x: Vector) -> SpikingNetwork:
+        """Return the network of parameters (p,), which it shares."""
+        coefs, intercepts = split(x, self._template.sizes)
+        return replace(self._template, coefs=tuple(coefs), intercepts=tuple(intercepts))
+
+    def on_rows(self, x: Vector, rows: slice | NDArray[np.intp]) -> tuple[float, Vector]:
+        """Return the value for some rows only, and its surrogate gradient (p,).
+
+        Parameters
+        ----------
+        x : array (p,), of the library and precision of the rows
+        rows : slice or array (m,) of int
+        """
+        X, targets, weight = (take(part, rows) for part in self._rows)
+        network = self.unflatten(x)
+        total = float(get_namespace(weight).sum(weight))
+        with np.errstate(all="ignore"):
+            activity = network.run(X)
+            loss, error = OUTPUTS[network.output].error(
+                network.decision_of(activity), targets, weight[:, None], 1
+            )
+            gradient = network.gradient(X, activity, error)
+            weights = x[: self._n_weights]
+            gradient[: self._n_weights] += self._alpha * weights
+            loss += self._alpha / 2 * float(get_namespace(x).sum(weights * weights))
+            return loss / total, gradient / total
+
+
+@dataclass(frozen=True)
+class SpikingOptions:
+    """What `fit_spiking` is to fit.
+
+    Attributes
+    ----------
+    hidden_layer_sizes : neurons of each hidden layer, one layer at least.
+    neuron, n_steps, output : see `SpikingNetwork`
+    trainer : goes over batches.
+    alpha : see `SpikingObjective`
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = (100,)
+    neuron: Neuron = field(default_factory=Neuron)
+    n_steps: int = 16
+    output: str = "softmax"
+    trainer: MiniBatchTrainer = field(default_factory=Adam)
+    alpha: float = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingFit:
+    """A fitted network.
+
+    Attributes
+    ----------
+    network : in the library of the rows.
+    minimum : what the trainer says.
+    n_spikes : spikes that a training row costs, on average.
+    """
+
+    network: SpikingNetwork
+    minimum: Minimum
+    n_spikes: float
+
+
+def fit_spiking(
+    rows: Rows,
+    options: SpikingOptions,
+    *,
+    rng: np.random.Generator,
+    on_step: OnStep | None = None,
+) -> SpikingFit:
+    """Fit a spiking network from a random start.
+
+    Parameters
+    ----------
+    rows : Rows
+        Inputs, targets (0 and 1 for the outputs "logistic" and "softmax"), positive weights.
+    options : SpikingOptions
+    rng : Generator
+        Draws the start, then the order of batches.
+    on_step : callable, optional
+        Told (trainer, epoch, loss).
+
+    Returns
+    -------
+    SpikingFit
+
+    Raises
+    ------
+    ValueError
+        If the loss is not finite.
+    """
+    sizes = (rows.n_features, *options.hidden_layer_sizes, rows.n_outputs)
+    start = random_network(sizes, "relu", options.output, rng, like=rows.like)
+    template = SpikingNetwork(
+        start.coefs, start.intercepts, options.neuron, options.n_steps, options.output
+    )
+    objective = SpikingObjective(rows, template, options.alpha)
+    trainer = options.trainer
+
+    def listen(epoch: int, loss: float, x: Vector) -> None:
+        check_finite(loss, trainer, epoch)
+        if on_step is not None:
+            on_step(trainer.name, epoch, loss)
+
+    found = trainer.train(objective, flatten(start), rng=rng, on_iterate=listen)
+    if not np.isfinite(to_numpy(found.x)).all():  # the last step is in no loss
+        check_finite(np.nan, trainer, found.n_iter)
+    network = objective.unflatten(found.x)
+    counts = network.count_spikes(rows.X)
+    n_spikes = float(get_namespace(counts).vecdot(counts, rows.weight)) / rows.total_weight
+    return SpikingFit(network, found, n_spikes)
+
+
+def _constant(x: Array, n_steps: int) -> Array:
+    """Return x (n, k) in each of some steps, (T, n, k): a view."""
+    return get_namespace(x).broadcast_to(x, (n_steps, *x.shape))
+
+
+def _flat(x: Array) -> Array:
+    """Return the rows of all steps below each other, (T n, k), of x (T, n, k): a view."""
+    return get_namespace(x).reshape(x, (-1, x.shape[2]))
