@@ -1,5 +1,6 @@
 """Learning rules for the ``solver`` of `MLPClassifier` and `MLPRegressor`."""
 
 from spectral_nn.trainers.rules.backprop import Backprop
+from spectral_nn.trainers.rules.checkpointed import Checkpointed
 
-__all__ = ["Backprop"]
+__all__ = ["Backprop", "Checkpointed"]
