@@ -2,5 +2,6 @@
 
 from spectral_nn.trainers.rules.backprop import Backprop
 from spectral_nn.trainers.rules.checkpointed import Checkpointed
+from spectral_nn.trainers.rules.randomized import RandomizedAD
 
-__all__ = ["Backprop", "Checkpointed"]
+__all__ = ["Backprop", "Checkpointed", "RandomizedAD"]
