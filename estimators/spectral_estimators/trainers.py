@@ -1,8 +1,17 @@
 """Learning rules for the ``solver`` of `MLPClassifier` and `MLPRegressor`."""
 
 from spectral_nn.trainers.rules.backprop import Backprop
+from spectral_nn.trainers.rules.checkpointed import Checkpointed
 from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
+from spectral_nn.trainers.rules.randomized import RandomizedAD
 
-__all__ = ["Backprop", "FeedbackAlignment", "Frozen", "LayerWise"]
+__all__ = [
+    "Backprop",
+    "Checkpointed",
+    "FeedbackAlignment",
+    "Frozen",
+    "LayerWise",
+    "RandomizedAD",
+]
