@@ -4,5 +4,12 @@ from spectral_nn.trainers.rules.backprop import Backprop
 from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
+from spectral_nn.trainers.rules.synthetic_gradients import SyntheticGradients
 
-__all__ = ["Backprop", "FeedbackAlignment", "Frozen", "LayerWise"]
+__all__ = [
+    "Backprop",
+    "FeedbackAlignment",
+    "Frozen",
+    "LayerWise",
+    "SyntheticGradients",
+]
