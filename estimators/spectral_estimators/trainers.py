@@ -5,6 +5,7 @@ from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
 from spectral_nn.trainers.rules.synthetic_gradients import SyntheticGradients
+from spectral_nn.trainers.rules.target_propagation import TargetPropagation
 
 __all__ = [
     "Backprop",
@@ -12,4 +13,5 @@ __all__ = [
     "Frozen",
     "LayerWise",
     "SyntheticGradients",
+    "TargetPropagation",
 ]
