@@ -6,6 +6,8 @@ from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
 from spectral_nn.trainers.rules.randomized import RandomizedAD
+from spectral_nn.trainers.rules.synthetic_gradients import SyntheticGradients
+from spectral_nn.trainers.rules.target_propagation import TargetPropagation
 
 __all__ = [
     "Backprop",
@@ -14,4 +16,6 @@ __all__ = [
     "Frozen",
     "LayerWise",
     "RandomizedAD",
+    "SyntheticGradients",
+    "TargetPropagation",
 ]
