@@ -1,8 +1,8 @@
 """Unbiased rules by their gradient, all rules by their memory.
 
 Gradients: at the start of a network of three hidden layers of 128 ReLUs, on 64 rows of MNIST-1D;
-the mean of 400 directions is compared with the gradient, over the hidden layers: its cosine, and its
-projection (its product with the gradient over the gradient's square; 1 without bias).
+the mean of 400 directions is compared with the gradient, over the hidden layers: its cosine, and
+its projection (the product with the gradient over the gradient's square; 1 without bias).
 Memory: the most bytes held while the direction of a batch of 1,024 rows is made, float32, 256 units
 a layer; parameters, batch and the direction itself are there before and do not count.
 """

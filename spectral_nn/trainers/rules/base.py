@@ -306,18 +306,15 @@ class _Followed:
         """Cosine of the direction of all hidden layers to their gradient; 0 where there is none."""
         gradient = get_namespace(direction).empty_like(direction)
         backpropagate(layers, batch, views(self._problem.layers(gradient)))
-        one, other = (
-            np.concatenate(
-                [
-                    to_numpy(part).ravel()
-                    for layer in self._problem.layers(v)[:-1]
-                    for part in (layer.coef, layer.intercept)
-                ]
-            )
-            for v in (direction, gradient)
-        )
+        one, other = (self._hidden(vector) for vector in (direction, gradient))
         norms = np.linalg.norm(one) * np.linalg.norm(other)
         return float(one @ other / norms) if norms > 0 else 0.0
+
+    def _hidden(self, vector: Array) -> NDArray[np.floating]:
+        """Entries of a vector (p,) that are of hidden layers, on the host."""
+        hidden = views(self._problem.layers(vector))[:-1]
+        parts = [to_numpy(part).ravel() for pair in hidden for part in pair]
+        return np.concatenate([*parts, np.zeros(0)])
 
     def _learned(self, vector: Array) -> list[Array]:
         """Views of what the rule learns, or its direction."""
