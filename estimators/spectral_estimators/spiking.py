@@ -82,7 +82,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         How steps go on; see `MLPClassifier`.
     learning_rate_init : float, default=0.005
         Steps of Adam; first steps of gradient descent.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Most epochs.
     random_state : int, RandomState or None
         Equal seeds give equal networks.
@@ -146,7 +146,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = SpikingClassifier((20,), learning_rate="cosine", max_iter=50, random_state=0)
+    >>> net = SpikingClassifier((20,), batch_size=16, learning_rate="cosine", random_state=0)
     >>> net.fit(scale(X), y).score(scale(X), y) > 0.9
     True
     >>> net.spikes_per_sample(scale(X)).shape
@@ -184,7 +184,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         batch_size: Any = "auto",
         learning_rate: str = "constant",
         learning_rate_init: float = 0.005,
-        max_iter: int = 200,
+        max_iter: int = 100,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,

@@ -32,7 +32,10 @@ def quick(**settings):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    [SpikingClassifier(), SpikingClassifier((8, 6), n_steps=4, solver="sgd", max_iter=20)]
+    [
+        SpikingClassifier(),
+        SpikingClassifier((8, 6), n_steps=4, solver="sgd", learning_rate_init=0.3, max_iter=50),
+    ]
 )
 def test_check(estimator, check):
     check(estimator)
