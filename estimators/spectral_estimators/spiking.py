@@ -131,8 +131,9 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
     neuron that it reaches: `spikes_per_sample` is what a prediction costs in hardware that waits
     for events.  Here each step is a product of matrices, whoever fires.
 
-    **Cost.**  4 n multiply-adds a weight and epoch in the first layer, 6 n T in the others; memory
-    for 2 T numbers a neuron and row of a batch.
+    **Cost.**  For n rows an epoch, 3 n T multiply-adds a weight between hidden layers, 2 n one of
+    the first layer and 3 n one of the outputs, and 15 n T operations a neuron; memory for 3 T
+    numbers a neuron and row of a batch.
 
     References
     ----------

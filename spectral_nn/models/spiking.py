@@ -269,8 +269,8 @@ class SpikingObjective:
 
     Notes
     -----
-    2 n T multiply-adds a weight behind a hidden layer, and 2 n one of the first layer; and memory
-    for 2 n T numbers a neuron.
+    3 n T multiply-adds a weight between hidden layers, 2 n one of the first layer, 3 n one of the
+    outputs; 15 n T operations and memory for 3 n T numbers a neuron.
     """
 
     def __init__(self, rows: Rows, template: SpikingNetwork, alpha: float = 0.0) -> None:
