@@ -72,18 +72,7 @@ class Neuron:
         return 1 / (root * root)
 
     def run(self, currents: Array, space: Space) -> tuple[Array, Array]:
-        """Follow neurons through time.
-
-        Parameters
-        ----------
-        currents : array (T, n, k)
-        space : Space
-            Where results are written to.
-
-        Returns
-        -------
-        potentials, spikes : arrays (T, n, k)
-        """
+        """Return potentials and spikes (T, n, k), written to a space, for currents (T, n, k)."""
         potentials, spikes = space.empty("U", currents), space.empty("S", currents)
         U, S = None, None
         for t in range(currents.shape[0]):
