@@ -178,6 +178,7 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     ),
     "ObservableOperatorModel": _SYMBOL_CHECKS,
     "PerSequence": {},
+    "SpikingClassifier": {},
     "LatentDirichletAllocation": {},
     "Lagged": dict.fromkeys(
         ("check_methods_sample_order_invariance", "check_methods_subset_invariance"),

@@ -82,7 +82,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         How steps go on; see `MLPClassifier`.
     learning_rate_init : float, default=0.005
         Steps of Adam; first steps of gradient descent.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Most epochs.
     random_state : int, RandomState or None
         Equal seeds give equal networks.
@@ -131,8 +131,9 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
     neuron that it reaches: `spikes_per_sample` is what a prediction costs in hardware that waits
     for events.  Here each step is a product of matrices, whoever fires.
 
-    **Cost.**  4 n multiply-adds a weight and epoch in the first layer, 6 n T in the others; memory
-    for 2 T numbers a neuron and row of a batch.
+    **Cost.**  For n rows an epoch, 3 n T multiply-adds a weight between hidden layers, 2 n one of
+    the first layer and 3 n one of the outputs, and 15 n T operations a neuron; memory for 3 T
+    numbers a neuron and row of a batch.
 
     References
     ----------
@@ -146,7 +147,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = SpikingClassifier((20,), learning_rate="cosine", max_iter=50, random_state=0)
+    >>> net = SpikingClassifier((20,), batch_size=16, learning_rate="cosine", random_state=0)
     >>> net.fit(scale(X), y).score(scale(X), y) > 0.9
     True
     >>> net.spikes_per_sample(scale(X)).shape
@@ -184,7 +185,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         batch_size: Any = "auto",
         learning_rate: str = "constant",
         learning_rate_init: float = 0.005,
-        max_iter: int = 200,
+        max_iter: int = 100,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import pairwise
 from operator import add
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from spectral_nn.trainers.minibatch import MiniBatchTrainer
 __all__ = [
     "Activity",
     "Neuron",
+    "Space",
     "SpikingFit",
     "SpikingNetwork",
     "SpikingObjective",
@@ -60,45 +62,52 @@ class Neuron:
     decay: float = 0.9
     slope: float = 5.0
 
-    def spike(self, over: Array) -> Array:
-        """Return 1 where a potential is over the threshold, else 0."""
-        return get_namespace(over).astype(over > 0, over.dtype)
+    def spike(self, U: Array) -> Array:
+        """Return 1 where a potential is above the threshold, else 0."""
+        return get_namespace(U).astype(U > 1, U.dtype)
 
-    def surrogate(self, over: Array) -> Array:
+    def surrogate(self, U: Array) -> Array:
         """Return what stands in the place of the derivative of `spike`."""
-        root = 1 + self.slope * get_namespace(over).abs(over)
+        root = 1 + self.slope * get_namespace(U).abs(U - 1)
         return 1 / (root * root)
 
-    def run(self, currents: Array) -> tuple[Array, Array]:
-        """Follow neurons through time.
-
-        Parameters
-        ----------
-        currents : array (T, n, k)
-
-        Returns
-        -------
-        over, spikes : arrays (T, n, k)
-            By how much potentials are over the threshold; and who fires.
-        """
-        over, spikes = (get_namespace(currents).empty_like(currents) for _ in range(2))
+    def run(self, currents: Array, space: Space) -> tuple[Array, Array]:
+        """Return potentials and spikes (T, n, k), written to a space, for currents (T, n, k)."""
+        potentials, spikes = space.empty("U", currents), space.empty("S", currents)
+        U, S = None, None
         for t in range(currents.shape[0]):
-            left = self.decay * (over[t - 1, ...] + 1) - spikes[t - 1, ...] if t else 0.0
-            over[t, ...] = currents[t, ...] + left - 1
-            spikes[t, ...] = self.spike(over[t, ...])
-        return over, spikes
+            U = currents[t, ...] if U is None else self.decay * U + (currents[t, ...] - S)
+            S = self.spike(U)
+            potentials[t, ...], spikes[t, ...] = U, S
+        return potentials, spikes
 
-    def run_back(self, over: Array, errors: Array) -> Array:
+    def run_back(self, potentials: Array, errors: Array, space: Space) -> Array:
         """Return the derivative by each current, from those by each spike; backwards in time.
 
         A spike also counts in the reset of the next step, and a potential in what is left of it.
         """
-        found, slopes = get_namespace(over).empty_like(over), self.surrogate(over)
+        found = space.empty("dU", potentials)
         later: Any = 0.0
-        for t in range(over.shape[0] - 1, -1, -1):
-            later = (errors[t, ...] - later) * slopes[t, ...] + self.decay * later
+        for t in range(potentials.shape[0] - 1, -1, -1):
+            slope = self.surrogate(potentials[t, ...])
+            later = (errors[t, ...] - later) * slope + self.decay * later
             found[t, ...] = later
         return found
+
+
+class Space:
+    """Arrays that are written anew with each batch, as memory that is new costs page faults."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Any, Array] = {}
+
+    def empty(self, name: str, like: Array) -> Array:
+        """Return an array of the shape and kind of another one, the same for the same name."""
+        key = name, tuple(like.shape)
+        if key not in self._kept:
+            where = {"dtype": like.dtype, "device": array_api_compat.device(like)}
+            self._kept[key] = get_namespace(like).empty(like.shape, **where)
+        return self._kept[key]
 
 
 class Activity(NamedTuple):
@@ -106,12 +115,13 @@ class Activity(NamedTuple):
 
     Attributes
     ----------
-    over : arrays (T, n, k), by how much potentials are over the threshold.
-    spikes : arrays (T, n, k), who fires.
+    potentials, spikes : arrays (T, n, k)
+    spaces : where these are, and derivatives will be.
     """
 
-    over: list[Array]
+    potentials: list[Array]
     spikes: list[Array]
+    spaces: Sequence[Space]
 
     @property
     def rates(self) -> Array:
@@ -160,17 +170,24 @@ class SpikingNetwork:
         )
         return replace(self, coefs=coefs, intercepts=intercepts)
 
-    def run(self, X: Array) -> Activity:
-        """Follow all neurons through time, for inputs X (n, d)."""
-        activity = Activity([], [])
+    def run(self, X: Array, spaces: Sequence[Space] | None = None) -> Activity:
+        """Follow all neurons through time, for inputs X (n, d).
+
+        With `spaces`, one a hidden layer, the activity of a call overwrites that of the one before.
+        """
+        activity = Activity([], [], spaces or self.spaces())
         below = _constant(X @ self.coefs[0] + self.intercepts[0], self.n_steps)
         for layer in range(1, len(self.coefs)):
-            over, spikes = self.neuron.run(below)
-            activity.over.append(over)
+            potentials, spikes = self.neuron.run(below, activity.spaces[layer - 1])
+            activity.potentials.append(potentials)
             activity.spikes.append(spikes)
             if layer < len(self.coefs) - 1:
                 below = spikes @ self.coefs[layer] + self.intercepts[layer]
         return activity
+
+    def spaces(self) -> list[Space]:
+        """Return memory for the activity of each hidden layer."""
+        return [Space() for _ in self.coefs[1:]]
 
     def decision_of(self, activity: Activity) -> Array:
         """Return the outputs (n, q) before the output function."""
@@ -195,7 +212,9 @@ class SpikingNetwork:
         coefs, intercepts = [activity.rates.T @ error], [xp.sum(error, axis=0)]
         errors = _constant(error @ self.coefs[-1].T / self.n_steps, self.n_steps)
         for layer in range(len(self.coefs) - 2, -1, -1):
-            by_current = self.neuron.run_back(activity.over[layer], errors)
+            by_current = self.neuron.run_back(
+                activity.potentials[layer], errors, activity.spaces[layer]
+            )
             if layer:
                 below, found = _flat(activity.spikes[layer - 1]), _flat(by_current)
                 errors = by_current @ self.coefs[layer].T
@@ -216,7 +235,8 @@ class SpikingNetwork:
 
     def _by_blocks(self, function: Callable[[Activity], Array], X: Array) -> Array:
         with np.errstate(all="ignore"):
-            found = [function(self.run(block.X)) for block in Rows.of(X).blocks(_BLOCK_ROWS)]
+            blocks, spaces = Rows.of(X).blocks(_BLOCK_ROWS), self.spaces()
+            found = [function(self.run(block.X, spaces)) for block in blocks]
         return get_namespace(*found).concat(found)
 
 
@@ -238,12 +258,13 @@ class SpikingObjective:
 
     Notes
     -----
-    2 n T multiply-adds a weight behind a hidden layer, and 2 n one of the first layer; and memory
-    for 2 n T numbers a neuron.
+    3 n T multiply-adds a weight between hidden layers, 2 n one of the first layer, 3 n one of the
+    outputs; 15 n T operations and memory for 3 n T numbers a neuron.
     """
 
     def __init__(self, rows: Rows, template: SpikingNetwork, alpha: float = 0.0) -> None:
         self._rows, self._template, self._alpha = rows, template, alpha
+        self._spaces = template.spaces()
         self._n_weights = sum(a * b for a, b in pairwise(template.sizes))
 
     @property
@@ -268,7 +289,7 @@ class SpikingObjective:
         network = self.unflatten(x)
         total = float(get_namespace(weight).sum(weight))
         with np.errstate(all="ignore"):
-            activity = network.run(X)
+            activity = network.run(X, self._spaces)
             loss, error = OUTPUTS[network.output].error(
                 network.decision_of(activity), targets, weight[:, None], 1
             )

@@ -22,6 +22,7 @@ from spectral_estimators import (
     ObservableOperatorModel,
     PerSequence,
     PoissonHMM,
+    SpikingClassifier,
     TensorFeatures,
 )
 from tests.expected_failed_checks import (
@@ -69,6 +70,8 @@ ESTIMATORS = [
     PerSequence(StandardScaler()),
     PoissonHMM(),
     PoissonHMM(n_components=4, n_iter=3, n_init=2, random_state=0),
+    SpikingClassifier(),
+    SpikingClassifier((8, 6), n_steps=4, solver="sgd", learning_rate_init=0.3, max_iter=50),
     TensorFeatures(),
 ]
 WITHOUT_EXCEPTION = [

@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import scale
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spectral_estimators import SpikingClassifier
 from spectral_nn.arrays import to_numpy
@@ -28,14 +27,6 @@ def iris():
 
 def quick(**settings):
     return SpikingClassifier(**(QUICK | settings))
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
-    [SpikingClassifier(), SpikingClassifier((8, 6), n_steps=4, solver="sgd", max_iter=20)]
-)
-def test_check(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("sizes", [(100,), (64, 64)])

@@ -11,6 +11,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.models.network.dense import flatten, random_network
 from spectral_nn.models.spiking import (
     Neuron,
+    Space,
     SpikingNetwork,
     SpikingObjective,
     SpikingOptions,
@@ -28,8 +29,8 @@ SHAPES = pytest.mark.parametrize(
 class SmoothNeuron(Neuron):
     """Spikes by degrees: with the integral of the surrogate in the place of the threshold."""
 
-    def spike(self, over):
-        return over / (1 + self.slope * abs(over)) + 0.5
+    def spike(self, U):
+        return (U - 1) / (1 + self.slope * abs(U - 1)) + 0.5
 
 
 def draw(sizes, output, rng, neuron=None, n_steps=7):
@@ -90,21 +91,21 @@ def test_surrogate_gradient_is_that_of_the_smooth_twin(sizes, output, rng):
 
 
 def test_the_twin_has_the_surrogate_for_its_derivative():
-    over, h = np.linspace(-2, 2, 40), 1e-6
+    U, h = np.linspace(-1, 3, 40), 1e-6
     twin = SmoothNeuron(slope=3.0)
-    slopes = (twin.spike(over + h) - twin.spike(over - h)) / (2 * h)
-    np.testing.assert_allclose(Neuron(slope=3.0).surrogate(over), slopes, rtol=1e-8)
+    slopes = (twin.spike(U + h) - twin.spike(U - h)) / (2 * h)
+    np.testing.assert_allclose(Neuron(slope=3.0).surrogate(U), slopes, rtol=1e-8)
 
 
 def test_without_decay_rates_are_the_current_within_their_bounds():
     currents = np.linspace(-0.5, 1.5, 41)
-    _, spikes = Neuron(decay=1.0).run(np.tile(currents, (500, 1, 1)))
+    _, spikes = Neuron(decay=1.0).run(np.tile(currents, (500, 1, 1)), Space())
     np.testing.assert_allclose(spikes.mean(axis=(0, 1)), np.clip(currents, 0, 1), atol=2 / 500)
 
 
 def test_with_decay_only_currents_above_the_leak_fire():
     currents = np.linspace(0, 1, 101)
-    _, spikes = Neuron(decay=0.9).run(np.tile(currents, (300, 1, 1)))
+    _, spikes = Neuron(decay=0.9).run(np.tile(currents, (300, 1, 1)), Space())
     rates = spikes.mean(axis=(0, 1))
     assert (rates[currents < 0.1 - 1e-9] == 0).all()
     assert (rates[currents > 0.11 + 1e-9] > 0).all()
