@@ -138,7 +138,7 @@ def test_other_libraries(xp):
 def test_hidden_layers_learn(activation):
     """Of a parity, which is out of the reach of random features of this number."""
     rng = np.random.default_rng(0)
-    X = rng.choice([-1.0, 1.0], (2000, 6))
+    X = rng.choice([-1.0, 1.0], (1500, 6))
     y = X[:, :3].prod(axis=1)
     net = MLPClassifier(
         (24, 24),
@@ -148,7 +148,7 @@ def test_hidden_layers_learn(activation):
         batch_size=50,
         learning_rate="cosine",
         learning_rate_init=0.01,
-        max_iter=15,
+        max_iter=10,
         n_iter_no_change=1000,
         random_state=0,
     ).fit(X, y)
