@@ -5,6 +5,7 @@ from spectral_nn.trainers.rules.checkpointed import Checkpointed
 from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
+from spectral_nn.trainers.rules.predictive_coding import PredictiveCoding
 from spectral_nn.trainers.rules.randomized import RandomizedAD
 from spectral_nn.trainers.rules.synthetic_gradients import SyntheticGradients
 from spectral_nn.trainers.rules.target_propagation import TargetPropagation
@@ -15,6 +16,7 @@ __all__ = [
     "FeedbackAlignment",
     "Frozen",
     "LayerWise",
+    "PredictiveCoding",
     "RandomizedAD",
     "SyntheticGradients",
     "TargetPropagation",
