@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -91,7 +92,7 @@ class FullGaussian:
         -----
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, covariances = self._framed(centre, scale)
         complete, holes = find_holes(x)
         dtype = self._precision(means, covariances, dtype)
@@ -113,7 +114,7 @@ class FullGaussian:
         rows: NDArray[np.int64] | int,
     ) -> None:
         """Write log-densities of complete rows, given means and covariances in the frame."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         weights = _quadratic_form(means, covariances)
         weights[-1] -= np.log(scale).sum()
         weights = weights.astype(dtype)
@@ -127,7 +128,7 @@ class FullGaussian:
         -----
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
-        centre, scale = self._frame()
+        centre, scale = self._frame
         complete, holes = find_holes(x)
         means, covariances = self._framed(centre, scale)
         dtype = self._precision(means, covariances, mass.dtype)
@@ -146,7 +147,7 @@ class FullGaussian:
         rows: NDArray[np.int64] | int,
     ) -> GaussianSums:
         """Sums of complete rows in the frame, those of products pooled."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         K, p = self.means.shape
         total = np.zeros((K, p * (p + 3) // 2 + 1))
         for some in _blocks(rows, total.shape[1]):
@@ -156,7 +157,7 @@ class FullGaussian:
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
         """Sums that this law has gathered, in the frame of another of its kind."""
-        scale, shift = between_frames(self._frame(), law._frame())
+        scale, shift = between_frames(self._frame, law._frame)
         first, moved = scale * sums.first, np.broadcast_to(shift, sums.first.shape)
         cross = _outer(first, moved)
         about = cross + cross.transpose(0, 2, 1)
@@ -167,7 +168,7 @@ class FullGaussian:
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of covariances given these; a state without mass stays."""
         prior = prior or GaussianPrior()
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, _ = self._framed(centre, scale)
         found = self
         if "m" in prior.free:
@@ -234,7 +235,7 @@ class FullGaussian:
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, covariances = self._framed(centre, scale)
         precision = np.linalg.inv(covariances)
         away = sums.first - sums.weight[:, None] * means
@@ -261,6 +262,7 @@ class FullGaussian:
         """The columns themselves."""
         return x
 
+    @cached_property
     def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean of the means, and root of the mean variance, of each column."""
         return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))
@@ -314,7 +316,7 @@ class TiedGaussian(FullGaussian):
         rows: NDArray[np.int64] | int,
     ) -> None:
         """White rows are compared with white means: 2 n p (p + K) flops."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         whitener = np.linalg.inv(np.linalg.cholesky(covariances[0])).T
         white = (means @ whitener).astype(dtype)
         constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
@@ -334,7 +336,7 @@ class TiedGaussian(FullGaussian):
         rows: NDArray[np.int64] | int,
     ) -> GaussianSums:
         """Products are summed once for all states: 2 n p (p + K) flops."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         K, p = self.means.shape
         weight, first, second = np.zeros(K), np.zeros((K, p)), np.zeros((1, p, p))
         for some in _blocks(rows, 2 * p):
@@ -372,7 +374,7 @@ def _blocks(rows: NDArray[np.int64] | int, width: int) -> Iterator[Any]:
 def _unpack(sums: NDArray[np.float64], p: int) -> GaussianSums:
     """Sums of products, columns and ones (K, ...) by what they are."""
     second = np.empty((sums.shape[0], p, p))
-    one, other = np.triu_indices(p)
+    one, other = _pairs(p)
     second[:, one, other] = second[:, other, one] = sums[:, : -p - 1]
     return GaussianSums(sums[:, -1].copy(), sums[:, -p - 1 : -1].copy(), second)
 
@@ -386,12 +388,19 @@ def _quadratic_form(
     inverse = np.linalg.inv(factors)
     precision = inverse.transpose(0, 2, 1) @ inverse
     linear = (precision @ means[:, :, None])[:, :, 0]
-    one, other = np.triu_indices(p)
+    one, other = _pairs(p)
     # Off the diagonal one product stands for two.
     quadratic = np.where(one == other, -0.5, -1.0) * precision[:, one, other]
     log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
     constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
     return np.concatenate([quadratic, linear, constant[:, None]], axis=1).T
+
+
+@cache
+def _pairs(p: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places (i, j), i <= j, of products of columns, as `monomials.products` has them."""
+    one, other = np.triu_indices(p)
+    return one, other
 
 
 def _outer(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
