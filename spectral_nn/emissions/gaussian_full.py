@@ -78,6 +78,11 @@ class FullGaussian:
         """Variance of each column (K, p)."""
         return self._each.diagonal(axis1=1, axis2=2)
 
+    @cached_property
+    def roots(self) -> NDArray[np.float64]:
+        """Lower triangular roots of the covariances; a LinAlgError if one is not positive."""
+        return np.linalg.cholesky(self.covariances)
+
     @property
     def _each(self) -> NDArray[np.float64]:
         """Covariances of all states (K, p, p)."""
@@ -97,7 +102,7 @@ class FullGaussian:
         complete, holes = find_holes(x)
         dtype = self._precision(means, covariances, dtype)
         found = np.zeros((x.shape[0], self.n_components), dtype=dtype)
-        self._complete_densities(x, means, covariances, dtype, found, complete)
+        self._complete_densities(x, means, dtype, found, complete)
         if holes.rows.size:
             u = (x[holes.rows] - centre) / scale
             unit = np.repeat(holes.seen @ np.log(scale), np.diff(holes.ends))
@@ -108,14 +113,13 @@ class FullGaussian:
         self,
         x: NDArray[np.float64],
         means: NDArray[np.float64],
-        covariances: NDArray[np.float64],
         dtype: Any,
         out: NDArray[np.floating],
         rows: NDArray[np.int64] | int,
     ) -> None:
-        """Write log-densities of complete rows, given means and covariances in the frame."""
+        """Write log-densities of complete rows, given means in the frame."""
         centre, scale = self._frame
-        weights = _quadratic_form(means, covariances)
+        weights = _quadratic_form(means, self.roots / scale[:, None])
         weights[-1] -= np.log(scale).sum()
         weights = weights.astype(dtype)
         for some in _blocks(rows, weights.shape[0]):
@@ -202,7 +206,7 @@ class FullGaussian:
     def relax(self, new: Self, power: float) -> Self:
         """Beyond `new` in a straight line, where that leaves covariances well above zero."""
         covariances = self.covariances + power * (new.covariances - self.covariances)
-        inverse = np.linalg.inv(np.linalg.cholesky(new.covariances))
+        inverse = np.linalg.inv(new.roots)
         with np.errstate(over="ignore", invalid="ignore"):
             share = inverse @ covariances @ np.swapaxes(inverse, -1, -2)
         finite = np.isfinite(share).all(axis=(-2, -1), keepdims=True)
@@ -230,8 +234,7 @@ class FullGaussian:
     def coordinates(self) -> dict[str, Real]:
         """Means and covariances, white."""
         roots = np.linalg.cholesky(self._each)
-        own = np.linalg.cholesky(self.covariances)
-        return {"means": Vector(roots), "covariances": Symmetric(own)}
+        return {"means": Vector(roots), "covariances": Symmetric(self.roots)}
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
@@ -310,14 +313,13 @@ class TiedGaussian(FullGaussian):
         self,
         x: NDArray[np.float64],
         means: NDArray[np.float64],
-        covariances: NDArray[np.float64],
         dtype: Any,
         out: NDArray[np.floating],
         rows: NDArray[np.int64] | int,
     ) -> None:
         """White rows are compared with white means: 2 n p (p + K) flops."""
         centre, scale = self._frame
-        whitener = np.linalg.inv(np.linalg.cholesky(covariances[0])).T
+        whitener = np.linalg.inv(self.roots / scale[:, None]).T
         white = (means @ whitener).astype(dtype)
         constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
         constant = constant - 0.5 * (white * white).sum(axis=1)
@@ -380,11 +382,10 @@ def _unpack(sums: NDArray[np.float64], p: int) -> GaussianSums:
 
 
 def _quadratic_form(
-    means: NDArray[np.float64], covariances: NDArray[np.float64]
+    means: NDArray[np.float64], factors: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weights (.., K) in log-densities of products, columns and ones."""
+    """Weights (.., K) in log-densities of products, columns and ones, given roots of covariances."""
     p = means.shape[1]
-    factors = np.linalg.cholesky(covariances)
     inverse = np.linalg.inv(factors)
     precision = inverse.transpose(0, 2, 1) @ inverse
     linear = (precision @ means[:, :, None])[:, :, 0]

@@ -134,8 +134,10 @@ class _Fitter:
 
     def race(self, notes: dict[str, Any]) -> Pair:
         """Race moments and clusters, climb from the winner and from k-means; keep the better."""
-        clusters = self.make(["kmeans"], self.frame(_ALONE_ROWS), or_none=True)
-        frame = self.frame(_RACE_ROWS)
+        frame = self.frame(_ALONE_ROWS)
+        clusters = self.make(["kmeans"], frame, or_none=True)
+        if self.table.n_rows > _RACE_ROWS:
+            frame = self.frame(_RACE_ROWS)
         starts = self.tensor(notes)
         kinds = list(_PORTFOLIO) * self.options.n_init
         starts += self.make(kinds, frame, or_none=bool(clusters or starts))

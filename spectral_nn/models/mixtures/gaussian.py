@@ -65,7 +65,7 @@ def check_positive(law: Any) -> None:
     """Check the covariances of a law; a `DegenerateError` if one is not positive definite."""
     if law.correlated:
         try:
-            np.linalg.cholesky(law.covariances)
+            _ = law.roots
             return
         except np.linalg.LinAlgError:
             pass
