@@ -173,7 +173,7 @@ class FullGaussian:
         """Posterior mode of means, and of covariances given these; a state without mass stays."""
         prior = prior or GaussianPrior()
         centre, scale = self._frame
-        means, _ = self._framed(centre, scale)
+        means = (self.means - centre) / scale
         found = self
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
@@ -182,8 +182,9 @@ class FullGaussian:
             return found
         cross = _outer(means, sums.first)
         about = sums.weight[:, None, None] * _outer(means, means)
-        away = means - (prior.means - centre) / scale
-        about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
+        if np.any(prior.means_weight):
+            away = means - (prior.means - centre) / scale
+            about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
         scatter = sums.second + self._pool(about - cross - cross.transpose(0, 2, 1))
         total = self._pool(sums.weight[:, None, None])
         seen = has_mass(total)
