@@ -86,7 +86,7 @@ class FullGaussian:
     @property
     def _each(self) -> NDArray[np.float64]:
         """Covariances of all states (K, p, p)."""
-        return self.covariances
+        return self._spread(self.covariances)
 
     def log_likelihoods(
         self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
@@ -119,7 +119,7 @@ class FullGaussian:
     ) -> None:
         """Write log-densities of complete rows, given means in the frame."""
         centre, scale = self._frame
-        weights = _quadratic_form(means, self.roots / scale[:, None])
+        weights = _quadratic_form(means, self._spread(self.roots) / scale[:, None])
         weights[-1] -= np.log(scale).sum()
         weights = weights.astype(dtype)
         for some in _blocks(rows, weights.shape[0]):
@@ -221,7 +221,7 @@ class FullGaussian:
     def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.float64]:
         """Draw a row in each state."""
         noise = rng.standard_normal((states.size, self.means.shape[1], 1))
-        factors = np.linalg.cholesky(self._each)
+        factors = self._spread(self.roots)
         return self.means[states] + (factors[states] @ noise)[:, :, 0]
 
     def mean(self) -> NDArray[np.float64]:
@@ -234,8 +234,8 @@ class FullGaussian:
 
     def coordinates(self) -> dict[str, Real]:
         """Means and covariances, white."""
-        roots = np.linalg.cholesky(self._each)
-        return {"means": Vector(roots), "covariances": Symmetric(self.roots)}
+        own = Vector(self._spread(self.roots))
+        return {"means": own, "covariances": Symmetric(self.roots)}
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
@@ -279,6 +279,10 @@ class FullGaussian:
             return np.float64
         least = np.linalg.eigvalsh(covariances)[:, :1]
         return precision_for(means, 1 / least, wanted)
+
+    def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariances, or roots of them, of all states (K, p, p) from those that are kept."""
+        return kept
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         """What belongs to each state (K, ...), where states share nothing."""
@@ -350,9 +354,8 @@ class TiedGaussian(FullGaussian):
             second += (u * share.sum(axis=1)[:, None]).T @ u
         return GaussianSums(weight, first, second)
 
-    @property
-    def _each(self) -> NDArray[np.float64]:
-        return np.broadcast_to(self.covariances, (self.n_components, *self.covariances.shape))
+    def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.broadcast_to(kept, (self.n_components, *kept.shape))
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         return each.sum(axis=0, keepdims=True)

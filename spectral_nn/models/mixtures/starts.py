@@ -114,10 +114,12 @@ def _clusters(
     z: NDArray[np.float64], frame: Frame, K: int, rng: np.random.RandomState, **how: Any
 ) -> NDArray[np.float64]:
     """Labels of k-means on some features of rows."""
+    from sklearn import config_context
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    checked = {"assume_finite": True, "skip_parameter_validation": True}
+    with warnings.catch_warnings(), config_context(**checked):
         # Of rows of which fewer than K differ.
         warnings.simplefilter("ignore", ConvergenceWarning)
         means = KMeans(K, n_init=1, random_state=rng, **how).fit(z, sample_weight=_uneven(frame))
