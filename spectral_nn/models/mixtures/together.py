@@ -15,6 +15,7 @@ from spectral_nn.data.rows import Rows, by_blocks
 from spectral_nn.emissions import RowEmission
 from spectral_nn.emissions.simplex import maximise_rows
 from spectral_nn.models.base import Start
+from spectral_nn.models.fit import best_first
 from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters
 from spectral_nn.runners.base import Runner
 
@@ -68,7 +69,7 @@ def advance_together(
     -------
     list of (Start, objective, gain)
         The objective before the last step, and what the last step but one gained times `n_iter`;
-        best first.
+        best first, as `spectral_nn.models.fit.advance` says.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def advance_together(
             starts, split(weights, law), reached, gains, strict=True
         )
     ]
-    return sorted(moved, key=lambda one: -one[1])
+    return best_first(moved)
 
 
 def join(several: Sequence[MixtureParameters]) -> tuple[NDArray[np.float64], RowEmission]:
