@@ -32,7 +32,7 @@ __all__ = ["fit_mixture"]
 _RACE_ROWS = 2**13  # that starts of a race are made from, and its first round is run on
 _ALONE_ROWS = 2**18  # that other starts are made from, where rows are not in memory
 _PORTFOLIO = ("quick", "scaled")  # that race with the moments, as often as n_init says
-_STEPS = (6, 10)  # of EM, in the round of all starts; in that of two, on twice as many rows
+_STEPS = (8, 10)  # of EM, in the round of all starts; in that of two, on twice as many rows
 _MANY = 2**14  # rows from which on merging and splitting costs less than it gains
 
 Pair = tuple[EMResult[MixtureParameters], list[Start[MixtureParameters]]]
