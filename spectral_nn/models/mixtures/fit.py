@@ -21,6 +21,7 @@ from spectral_nn.models.mixtures.spectral import tensor_start
 from spectral_nn.models.mixtures.split_merge import improve
 from spectral_nn.models.mixtures.starts import Frame, given_start, make_start, with_fixed
 from spectral_nn.models.mixtures.together import advance_together
+from spectral_nn.models.mixtures.view_starts import view_start
 from spectral_nn.models.tables import TableData
 from spectral_nn.results import DegenerateError, RankError
 from spectral_nn.runners.base import Runner
@@ -90,7 +91,7 @@ def fit_mixture(
     elif (alone := fitter.without_race()) is not None:
         result, starts = fitter.climb(alone)
     elif options.n_iter == 0:
-        first, notes["moments"] = tensor_start(table, options, run, strict=True)
+        first, notes["moments"] = _moments_start(table, options, run, strict=True)
         result, starts = fitter.climb([fitter.fixed(first)])
     else:
         result, starts = fitter.race(notes)
@@ -183,7 +184,7 @@ class _Fitter:
     def tensor(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
         """The start of moments, if they carry one."""
         try:
-            start, notes["moments"] = tensor_start(self.table, self.options, self.run)
+            start, notes["moments"] = _moments_start(self.table, self.options, self.run)
         except RankError as error:
             notes["moments"] = str(error)
             return []
@@ -227,7 +228,12 @@ class _Fitter:
         """Rows that starts are made from: all that are in memory, or so many."""
         whole = n_rows == _ALONE_ROWS and isinstance(self.table, Rows)
         rows: Any = self.table if whole else self.table.sample(n_rows)
-        return Frame.of(rows, self.options.n_components, self.options.covariance_type)
+        return Frame.of(rows, self.options)
+
+
+def _moments_start(table: Table, options: MixtureOptions, run: Runner, **how: Any) -> Any:
+    """The start of moments, of views if there are any, and what moments show."""
+    return (view_start if options.views else tensor_start)(table, options, run, **how)
 
 
 def _survivors(attempts: list[Callable[[], Pair]]) -> list[Pair]:

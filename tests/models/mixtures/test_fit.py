@@ -95,7 +95,7 @@ def test_every_kind_of_start_has_weights_and_holes(rng, kind):
     X, _ = blobs(rng, n=300, K=3, p=4)
     X[::5, 2] = np.nan
     rows = Rows.of(X, weight=rng.uniform(0.1, 2, 300))
-    frame = Frame.of(rows, 3, "full")
+    frame = Frame.of(rows, MixtureOptions(3, "full"))
     start = make_start(kind, frame, GaussianMixtureModel(ridge=1e-6), np.random.RandomState(0))
     assert start.parameters.weights.sum() == pytest.approx(1)
     assert np.isfinite(start.parameters.emission.means).all()
@@ -127,7 +127,7 @@ def fail(*given, **how):
 def test_a_race_in_one_product_is_em_one_by_one(rng, kind):
     X, _ = blobs(rng, n=400, K=3, p=4)
     rows, model = Rows.of(X, weight=rng.uniform(0.5, 2, 400)), GaussianMixtureModel(ridge=0.01)
-    frame, draws = Frame.of(rows, 3, kind), np.random.RandomState(0)
+    frame, draws = Frame.of(rows, MixtureOptions(3, kind)), np.random.RandomState(0)
     starts = [make_start("random_from_data", frame, GaussianMixtureModel(ridge=1.0), draws)]
     starts += [make_start(name, frame, model, draws) for name in ("quick", "random")]
     found = advance_together(model, starts, [rows], n_iter=3, run=RUN)
