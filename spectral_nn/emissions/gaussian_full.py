@@ -385,18 +385,16 @@ def _unpack(sums: NDArray[np.float64], p: int) -> GaussianSums:
     return GaussianSums(sums[:, -1].copy(), sums[:, -p - 1 : -1].copy(), second)
 
 
-def _quadratic_form(
-    means: NDArray[np.float64], factors: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Weights (.., K) in log-densities of products, columns and ones, given roots of covariances."""
+def _quadratic_form(means: NDArray[np.float64], roots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (.., K) in log-densities of products, columns and ones."""
     p = means.shape[1]
-    inverse = np.linalg.inv(factors)
+    inverse = np.linalg.inv(roots)
     precision = inverse.transpose(0, 2, 1) @ inverse
     linear = (precision @ means[:, :, None])[:, :, 0]
     one, other = _pairs(p)
     # Off the diagonal one product stands for two.
     quadratic = np.where(one == other, -0.5, -1.0) * precision[:, one, other]
-    log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    log_det = 2 * np.log(roots.diagonal(axis1=1, axis2=2)).sum(axis=1)
     constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
     return np.concatenate([quadratic, linear, constant[:, None]], axis=1).T
 

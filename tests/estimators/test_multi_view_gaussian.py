@@ -111,7 +111,9 @@ def test_chunks_and_workers_change_little(table):
     X = table[0]
     settings = {"views": VIEWS, "random_state": 0}
     whole = MultiViewGaussianMixture(3, **settings).fit(X)
-    parts = MultiViewGaussianMixture(3, n_jobs=2, **settings).fit([(X[:1000], None), (X[1000:], None)])
+    parts = MultiViewGaussianMixture(3, n_jobs=2, **settings).fit(
+        [(X[:1000], None), (X[1000:], None)]
+    )
     np.testing.assert_allclose(whole.means_, parts.means_, rtol=1e-9)
 
 

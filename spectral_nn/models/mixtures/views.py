@@ -196,7 +196,8 @@ def _check_ranks(maps: list[NDArray[np.float64]], K: int) -> None:
     if least < K:
         raise RankError(
             f"n_components={K}, but a view has only {least} linearly independent features, and "
-            f"cannot tell more classes apart. Use n_components={least} at the most, or larger views."
+            f"cannot tell more classes apart. Use n_components={least} at the most, or larger "
+            "views."
         )
 
 
