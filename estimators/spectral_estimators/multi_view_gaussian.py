@@ -175,8 +175,9 @@ class MultiViewGaussianMixture(GaussianMixture):
         found = super()._parameters()
         if self.covariance_type == "diag":
             return found
-        law: Any = found.emission
-        return MixtureParameters(found.weights, BlockGaussian.of(law, _numbers_of(self.views_)))
+        full: Any = found.emission
+        law: Any = BlockGaussian.of(full, _numbers_of(self.views_))
+        return MixtureParameters(found.weights, law)
 
 
 def _read_views(views: Any, n_features: int) -> list[NDArray[np.int64]]:

@@ -81,7 +81,7 @@ class FullGaussian:
     @cached_property
     def roots(self) -> NDArray[np.float64]:
         """Lower triangular roots of the covariances; a LinAlgError if one is not positive."""
-        return np.linalg.cholesky(self.covariances)
+        return np.asarray(np.linalg.cholesky(self.covariances), dtype=np.float64)
 
     @property
     def _each(self) -> NDArray[np.float64]:

@@ -57,8 +57,8 @@ class _Frame(NamedTuple):
 
     def columns(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Columns (K, p), centred and in units of deviations, from features (K, F)."""
-        parts = zip(self.axes, self.views.places, strict=True)
-        return sum(features[:, place][:, :-1] @ axes.T for axes, place in parts)
+        axes = np.concatenate([np.pad(axes, ((0, 0), (0, 1))) for axes in self.axes], axis=1)
+        return features @ axes.T
 
 
 def view_start(
