@@ -171,6 +171,7 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
         "check_sample_weight_equivalence_on_dense_data": _ROWS_DRAWN,
         "check_sample_weight_equivalence_on_sparse_data": _ROWS_DRAWN,
     },
+    "MultiViewGaussianMixture": {},
     "MultiViewMixture": dict.fromkeys(
         ("check_fit_idempotent", "check_sample_weight_equivalence_on_dense_data"),
         "every number of the check's data is a category of its own, and categories that fit has "

@@ -29,6 +29,7 @@ from spectral_estimators.hmm_classifier import HMMClassifier
 from spectral_estimators.lagged import Lagged
 from spectral_estimators.mixture import GaussianMixture, moments_init
 from spectral_estimators.multi_view import MultiViewMixture
+from spectral_estimators.multi_view_gaussian import MultiViewGaussianMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
@@ -59,6 +60,7 @@ __all__ = [
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "MultiViewGaussianMixture",
     "MultiViewMixture",
     "MultinomialHMM",
     "ObservableOperatorModel",
