@@ -15,6 +15,11 @@ from spectral_estimators.displays import (
     TopicsDisplay,
     TransitionDisplay,
 )
+from spectral_estimators.equilibrium import (
+    EquilibriumMLPClassifier,
+    EquilibriumMLPRegressor,
+    EquilibriumPropagationClassifier,
+)
 from spectral_estimators.hmm import (
     GMMHMM,
     BernoulliHMM,
@@ -46,6 +51,9 @@ __all__ = [
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",
+    "EquilibriumMLPClassifier",
+    "EquilibriumMLPRegressor",
+    "EquilibriumPropagationClassifier",
     "GaussianHMM",
     "GaussianMixture",
     "GaussianMixtureScore",
