@@ -317,12 +317,12 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     go down the energy
 
     .. math:: E(s) = \sum_{l \ge 1} \Big(\tfrac12 \|s_l\|^2 - s_{l-1} W_l s_l^\top
-        - b_l s_l^\top\Big), \qquad
-        s \leftarrow \mathrm{clip}_{[0, 1]}\big(s - dt\, \partial E / \partial s\big)
+        - b_l s_l^\top\Big), \qquad s_l \leftarrow
+        \mathrm{clip}_{[0, 1]}\big(s_l - dt\, \partial E / \partial s_l\big)
 
-    until they stand still.  Then the outputs are pulled towards the label, by
-    :math:`\beta \|s_L - y\|^2 / 2` beside E, and away from it, by :math:`-\beta`; and each weight
-    learns from the difference between the products of the two states at its ends:
+    one layer after another, until they stand still.  Then the outputs are pulled towards the label,
+    by :math:`\beta \|s_L - y\|^2 / 2` beside E, and away from it, by :math:`-\beta`; and each
+    weight learns from the difference between the products of the two states at its ends:
 
     .. math:: \Delta W_l \propto \frac{1}{2 \beta} \Big(s_{l-1}^{\beta\top} s_l^{\beta}
         - s_{l-1}^{-\beta\top} s_l^{-\beta}\Big)
@@ -334,12 +334,13 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     hidden_layer_sizes : int or tuple of int, default=(100,)
         Units of each hidden layer.
     beta : float, default=0.5
-        β, the strength of a nudge.
+        β, the strength of a nudge, below 1.
     nudge : {"symmetric", "one-sided"}, default="symmetric"
         Whether labels push away as well [2]_, which makes the bias of the gradient one of order
         β², or only pull [1]_.
-    dt : float, default=0.5
-        Length of a step of the states, up to 1.
+    dt : float, default=1.0
+        Length of a step of the states, up to 1, which takes each layer, in turn, to where the
+        energy is least as a function of that layer alone.
     max_fixed_point_iter : int, default=100
         Most steps of a phase.
     fixed_point_tol : float, default=1e-4
@@ -407,12 +408,12 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseEquilibrium._parameter_constraints,
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, 1, closed="neither")],
         "nudge": [StrOptions(set(NUDGES))],
         "dt": [Interval(Real, 0, 1, closed="right")],
     }
 
-    _remedy = "Raise max_fixed_point_iter or fixed_point_tol, or try a smaller dt."
+    _remedy = "Raise max_fixed_point_iter or fixed_point_tol."
 
     def __init__(
         self,
@@ -420,7 +421,7 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
         *,
         beta: float = 0.5,
         nudge: str = "symmetric",
-        dt: float = 0.5,
+        dt: float = 1.0,
         max_fixed_point_iter: int = 100,
         fixed_point_tol: float = 1e-4,
         solver: str = "adam",

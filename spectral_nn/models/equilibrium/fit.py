@@ -75,7 +75,7 @@ class HopfieldOptions:
     beta: float = 0.5
     nudge: str = "symmetric"
     iteration: Iteration = field(default_factory=Iteration)
-    dt: float = 0.5
+    dt: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,8 @@ def _train(
             on_step(trainer.name, epoch, loss)
 
     check_finite(problem.value(start), trainer, 0)
-    found = trainer.train(problem, start, rng=rng, on_iterate=listen)
+    with np.errstate(all="ignore"):  # steps may overflow before a loss does
+        found = trainer.train(problem, start, rng=rng, on_iterate=listen)
     if found.n_iter and not np.isfinite(found.x).all():  # the last step is in no loss
         check_finite(np.nan, trainer, found.n_iter)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -38,7 +39,8 @@ class HopfieldNetwork:
 
     (Scellier, Bengio 2017, equations 1 and 2, with the hard sigmoid), and states follow
 
-    .. math:: s \leftarrow \mathrm{clip}_{[0, 1]}\big(s - dt\, \partial E / \partial s\big)
+    .. math:: s_l \leftarrow \mathrm{clip}_{[0, 1]}\big(s_l - dt\, \partial E / \partial s_l\big),
+        \qquad \partial E / \partial s_l = s_l - s_{l-1} W_l - s_{l+1} W_{l+1}^\top - b_l
 
     Attributes
     ----------
@@ -71,12 +73,27 @@ class HopfieldNetwork:
         xp = get_namespace(drive)
         return [xp.zeros_like(drive[:, :1] * intercept) for intercept in self.intercepts]
 
-    def couple(self, states: States) -> States:
-        """Return what each layer (n, k_l) is sent by the states of its neighbours."""
-        below = [state @ coef for state, coef in zip(states[:-1], self.coefs[1:], strict=True)]
-        above = [state @ coef.T for state, coef in zip(states[1:], self.coefs[1:], strict=True)]
-        both = [a + b for a, b in zip(above[1:], below[:-1], strict=True)]
-        return [above[0], *both, below[-1]]
+    def sweep(self, states: States, settle: Callable[[int, Array, Array], Array]) -> States:
+        """Renew each layer in turn, the first, third, ... before the second, fourth, ...
+
+        Layers of either half are not tied to each other.
+
+        Parameters
+        ----------
+        states : list of arrays (n, k_l)
+        settle : callable
+            Number of a layer from 0, its states (n, k_l), what its neighbours send it (n, k_l)
+            -> its new states.
+        """
+        states, last = list(states), len(states) - 1
+        for layer in [*range(0, last + 1, 2), *range(1, last + 1, 2)]:
+            sent = 0.0
+            if layer > 0:
+                sent = states[layer - 1] @ self.coefs[layer]
+            if layer < last:
+                sent = sent + states[layer + 1] @ self.coefs[layer + 1].T
+            states[layer] = settle(layer, states[layer], sent)
+        return states
 
     def relax(
         self,
@@ -89,27 +106,32 @@ class HopfieldNetwork:
     ) -> FixedPoint:
         """Let states go downhill until they stand still.
 
+        A sweep takes each layer in turn a share `dt` of the way to where the energy, as a function
+        of that layer alone, is least.  No sweep goes up, whatever the weights.
+
         Parameters
         ----------
         drive : array (n, k_1)
         iteration : Iteration
         dt : float
-            Length of a step.
+            Up to 1.
         start : list of arrays (n, k_l), optional
             Zeros by default.
         pull : float
-            β, where the energy is E + β |s_L - y|² / 2.
+            β > -1, where the energy is E + β |s_L - y|² / 2.
         targets : array (n, q), optional
             y.
         """
-        fields = [drive, *self.intercepts[1:]]
+        fields, last = [drive, *self.intercepts[1:]], len(self.coefs) - 1
+
+        def settle(layer: int, s: Array, sent: Array) -> Array:
+            to = sent + fields[layer]
+            if layer == last and targets is not None:
+                to = (to + pull * targets) / (1 + pull)
+            return clip(s + dt * (to - s) if dt < 1 else to, low=0.0, high=1.0)
 
         def update(states: States) -> States:
-            sent = [a + b for a, b in zip(self.couple(states), fields, strict=True)]
-            if targets is not None:
-                sent[-1] = sent[-1] + pull * (targets - states[-1])
-            pairs = zip(states, sent, strict=True)
-            return [clip(s + dt * (to - s), low=0.0, high=1.0) for s, to in pairs]
+            return self.sweep(states, settle)
 
         return iteration.run(update, self.rest(drive) if start is None else start)
 
@@ -126,9 +148,14 @@ class HopfieldNetwork:
 def draw_hopfield(
     sizes: tuple[int, ...], rng: np.random.Generator, *, like: Array | None = None
 ) -> HopfieldNetwork:
-    """Draw weights and intercepts of all layers as `random_network` does."""
+    """Draw weights as `random_network` does, scaled to a norm of 1/2 between layers of states.
+
+    Then the energy is strictly convex, whatever the number of layers.  Where it is not, states hold
+    each other at their bounds, move under no nudge, and learn nothing.  Intercepts are zero.
+    """
     drawn = random_network(sizes, "relu", "identity", rng, like=like)
-    return HopfieldNetwork(drawn.coefs, drawn.intercepts)
+    between = [W / (2 * get_namespace(W).linalg.matrix_norm(W, ord=2)) for W in drawn.coefs[1:]]
+    return HopfieldNetwork((drawn.coefs[0], *between), tuple(0 * b for b in drawn.intercepts))
 
 
 class HopfieldObjective:
@@ -177,7 +204,7 @@ class HopfieldObjective:
         beta: float = 0.5,
         nudge: str = "symmetric",
         iteration: Iteration | None = None,
-        dt: float = 0.5,
+        dt: float = 1.0,
     ) -> None:
         self._rows, self._sizes, self._alpha = rows, sizes, alpha
         self._beta, self._nudge, self._dt = beta, nudge, dt
@@ -240,12 +267,14 @@ class HopfieldObjective:
             phase = self._free_phase(x, rows)
             xp, states, dt = get_namespace(*phase.states), phase.states, self._dt
             free = [xp.astype((s > 0) & (s < 1), s.dtype) for s in states]
+            off, last = states[-1] - phase.rows.Y, len(states) - 1
+
+            def settle(layer: int, a: Array, sent: Array) -> Array:
+                to = free[layer] * (sent + off if layer == last else sent)
+                return a + dt * (to - a)
 
             def update(errors: States) -> States:
-                sent = phase.model.couple(errors)
-                sent[-1] = sent[-1] + states[-1] - phase.rows.Y
-                layers = zip(errors, sent, free, strict=True)
-                return [a + dt * (moves * to - a) for a, to, moves in layers]
+                return phase.model.sweep(errors, settle)
 
             errors = self._iteration.run(update, phase.model.rest(phase.drive)).states
             pairs = list(zip(states, errors, strict=True))
