@@ -176,9 +176,8 @@ class EquilibriumMLPRegressor(RegressorMixin, _EquilibriumMLP):
     n_iter_no_change : int or inf, default=10
         Epochs without a gain of ``tol`` that end the fit.
     init : {"random", "tensor"}, default="random"
-        "random": U, V, b and c as scikit-learn draws them, W of normal numbers of variance
-        1 / (4 k).  "tensor": U, V, b and c from moments of the data, as in `MLPRegressor`, and W
-        zero.
+        Where U, V, b and c start, as in `MLPRegressor`: drawn as scikit-learn does, or found by
+        moments of the data.  W starts at zero.
 
     Attributes
     ----------

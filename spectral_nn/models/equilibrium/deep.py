@@ -21,7 +21,7 @@ from spectral_nn.models.equilibrium.fixed_point import (
     refuse_feedback,
 )
 from spectral_nn.models.network.activations import ACTIVATIONS
-from spectral_nn.models.network.dense import Network, flatten, random_network, take, unflatten
+from spectral_nn.models.network.dense import Network, flatten, take, unflatten
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.trainers.base import Vector
 
@@ -31,7 +31,6 @@ __all__ = [
     "EquilibriumNetwork",
     "EquilibriumObjective",
     "cap_norm",
-    "draw_equilibrium",
 ]
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -58,6 +57,12 @@ class EquilibriumNetwork:
 
     recurrent: Array
     network: Network
+
+    @classmethod
+    def from_perceptron(cls, network: Network) -> EquilibriumNetwork:
+        """Return a network with one hidden layer as it is: W is zero."""
+        U = network.coefs[0]
+        return cls(get_namespace(U).zeros_like(U.T @ U), network)
 
     def on(self, like: Array) -> EquilibriumNetwork:
         """Return the network in the library, on the device and in the precision of an array."""
@@ -92,21 +97,6 @@ class EquilibriumNetwork:
             return self.read_out(found.states[0]), found
 
         return answer_rows(find, X)
-
-
-def draw_equilibrium(
-    sizes: tuple[int, int, int],
-    activation: str,
-    output: str,
-    rng: np.random.Generator,
-    *,
-    like: Array | None = None,
-) -> EquilibriumNetwork:
-    """Draw a network of sizes (d, k, q): W of variance 1 / (4 k), else as `random_network`."""
-    network = random_network(sizes, activation, output, rng, like=like)
-    k = sizes[1]
-    drawn = rng.standard_normal((k, k)) / (2 * np.sqrt(k))
-    return EquilibriumNetwork(from_numpy(drawn, like=network.coefs[0]), network)
 
 
 class EquilibriumObjective:

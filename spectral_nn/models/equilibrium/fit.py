@@ -7,20 +7,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from spectral_nn.arrays import from_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import OnStep
-from spectral_nn.models.equilibrium.deep import (
-    EquilibriumNetwork,
-    EquilibriumObjective,
-    draw_equilibrium,
-)
+from spectral_nn.models.equilibrium.deep import EquilibriumNetwork, EquilibriumObjective
 from spectral_nn.models.equilibrium.fixed_point import Answers, Iteration
 from spectral_nn.models.equilibrium.hopfield import (
     HopfieldNetwork,
     HopfieldObjective,
     draw_hopfield,
 )
+from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.early_stopping import check_finite
 from spectral_nn.models.network.fit import start_table
 from spectral_nn.models.network.options import NetworkOptions
@@ -42,7 +38,7 @@ class DeepOptions:
     n_units : k
     activation : of `spectral_nn.models.equilibrium.deep.CONTRACTIVE`
     output : a key of `spectral_nn.models.network.outputs.OUTPUTS`
-    init : "random", or "tensor": U, V and intercepts from moments, and W zero.
+    init : "random", or "tensor" for moments: where U, V and the intercepts start. W starts at zero.
     trainer : goes over batches.
     alpha, max_norm, gradient, iteration : see `EquilibriumObjective`.
     """
@@ -132,7 +128,8 @@ def fit_deep(
     RecoveryWarning
         If ``init="tensor"`` asks for moments that say nothing, or too little.
     """
-    start, init = _start(rows, options, run, rng, on_step)
+    network, init = _start(rows, options, run, rng, on_step)
+    start = EquilibriumNetwork.from_perceptron(network)
     objective = EquilibriumObjective(
         rows, start, options.alpha, options.max_norm, options.gradient, options.iteration
     )
@@ -147,16 +144,11 @@ def _start(
     run: Runner,
     rng: np.random.Generator,
     on_step: OnStep | None,
-) -> tuple[EquilibriumNetwork, str]:
-    sizes = (rows.n_features, options.n_units, rows.n_outputs)
-    if options.init == "random":
-        return draw_equilibrium(sizes, options.activation, options.output, rng), "random"
-    moments = NetworkOptions(
-        (options.n_units,), options.activation, options.output, alpha=options.alpha
-    )
-    network, init, _ = start_table(rows, moments, run=run, rng=rng, on_step=on_step)
-    none = from_numpy(np.zeros((options.n_units, options.n_units)), like=rows.like)
-    return EquilibriumNetwork(none, network), init
+) -> tuple[Network, str]:
+    """A network with one hidden layer, and where it comes from."""
+    sizes = (options.n_units,), options.activation, options.output
+    network = NetworkOptions(*sizes, init=options.init, alpha=options.alpha)
+    return start_table(rows, network, run=run, rng=rng, on_step=on_step)[:2]
 
 
 def fit_hopfield(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from spectral_nn.arrays import Array, clip, get_namespace
+from spectral_nn.arrays import Array, get_namespace
 from spectral_nn.data.rows import CHUNK_ROWS
 from spectral_nn.models.network.dense import take
 
@@ -28,7 +29,7 @@ class FixedPoint:
     n_iter : int
         Steps of the row that took most.
     n_steps : array (n,) of int
-        How often each row was moved.
+        How often each row was moved, counted where a path was kept.
     converged : bool
         Whether no row had more than the tolerance.
     """
@@ -95,19 +96,20 @@ class Iteration:
         n_steps = xp.zeros_like(start[0][:, 0], dtype=xp.int64)
         while True:
             new = update(states)
-            step = _row_norms([b - a for a, b in zip(states, new, strict=True)])
-            size = clip(_row_norms(new), low=tiny)
-            moving = ~(step <= tol * size)  # this way round, NaN moves on
+            step = _squares([b - a for a, b in zip(states, new, strict=True)])
+            size = _squares(new) + tiny
+            moving = ~(step <= tol**2 * size)  # this way round, NaN moves on
             converged = not bool(xp.any(moving))
             if converged or n_iter == self.max_iter:
                 break
             if path is not None:
                 path.append(states)
-            pairs = zip(states, new, strict=True)
-            states = [xp.where(moving[:, None], b, a) for a, b in pairs]
-            n_steps = n_steps + xp.astype(moving, xp.int64)
+                n_steps = n_steps + xp.astype(moving, xp.int64)
+            chosen, pairs = moving[:, None], zip(states, new, strict=True)
+            states = [xp.where(chosen, b, a) for a, b in pairs]
             n_iter += 1
-        return FixedPoint(states, float(xp.max(step / size)), n_iter, n_steps, converged)
+        residual = math.sqrt(float(xp.max(step / size)))
+        return FixedPoint(states, residual, n_iter, n_steps, converged)
 
 
 class Answers(NamedTuple):
@@ -154,10 +156,10 @@ def refuse_feedback(feedback: Any) -> None:
         )
 
 
-def _row_norms(states: States) -> Array:
-    """Euclidean norm (n,) of each row over all layers."""
-    xp = get_namespace(*states)
-    total = xp.vecdot(states[0], states[0])
+def _squares(states: States) -> Array:
+    """Squared Euclidean norm (n,) of each row over all layers."""
+    vecdot = get_namespace(*states).vecdot
+    total = vecdot(states[0], states[0])
     for state in states[1:]:
-        total = total + xp.vecdot(state, state)
-    return xp.sqrt(total)
+        total = total + vecdot(state, state)
+    return total

@@ -15,14 +15,21 @@ from spectral_nn.models.equilibrium.deep import (
     EquilibriumNetwork,
     EquilibriumObjective,
     cap_norm,
-    draw_equilibrium,
 )
 from spectral_nn.models.equilibrium.fixed_point import Iteration
 from spectral_nn.models.network.activations import ACTIVATIONS
+from spectral_nn.models.network.dense import random_network
 from spectral_nn.models.network.objective import Objective
 
 SIZES = (4, 6, 3)
 EXACT = Iteration(1e-13, 500)
+
+
+def draw_equilibrium(sizes, activation, output, rng):
+    """A network whose W has a norm of about one."""
+    k = sizes[1]
+    network = random_network(sizes, activation, output, rng)
+    return EquilibriumNetwork(rng.standard_normal((k, k)) / (2 * np.sqrt(k)), network)
 
 
 def some_rows(rng, n=12):
@@ -93,8 +100,9 @@ def test_jacobian_free_gradient_is_that_of_the_last_step(rng):
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_without_recurrence_it_is_a_perceptron(gradient, rng):
     objective, x = problem(rng, gradient=gradient)
-    x[:36] = 0
     rows, network = objective._rows, objective.unflatten(x).network
+    x = objective.flatten(EquilibriumNetwork.from_perceptron(network))
+    assert (x[:36] == 0).all()
     loss, expected = Objective(rows.X, rows.Y, network, 0.1, rows.weight)(x[36:])
     value, found = objective(x)
     assert value == pytest.approx(loss, abs=1e-13)

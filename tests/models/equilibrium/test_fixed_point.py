@@ -24,7 +24,7 @@ def test_a_row_does_not_depend_on_its_neighbours():
 
     def run(rows):
         return Iteration(1e-6, 500).run(
-            lambda states: [factors[rows, None] * states[0] + 1], [np.zeros((len(rows), 1))]
+            lambda states: [factors[rows, None] * states[0] + 1], [np.zeros((len(rows), 1))], []
         )
 
     together, n_steps = run([0, 1, 2]).states[0], run([0, 1, 2]).n_steps
