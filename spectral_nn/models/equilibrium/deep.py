@@ -245,10 +245,11 @@ def _unroll(
     xp, W = get_namespace(drive), model.recurrent
     activation = ACTIVATIONS[model.network.activation]
     of_W, local = xp.zeros_like(W), xp.zeros_like(drive)
-    for t in range(len(path) - 1, -1, -1):
+    last = len(path) - 1
+    for t in range(last, -1, -1):
         z = path[t][0]
         before = z @ W + drive
-        moved = (n_steps > t)[:, None]
+        moved = ((n_steps > t) | (t == last))[:, None]
         slopes = activation.derivative(before, activation.value(before))
         here = xp.where(moved, errors * slopes, xp.zeros_like(errors))
         of_W += z.T @ here

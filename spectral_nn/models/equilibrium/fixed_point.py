@@ -25,11 +25,12 @@ class FixedPoint:
     ----------
     states : list of arrays (n, k_l)
     residual : float
-        Of all rows the largest ``|f(z) - z| / |f(z)|`` at the last step, in Euclidean norms.
+        Of all rows the largest ``|f(z) - z| / |f(z)|``, in Euclidean norms, at the last step, which
+        ended at f(z).
     n_iter : int
         Steps of the row that took most.
     n_steps : array (n,) of int
-        How often each row was moved, counted where a path was kept.
+        Steps after which each row waited for the last one, counted where a path was kept.
     converged : bool
         Whether no row had more than the tolerance.
     """
@@ -73,8 +74,9 @@ class Iteration:
     ) -> FixedPoint:
         """Iterate from a start.
 
-        A row that stands still is left as it is: what comes out for it does not depend on the rows
-        beside it.  A row with numbers that are not finite never stands still.
+        A row that stands still waits for the last step, which all rows take: what comes out for it
+        does not depend on the rows beside it.  A row with numbers that are not finite never stands
+        still.
 
         Parameters
         ----------
@@ -96,20 +98,20 @@ class Iteration:
         n_steps = xp.zeros_like(start[0][:, 0], dtype=xp.int64)
         while True:
             new = update(states)
+            n_iter += 1
             step = _squares([b - a for a, b in zip(states, new, strict=True)])
             size = _squares(new) + tiny
             moving = ~(step <= tol**2 * size)  # this way round, NaN moves on
             converged = not bool(xp.any(moving))
-            if converged or n_iter == self.max_iter:
-                break
             if path is not None:
                 path.append(states)
                 n_steps = n_steps + xp.astype(moving, xp.int64)
+            if converged or n_iter == self.max_iter:
+                break
             chosen, pairs = moving[:, None], zip(states, new, strict=True)
             states = [xp.where(chosen, b, a) for a, b in pairs]
-            n_iter += 1
         residual = math.sqrt(float(xp.max(step / size)))
-        return FixedPoint(states, residual, n_iter, n_steps, converged)
+        return FixedPoint(new, residual, n_iter, n_steps, converged)
 
 
 class Answers(NamedTuple):
