@@ -64,18 +64,19 @@ class ClassOutputs(ClassifierMixin):
         -------
         probabilities : array (n, n_classes)
             In the order of ``classes_``.  Rows sum to one, except for several labels, where each
-            column is the probability that its label applies.
+            column is the probability that its label applies.  None is less than the least normal
+            number of its dtype, so that all have a logarithm.
         """
         outputs = self._outputs(X)
         xp = get_namespace(outputs)
         if len(self.classes_) == 1:
             return xp.ones_like(outputs)
         if outputs.shape[1] == 1:
-            return xp.concat([1 - outputs, outputs], axis=1)
-        return outputs
+            outputs = xp.concat([1 - outputs, outputs], axis=1)
+        return clip(outputs, low=float(xp.finfo(outputs.dtype).smallest_normal))
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithm of `predict_proba`, of the least normal number of its dtype where that is 0.
+        """Logarithm of `predict_proba`, always finite.
 
         Parameters
         ----------
@@ -86,8 +87,7 @@ class ClassOutputs(ClassifierMixin):
         log_probabilities : array (n, n_classes)
         """
         proba = self.predict_proba(X)
-        xp = get_namespace(proba)
-        return xp.log(clip(proba, low=float(xp.finfo(proba.dtype).smallest_normal)))
+        return get_namespace(proba).log(proba)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y may hold several labels."""

@@ -11,7 +11,7 @@ from spectral_estimators._equilibrium_base import BaseEquilibrium
 from spectral_estimators._network_input import columns, layer_sizes
 from spectral_estimators._reading import Encoder, as_array
 from spectral_estimators._sklearn_compat import Interval, StrOptions
-from spectral_nn.arrays import Array, get_namespace
+from spectral_nn.arrays import Array, clip, get_namespace
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import OnStep
 from spectral_nn.models.equilibrium.deep import CONTRACTIVE, GRADIENTS, EquilibriumNetwork
@@ -379,7 +379,8 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     Notes
     -----
     Outputs are trained to be 1 for the label and else 0 by squared errors.  So they estimate
-    probabilities; `predict_proba` divides those of a row by their sum.
+    probabilities; `predict_proba` keeps them a rounding error away from 0 and 1, and divides those
+    of a row by their sum.
 
     Columns of X should be of the order of one, best in [0, 1] (`sklearn.preprocessing.MinMaxScaler`
     does that), or all states stand at their bounds.
@@ -457,12 +458,12 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
 
     def _outputs(self, X: Any) -> Array:
         outputs = super()._outputs(X)
-        if self.out_activation_ != "softmax":
-            return outputs
         xp = get_namespace(outputs)
-        total = xp.sum(outputs, axis=1, keepdims=True)
-        even = xp.full_like(outputs, 1 / outputs.shape[1])
-        return xp.where(total > 0, outputs / xp.where(total > 0, total, 1.0), even)
+        eps = float(xp.finfo(outputs.dtype).eps)
+        inside = clip(outputs, low=eps, high=1 - eps)  # nothing is certain, or impossible
+        if self.out_activation_ != "softmax":
+            return inside
+        return inside / xp.sum(inside, axis=1, keepdims=True)
 
     def _fit_rows(
         self, rows: Rows, output: str, run: Runner, on_step: OnStep | None
