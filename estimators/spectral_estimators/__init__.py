@@ -17,6 +17,11 @@ from spectral_estimators.displays import (
     TrainersDisplay,
     TransitionDisplay,
 )
+from spectral_estimators.equilibrium import (
+    EquilibriumMLPClassifier,
+    EquilibriumMLPRegressor,
+    EquilibriumPropagationClassifier,
+)
 from spectral_estimators.hmm import (
     GMMHMM,
     BernoulliHMM,
@@ -50,6 +55,9 @@ __all__ = [
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",
+    "EquilibriumMLPClassifier",
+    "EquilibriumMLPRegressor",
+    "EquilibriumPropagationClassifier",
     "GaussianHMM",
     "GaussianMixture",
     "GaussianMixtureScore",
