@@ -29,7 +29,8 @@ from spectral_nn.models.base import OnStep
 from spectral_nn.models.equilibrium.fit import EquilibriumFit
 from spectral_nn.models.equilibrium.fixed_point import Answers, Iteration
 from spectral_nn.runners.base import Runner
-from spectral_nn.trainers import TRAINERS, Trainer
+from spectral_nn.trainers import TRAINERS
+from spectral_nn.trainers.minibatch import MiniBatchTrainer
 from spectral_nn.trainers.sgd import LEARNING_RATES
 
 __all__ = ["BaseEquilibrium"]
@@ -163,11 +164,13 @@ class BaseEquilibrium(MovableMixin, BaseEstimator):
 
     _remedy: ClassVar[str]
 
-    def _trainer(self) -> Trainer:
+    def _trainer(self) -> MiniBatchTrainer:
         """Make a trainer of the constructor's arguments that have the names of its settings."""
         kind = TRAINERS[self.solver]
         names = [setting.name for setting in fields(kind) if hasattr(self, setting.name)]
-        return kind(**{name: getattr(self, name) for name in names})
+        trainer = kind(**{name: getattr(self, name) for name in names})
+        assert isinstance(trainer, MiniBatchTrainer)  # the solvers that are let in
+        return trainer
 
     def _iteration(self) -> Iteration:
         return Iteration(self.fixed_point_tol, self.max_fixed_point_iter)

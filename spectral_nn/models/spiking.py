@@ -17,7 +17,7 @@ from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import OnStep
 from spectral_nn.models.network.dense import flatten, random_network, split, take
-from spectral_nn.models.network.early_stopping import check_finite
+from spectral_nn.models.network.early_stopping import train_batches
 from spectral_nn.models.network.outputs import OUTPUTS
 from spectral_nn.trainers.adam import Adam
 from spectral_nn.trainers.base import Minimum, Vector
@@ -370,16 +370,7 @@ def fit_spiking(
         start.coefs, start.intercepts, options.neuron, options.n_steps, options.output
     )
     objective = SpikingObjective(rows, template, options.alpha)
-    trainer = options.trainer
-
-    def listen(epoch: int, loss: float, x: Vector) -> None:
-        check_finite(loss, trainer, epoch)
-        if on_step is not None:
-            on_step(trainer.name, epoch, loss)
-
-    found = trainer.train(objective, flatten(start), rng=rng, on_iterate=listen)
-    if not np.isfinite(to_numpy(found.x)).all():  # the last step is in no loss
-        check_finite(np.nan, trainer, found.n_iter)
+    found = train_batches(options.trainer, objective, flatten(start), rng=rng, on_step=on_step)
     network = objective.unflatten(found.x)
     counts = network.count_spikes(rows.X)
     n_spikes = float(get_namespace(counts).vecdot(counts, rows.weight)) / rows.total_weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from spectral_nn.models.equilibrium.fixed_point import (
     Iteration,
     States,
     answer_rows,
-    refuse_feedback,
 )
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, take, unflatten
@@ -172,19 +171,14 @@ class EquilibriumObjective:
         """Return the value alone."""
         return self(x)[0]
 
-    def on_rows(
-        self, x: Vector, rows: slice | NDArray[np.intp], *, feedback: Any = None
-    ) -> tuple[float, Vector]:
+    def on_rows(self, x: Vector, rows: slice | NDArray[np.intp]) -> tuple[float, Vector]:
         """Return value and gradient (p,) for some rows only, as if there were no others.
 
         Parameters
         ----------
         x : array (p,)
         rows : slice or array (m,) of int
-        feedback : None
-            Errors go back through the weights of x alone.
         """
-        refuse_feedback(feedback)
         if not np.isfinite(x).all():  # there is no norm of R
             return np.nan, np.full_like(x, np.nan)
         with np.errstate(all="ignore"):

@@ -17,12 +17,13 @@ from spectral_nn.models.equilibrium.hopfield import (
     draw_hopfield,
 )
 from spectral_nn.models.network.dense import Network
-from spectral_nn.models.network.early_stopping import check_finite
+from spectral_nn.models.network.early_stopping import check_finite, train_batches
 from spectral_nn.models.network.fit import start_table
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.adam import Adam
-from spectral_nn.trainers.base import Minimum, RowProblem, Trainer, Vector
+from spectral_nn.trainers.base import Minimum
+from spectral_nn.trainers.minibatch import MiniBatchTrainer
 
 __all__ = ["DeepOptions", "EquilibriumFit", "HopfieldOptions", "fit_deep", "fit_hopfield"]
 
@@ -47,7 +48,7 @@ class DeepOptions:
     activation: str = "relu"
     output: str = "identity"
     init: str = "random"
-    trainer: Trainer = field(default_factory=Adam)
+    trainer: MiniBatchTrainer = field(default_factory=Adam)
     alpha: float = 1e-4
     max_norm: float = 0.9
     gradient: str = "implicit"
@@ -66,7 +67,7 @@ class HopfieldOptions:
     """
 
     hidden_layer_sizes: tuple[int, ...] = (100,)
-    trainer: Trainer = field(default_factory=Adam)
+    trainer: MiniBatchTrainer = field(default_factory=Adam)
     alpha: float = 1e-4
     beta: float = 0.5
     nudge: str = "symmetric"
@@ -133,7 +134,9 @@ def fit_deep(
     objective = EquilibriumObjective(
         rows, start, options.alpha, options.max_norm, options.gradient, options.iteration
     )
-    found = _train(objective, objective.flatten(start), options.trainer, rng, on_step)
+    x = objective.flatten(start)
+    check_finite(objective.value(x), options.trainer, 0)
+    found = train_batches(options.trainer, objective, x, rng=rng, on_step=on_step)
     model = objective.unflatten(found.x)
     return EquilibriumFit(model, init, found, model.on(rows.like).answer(rows.X, options.iteration))
 
@@ -190,29 +193,9 @@ def fit_hopfield(
         options.iteration,
         options.dt,
     )
-    found = _train(objective, objective.flatten(start), options.trainer, rng, on_step)
+    x = objective.flatten(start)
+    check_finite(objective.value(x), options.trainer, 0)
+    found = train_batches(options.trainer, objective, x, rng=rng, on_step=on_step)
     model = objective.unflatten(found.x)
     answers = model.on(rows.like).answer(rows.X, options.iteration, options.dt)
     return EquilibriumFit(model, "random", found, answers)
-
-
-def _train(
-    problem: RowProblem,
-    start: Vector,
-    trainer: Trainer,
-    rng: np.random.Generator,
-    on_step: OnStep | None,
-) -> Minimum:
-    """Train from a start; ValueError naming the epoch whose loss is not finite."""
-
-    def listen(epoch: int, loss: float, x: Vector) -> None:
-        check_finite(loss, trainer, epoch)
-        if on_step is not None:
-            on_step(trainer.name, epoch, loss)
-
-    check_finite(problem.value(start), trainer, 0)
-    with np.errstate(all="ignore"):  # steps may overflow before a loss does
-        found = trainer.train(problem, start, rng=rng, on_iterate=listen)
-    if found.n_iter and not np.isfinite(found.x).all():  # the last step is in no loss
-        check_finite(np.nan, trainer, found.n_iter)
-    return found

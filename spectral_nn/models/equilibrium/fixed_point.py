@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from spectral_nn.arrays import Array, get_namespace
 from spectral_nn.data.rows import CHUNK_ROWS
 from spectral_nn.models.network.dense import take
 
-__all__ = ["Answers", "FixedPoint", "Iteration", "States", "answer_rows", "refuse_feedback"]
+__all__ = ["Answers", "FixedPoint", "Iteration", "States", "answer_rows"]
 
 States: TypeAlias = list[Array]
 """One array (n, k_l) a layer."""
@@ -148,14 +148,6 @@ def answer_rows(find: Callable[[Array], tuple[Array, FixedPoint]], X: Array) -> 
         max(one.n_iter for one in found),
         all(one.converged for one in found),
     )
-
-
-def refuse_feedback(feedback: Any) -> None:
-    """Raise a ValueError where errors are to go back through other weights than a model's own."""
-    if feedback is not None:
-        raise ValueError(
-            "feedback must be None: at an equilibrium, errors go back through its own weights."
-        )
 
 
 def _squares(states: States) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from spectral_nn.models.equilibrium.fixed_point import (
     Iteration,
     States,
     answer_rows,
-    refuse_feedback,
 )
 from spectral_nn.models.network.dense import random_network, split, take
 from spectral_nn.trainers.base import Vector
@@ -235,19 +234,14 @@ class HopfieldObjective:
             phase = self._free_phase(x, slice(0, self.n_rows))
             return self._loss(phase)
 
-    def on_rows(
-        self, x: Vector, rows: slice | NDArray[np.intp], *, feedback: Any = None
-    ) -> tuple[float, Vector]:
+    def on_rows(self, x: Vector, rows: slice | NDArray[np.intp]) -> tuple[float, Vector]:
         """Return the value for some rows only, and what the nudges say of its gradient (p,).
 
         Parameters
         ----------
         x : array (p,)
         rows : slice or array (m,) of int
-        feedback : None
-            Errors go back through the weights of x alone.
         """
-        refuse_feedback(feedback)
         with np.errstate(all="ignore"):
             phase = self._free_phase(x, rows)
             plus, minus = self._nudged(phase, self._beta), phase.states

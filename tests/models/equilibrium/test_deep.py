@@ -192,9 +192,3 @@ def test_parameters_that_are_not_finite_have_no_loss(rng):
     value, gradient = objective(x)
     assert np.isnan(value)
     assert np.isnan(gradient).all()
-
-
-def test_feedback_is_refused(rng):
-    objective, x = problem(rng)
-    with pytest.raises(ValueError, match="feedback must be None"):
-        objective.on_rows(x, slice(0, 3), feedback=x)

@@ -139,9 +139,3 @@ def test_losses_and_nudges_in_every_library(xp, nudge, rng):
 def test_parameters_survive_being_laid_out(rng):
     objective, x = problem(rng, (4, 6, 5, 3))
     np.testing.assert_array_equal(objective.flatten(objective.unflatten(x)), x)
-
-
-def test_feedback_is_refused(rng):
-    objective, x = problem(rng, (4, 6, 3))
-    with pytest.raises(ValueError, match="feedback must be None"):
-        objective.on_rows(x, slice(0, 3), feedback=x)
