@@ -2,6 +2,7 @@
 
 from spectral_nn.trainers.rules.backprop import Backprop
 from spectral_nn.trainers.rules.checkpointed import Checkpointed
+from spectral_nn.trainers.rules.forward_gradient import ForwardGradient
 from spectral_nn.trainers.rules.randomized import RandomizedAD
 
-__all__ = ["Backprop", "Checkpointed", "RandomizedAD"]
+__all__ = ["Backprop", "Checkpointed", "ForwardGradient", "RandomizedAD"]
