@@ -3,6 +3,7 @@
 from spectral_nn.trainers.rules.backprop import Backprop
 from spectral_nn.trainers.rules.checkpointed import Checkpointed
 from spectral_nn.trainers.rules.feedback_alignment import FeedbackAlignment
+from spectral_nn.trainers.rules.forward_gradient import ForwardGradient
 from spectral_nn.trainers.rules.frozen import Frozen
 from spectral_nn.trainers.rules.layer_wise import LayerWise
 from spectral_nn.trainers.rules.predictive_coding import PredictiveCoding
@@ -14,6 +15,7 @@ __all__ = [
     "Backprop",
     "Checkpointed",
     "FeedbackAlignment",
+    "ForwardGradient",
     "Frozen",
     "LayerWise",
     "PredictiveCoding",
