@@ -53,9 +53,9 @@ class RandomizedAD(Rule):
     the derivative, where backpropagation keeps 4 bytes. Hidden layers' gradients take
     2 + 2 ``keep`` flops a weight and row, where backpropagation takes 4.
 
-    The paper samples units. To draw other units for each row has as much variance for as many
-    values, more noise in single steps and a longer way to the gradient's products; to draw the same
-    units for all rows has more variance.
+    The paper samples units instead of rows. For as many values, other units for each row have the
+    same variance, the same units for all rows have more, and both need smaller steps: on MNIST-1D,
+    they diverged at a learning rate of 0.1, where rows did not.
 
     References
     ----------
@@ -164,7 +164,7 @@ class _Derivative(NamedTuple):
         if low == high:
             return cls(None, low, 0.0)
         above = values > low
-        if bool(xp.all(values[above] == high)):
+        if bool(xp.all(above == (values == high))):
             return cls(
                 np.packbits(above) if isinstance(above, np.ndarray) else above, low, high - low
             )
