@@ -59,8 +59,8 @@ class TargetPropagation(Rule):
     inverse matrix, a Gauss-Newton step, where backpropagation has the transpose [3]_. With one
     hidden layer there is nothing to invert, and the direction is the gradient.
 
-    Without the difference correction, what inverses miss is taken for an error, and deep networks
-    learn less than their last layer would alone.
+    Without the difference correction, what inverses miss is taken for an error: on MNIST-1D, three
+    hidden layers then learn less than if they were left as they were drawn.
 
     4 flops a weight and row for layers, and 14 a weight of an inverse, which has as many weights
     as its layer. Layers with a way around them (``residual=True``) are refused.
