@@ -163,8 +163,8 @@ class EquilibriumMLPRegressor(RegressorMixin, _EquilibriumMLP):
         Penalty on weights; intercepts are free.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is min(200, n).
-    learning_rate, learning_rate_init, momentum, nesterovs_momentum
-        As in `MLPRegressor`.
+    learning_rate, learning_rate_init, momentum : as in `MLPRegressor`
+    nesterovs_momentum : as in `MLPRegressor`
     max_iter : int, default=200
         Most epochs.
     random_state : int, RandomState or None
@@ -196,7 +196,8 @@ class EquilibriumMLPRegressor(RegressorMixin, _EquilibriumMLP):
     n_iter_ : int
         Epochs.
     residual_ : float
-        ``|f(z) - z| / |f(z)|`` of the training row where it is largest, under the fitted network.
+        By which share of its norm the last step changed z of the training row that moved most,
+        under the fitted network.
     n_fixed_point_iter_ : int
         Steps towards z of the training row that took most.
     out_activation_ : str
@@ -364,8 +365,8 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     n_iter_ : int
         Epochs.
     residual_ : float
-        By which share of its norm one step more would change the states of the training row that
-        moves most, in the free phase.
+        By which share of its norm the last step of the free phase changed the states of the training
+        row that moved most.
     n_fixed_point_iter_ : int
         Steps of the free phase of the training row that took most.
     init_, out_activation_ : str
