@@ -365,8 +365,8 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     n_iter_ : int
         Epochs.
     residual_ : float
-        By which share of its norm the last step of the free phase changed the states of the training
-        row that moved most.
+        By which share of its norm the last step of the free phase changed the states of the
+        training row that moved most.
     n_fixed_point_iter_ : int
         Steps of the free phase of the training row that took most.
     init_, out_activation_ : str
