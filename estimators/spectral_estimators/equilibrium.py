@@ -383,10 +383,10 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     probabilities; `predict_proba` keeps them a rounding error away from 0 and 1, and divides those
     of a row by their sum.
 
-    A small β measures the gradient: on digits its cosine to the exact one is 1.000 at 0.001, and .64
-    at 0.5, before training.  But states at their bounds, which a small nudge does not move, then
-    learn nothing: 0.5 told digits apart better (96 to 98 % of held-out rows in three draws) than
-    0.1 (77 to 96 %).
+    A small β measures the gradient: on digits, before training, the cosine to the exact one is
+    1.000 at 0.001, and .64 at 0.5.  But states at their bounds, which a small nudge does not move,
+    then learn nothing: 0.5 told digits apart better (96 to 98 % of held-out rows in three draws)
+    than 0.1 (77 to 96 %).
 
     Columns of X should be of the order of one, best in [0, 1] (`sklearn.preprocessing.MinMaxScaler`
     does that), or all states stand at their bounds.
