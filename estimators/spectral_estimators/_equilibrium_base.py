@@ -156,7 +156,7 @@ class BaseEquilibrium(MovableMixin, BaseEstimator):
         if not answers.converged:
             warnings.warn(
                 f"States still moved after max_fixed_point_iter={self.max_fixed_point_iter} steps: "
-                f"one more changes a row by {answers.residual:.2g} of its norm, which is above "
+                f"the last changed a row by {answers.residual:.2g} of its norm, which is above "
                 f"fixed_point_tol={self.fixed_point_tol:g}. {self._remedy}",
                 ConvergenceWarning,
                 stacklevel=3,

@@ -1,13 +1,12 @@
 """Networks with equilibria as users call them."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from spectral_estimators import (
@@ -33,17 +32,17 @@ def iris():
     return (X - X.min(axis=0)) / (X.max(axis=0) - X.min(axis=0)), y
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @each_classifier
 def test_labels_of_every_kind(model, iris):
     X, y = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        three = clone(model).set_params(max_iter=25, batch_size=32).fit(X, names)
-        two = clone(model).set_params(max_iter=25, batch_size=32).fit(X, y == 0)
-        table = np.stack([y == 0, y == 2], axis=1).astype(int)
-        both = clone(model).set_params(max_iter=25, batch_size=32).fit(X, table)
-        one = clone(model).set_params(max_iter=3).fit(X, np.ones(len(X)))
+    table = np.stack([y == 0, y == 2], axis=1).astype(int)
+    three, two, both = (
+        clone(model).set_params(max_iter=25, batch_size=32).fit(X, labels)
+        for labels in (names, y == 0, table)
+    )
+    one = clone(model).set_params(max_iter=3).fit(X, np.ones(len(X)))
     assert three.score(X, names) > 0.9
     assert three.classes_.tolist() == ["setosa", "versicolor", "virginica"]
     assert_allclose(three.predict_proba(X).sum(axis=1), 1)
@@ -54,6 +53,23 @@ def test_labels_of_every_kind(model, iris):
     assert (both.predict(X) == table).mean() > 0.85
     assert one.predict(X).tolist() == [1] * len(X)
     assert one.predict_proba(X).tolist() == [[1]] * len(X)
+
+
+@few_epochs
+@pytest.mark.parametrize(
+    "model",
+    [
+        EquilibriumMLPClassifier(learning_rate_init=0.003, max_iter=8, random_state=0),
+        EquilibriumPropagationClassifier(learning_rate_init=0.005, max_iter=6, random_state=0),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_digits_are_told_apart(model):
+    X, y = load_digits(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(X))
+    X, y = X[rows] / 16, y[rows]
+    model = clone(model).set_params(batch_size=64).fit(X[:1300], y[:1300])
+    assert model.score(X[1300:], y[1300:]) > 0.93
 
 
 @few_epochs
