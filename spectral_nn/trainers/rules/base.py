@@ -65,6 +65,13 @@ class Rule(ABC):
 
     optimizer: Literal["adam", "sgd"] = "adam"
 
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.optimizer not in ("adam", "sgd"):
+            raise ValueError(
+                f"optimizer={self.optimizer!r} takes no steps on batches; use 'adam' or 'sgd'"
+            )
+
     def init(
         self, layers: Sequence[DenseLayer], n_outputs: int, rng: np.random.Generator
     ) -> Memory:
@@ -183,6 +190,11 @@ class RuleTrainer:
     def tol(self) -> float:
         """Of the optimiser."""
         return self.optimizer.tol
+
+    @property
+    def learning_rate_init(self) -> float:
+        """Of the optimiser."""
+        return self.optimizer.learning_rate_init
 
     def with_max_iter(self, max_iter: int) -> Self:
         """Return the trainer with another number of most epochs."""

@@ -71,6 +71,7 @@ class Checkpointed(Rule):
 
     def __post_init__(self) -> None:
         """Check the number of segments."""
+        super().__post_init__()
         if self.segments is not None and self.segments < 1:
             raise ValueError(
                 f"segments={self.segments}: give one at least, or None for the root of the number "

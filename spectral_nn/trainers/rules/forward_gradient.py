@@ -56,7 +56,7 @@ class ForwardGradient(Rule):
         direction.
     n_directions : int, default=1
         How many guesses are averaged, of those that are drawn: "isotropic" and "ntk".
-    head : {"linear", "mlp"}, default="linear"
+    head : {"linear", "mlp"}, default="mlp"
         Heads of blocks: linear, or with one hidden layer of 64 units.
 
     See Also
@@ -104,10 +104,11 @@ class ForwardGradient(Rule):
     guess: Guess = "local"
     space: Space = "weight"
     n_directions: int = 1
-    head: HeadKind = "linear"
+    head: HeadKind = "mlp"
 
     def __post_init__(self) -> None:
         """Check the settings, alone and with each other."""
+        super().__post_init__()
         for name, kind in _CHOICES.items():
             if (found := getattr(self, name)) not in get_args(kind):
                 raise ValueError(f"{name}={found!r}: choose one of {list(get_args(kind))}")

@@ -76,6 +76,7 @@ class LayerWise(Rule):
 
     def __post_init__(self) -> None:
         """Refuse heads that there are not."""
+        super().__post_init__()
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r} is unknown; use one of {list(HEADS)}")
 

@@ -94,6 +94,7 @@ class PredictiveCoding(Rule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        super().__post_init__()
         for setting in ("n_steps", "step", "nudge"):
             found = getattr(self, setting)
             if not found > 0:

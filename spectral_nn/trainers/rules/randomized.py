@@ -83,6 +83,7 @@ class RandomizedAD(Rule):
 
     def __post_init__(self) -> None:
         """Check the share."""
+        super().__post_init__()
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep={self.keep}: give a share above 0 and at most 1")
 

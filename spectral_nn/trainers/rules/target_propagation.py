@@ -96,6 +96,7 @@ class TargetPropagation(Rule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        super().__post_init__()
         if not self.step > 0:
             raise ValueError(f"step={self.step} leads to no target; give a positive number")
         if not self.noise >= 0:
