@@ -39,7 +39,7 @@ DECLARED = (
     Declared("ObservableOperatorModel", "predict_next", HOST),
     Declared("MLPRegressor", "fit", THERE, "vectors of L-BFGS on the host"),
     Declared("MLPRegressor", "predict", THERE),
-    Declared("MLPRegressor", "partial_fit", THERE, "vectors of Adam on the host"),
+    Declared("MLPRegressor", "partial_fit", THERE, "steps of Adam included"),
     Declared("MLPClassifier", "fit", THERE, "labels may be NumPy's; vectors of L-BFGS on the host"),
     Declared("MLPClassifier", "predict", HOST, "strings come back in NumPy"),
     Declared("MLPClassifier", "predict_proba", HOST),
