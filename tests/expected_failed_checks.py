@@ -179,6 +179,8 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "ObservableOperatorModel": _SYMBOL_CHECKS,
     "PerSequence": {},
     "LatentDirichletAllocation": {},
+    "LabelPropagation": {},
+    "LabelSpreading": {},
     "Lagged": dict.fromkeys(
         ("check_methods_sample_order_invariance", "check_methods_subset_invariance"),
         "what came before a row is part of its answer",

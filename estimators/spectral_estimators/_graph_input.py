@@ -16,6 +16,7 @@ from spectral_nn.models.graphs.affinity import Graph, make_graph, symmetrise
 
 __all__ = ["check_weights", "neighbor_graph", "read_labels", "weighted_graph"]
 
+_ROUNDING = 100  # units in the last place of the largest weight
 _SUM = 1e-3  # by which rows of y may miss one
 
 
@@ -43,7 +44,8 @@ def read_labels(estimator: Any, y: Any, dtype: Any) -> tuple[NDArray, NDArray]:
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
-    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+    table = np.asarray(y)
+    if table.ndim == 2 and table.shape[1] > 1:
         return _read_distributions(y, dtype)
     values = column_or_1d(y, warn=True)
     if values.dtype.kind == "O":
@@ -57,15 +59,14 @@ def read_labels(estimator: Any, y: Any, dtype: Any) -> tuple[NDArray, NDArray]:
             " one. Label one row at least."
         )
     known = values[~absent]
-    check_classification_targets(known)
-    try:
-        classes, codes = np.unique(known, return_inverse=True)
-    except TypeError:
-        kinds = ", ".join(sorted({type(value).__name__ for value in known}))
+    kinds = {type(value).__name__ for value in known} if known.dtype.kind == "O" else set()
+    if "str" in kinds and len(kinds) > 1:
         raise ValueError(
-            f"y holds labels of several kinds: {kinds}. Give all as strings, or all as numbers; "
-            "-1 or None where unknown."
-        ) from None
+            f"y holds labels of several kinds: {', '.join(sorted(kinds))}. Give all as strings, or "
+            "all as numbers; -1 or None where unknown."
+        )
+    check_classification_targets(known)
+    classes, codes = np.unique(known, return_inverse=True)
     given = np.zeros((values.size, classes.size), dtype)
     given[np.flatnonzero(~absent), codes] = 1
     return classes, given
@@ -148,12 +149,13 @@ def weighted_graph(weights: Any, name: str, solver: str) -> Graph:
     graph = make_graph(weights)
     if solver == "power" or graph.symmetric:
         return graph
-    apart = abs(graph.weights - graph.weights.T).max()
-    warnings.warn(
-        f"{name} is not symmetric: weights of an edge there and back differ by up to {apart:g}, the "
-        f"largest weight is {graph.weights.max():g}. solver={solver!r} takes their mean; "
-        "solver='power' follows directions.",
-        UserWarning,
-        stacklevel=4,
-    )
+    apart, largest = abs(graph.weights - graph.weights.T).max(), graph.weights.max()
+    if apart > _ROUNDING * np.finfo(graph.weights.dtype).eps * largest:
+        warnings.warn(
+            f"{name} is not symmetric: weights of an edge there and back differ by up to {apart:g},"
+            f" the largest weight is {largest:g}. solver={solver!r} takes their mean; "
+            "solver='power' follows directions.",
+            UserWarning,
+            stacklevel=4,
+        )
     return symmetrise(graph)

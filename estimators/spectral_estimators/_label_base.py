@@ -136,7 +136,8 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (m,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> NDArray:
         """Return means of the distributions of all rows of `fit`, weighed by the kernel.

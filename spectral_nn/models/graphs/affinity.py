@@ -109,9 +109,12 @@ def symmetrise(graph: Graph) -> Graph:
     """Graph of the weights ``(W + W.T) / 2``, sparse or dense."""
     if graph.symmetric:
         return graph
-    weights = (graph.weights + graph.weights.T) / 2
+    weights = graph.weights + graph.weights.T
     if sparse.issparse(weights):
         weights = sparse.csr_array(weights)
+        weights.data *= 0.5  # a quotient would be in double precision
+    else:
+        weights *= 0.5
     degrees = np.asarray(weights.sum(axis=1))
     return Graph(weights, graph.loops, degrees, degrees, True)
 

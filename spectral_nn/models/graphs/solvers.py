@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -246,7 +246,8 @@ def _finish_small_rows(
         return Solution(z, n_iter, float(sizes.sum()), False)
     z[unsure] = 0
     np.maximum(z, 0, out=z)
-    return iterate(system, z, tol=tol, max_iter=max_iter, n_done=n_iter)
+    linear = replace(system, stochastic=False)  # sums of tiny rows tell whom these hear most of
+    return iterate(linear, z, tol=tol, max_iter=max_iter, n_done=n_iter)
 
 
 def _is_unsure(system: System, z: NDArray, change: NDArray) -> NDArray[np.bool_]:
