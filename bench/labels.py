@@ -67,13 +67,13 @@ class Outcome(NamedTuple):
 
 
 def spirals(n: int = 20_000) -> tuple[NDArray, NDArray[np.int64]]:
-    """Two arms of a thin spiral."""
+    """Two arms of a thin spiral, pi apart, with noise of 0.4."""
     rng = np.random.default_rng(100)
     arm = np.arange(n) % 2
     angle = 4 * np.pi * np.sqrt(rng.random(n)) + 1
     radius = angle * (1 - 2 * arm)
     X = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return X + 0.1 * rng.standard_normal(X.shape), arm
+    return X + 0.4 * rng.standard_normal(X.shape), arm
 
 
 def _images() -> tuple[NDArray, NDArray[np.int64]]:
@@ -98,7 +98,8 @@ def run(names: tuple[str, ...] = tuple(PROBLEMS), large: bool = True) -> Report:
             "ours": "conjugate gradients, tol 1e-3; float32 on MNIST, as its rows are",
             "scikit-learn": f"power iteration to tol 1e-3, max_iter {TO_CONVERGENCE}, which the "
             "default of 30 with alpha does not reach above .8; LabelPropagation at its 1000",
-            "alphas": f"{ALPHAS}, by the accuracy on {HELD_OUT:.0%} of the labelled rows",
+            "alphas": f"{ALPHAS}, by the accuracy on {HELD_OUT:.0%} of the labelled rows; "
+            "of those that are as good the one in the middle",
             "labelled": {name: problem.n_labelled for name, problem in PROBLEMS.items()},
             "seconds": "of the processor, one thread",
         },
@@ -215,18 +216,19 @@ def _choose(
 ) -> Outcome:
     """Choose alpha on some of the labelled rows, and fit with all of them."""
     total = 0.0
-    best, most = alphas[0], -1.0
+    best = alphas[0]
     if len(alphas) > 1:
         known = np.flatnonzero(labels >= 0)
         held_out = np.random.default_rng(seed).permutation(known)[: int(HELD_OUT * len(known))]
         fewer = labels.copy()
         fewer[held_out] = -1
+        hits = []
         for alpha in alphas:
             found, seconds, _ = fit(graph, fewer, alpha)
             total += seconds
-            hits = float((found[held_out] == y[held_out]).mean())
-            if hits > most:
-                best, most = alpha, hits
+            hits.append(int((found[held_out] == y[held_out]).sum()))
+        equals = [alpha for alpha, hit in zip(alphas, hits, strict=True) if hit == max(hits)]
+        best = equals[len(equals) // 2]
     found, last, n_iter = fit(graph, labels, best)
     return Outcome(_hits(found, y, labels), best, last, total + last, n_iter)
 

@@ -93,9 +93,12 @@ def make_graph(weights: sparse.csr_array | NDArray) -> Graph:
     """
     loops = weights.diagonal().copy()
     if sparse.issparse(weights):
-        weights = sparse.csr_array(weights - sparse.diags_array(loops, dtype=weights.dtype))
-        weights.eliminate_zeros()
-        symmetric = (weights != weights.T).nnz == 0
+        weights = _tidy(weights, loops)
+        turned = weights.T.tocsr()
+        symmetric = all(
+            np.array_equal(getattr(weights, name), getattr(turned, name))
+            for name in ("indptr", "indices", "data")
+        )
     else:
         weights = weights.copy()
         np.fill_diagonal(weights, 0)
@@ -220,6 +223,16 @@ def _rbf_mean(rows: Rows, gamma: float, shares: NDArray, new: Rows) -> NDArray:
     weights -= weights.max(axis=1, keepdims=True)
     np.exp(weights, out=weights)
     return weights @ shares / weights.sum(axis=1, keepdims=True)
+
+
+def _tidy(weights: sparse.csr_array, loops: NDArray) -> sparse.csr_array:
+    """Without loops and stored zeros, columns in order; what was given is left as it is."""
+    if loops.any():
+        weights = sparse.csr_array(weights - sparse.diags_array(loops, dtype=weights.dtype))
+    if not weights.data.all():
+        weights = weights.copy()
+        weights.eliminate_zeros()
+    return weights if weights.has_sorted_indices else weights.sorted_indices()
 
 
 def _cut(n: int, size: int) -> Iterator[slice]:

@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from spectral_nn.models.graphs.affinity import Weights, multiply
+from spectral_nn.models.graphs.kernels import curve, descend, turn
 from spectral_nn.runners.base import Runner
 
 __all__ = ["Solution", "System", "conjugate_gradients", "expand_in_eigenvectors", "iterate"]
@@ -65,7 +66,7 @@ class System:
 
     def sizes(self, z: NDArray) -> NDArray:
         """Sum of each row of ``|z|``, in the units that are wanted, (n,)."""
-        return np.abs(z).sum(axis=1) * self.units[:, 0]
+        return np.abs(z) @ np.ones(z.shape[1], z.dtype) * self.units[:, 0]
 
 
 class Solution(NamedTuple):
@@ -133,8 +134,10 @@ def iterate(
 def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solution:
     """Conjugate gradients for all right-hand sides at once; S is symmetric.
 
-    Iteration ends when the residual, which is recomputed to be sure, sums to less than `tol`. Rows
-    so far from all labels that rounding hides what they hear are then left to power iteration.
+    Where rows sum to one, they start as power iteration leaves them when it has reached them all:
+    rows all around which labels are equal are then right. Iteration ends when the residual,
+    computed anew to be sure, sums to less than `tol`. Rows so far from all labels that rounding
+    hides what they hear are then left to power iteration.
 
     Parameters
     ----------
@@ -154,31 +157,27 @@ def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solutio
     of I - alpha S, ``(1 + alpha) / (1 - alpha)`` at the most: .87 for alpha = .99, of which power
     iteration makes .99. A step costs O(C) for every edge.
     """
-    z = np.zeros_like(system.right)
-    left = system.right.copy()  # the residual
-    toward = left.copy()
-    squares = _dots(left, left)
+    z, n_start = _reach_all(system, max_iter)
+    left, toward = system.right, system.right  # the residual, and the direction of the next step
+    before = np.zeros(z.shape[1])
     floor = _floor(system, tol)
-    scratch = np.empty_like(left)
-    for n_iter in range(max_iter):
-        sizes = system.sizes(left)
-        if sizes.sum() <= floor:
-            np.subtract(system.step(z), z, out=left)
+    begins = True
+    for n_iter in range(n_start + 1, max_iter + 1):
+        if begins:
+            left = system.step(z) - z
             sizes = system.sizes(left)
             if sizes.sum() <= floor:
-                return _finish_small_rows(system, z, sizes, tol, max_iter, n_iter + 1)
-            toward = left.copy()
-            squares = _dots(left, left)
+                return _finish_small_rows(system, z, sizes, tol, max_iter, n_iter)
+            toward, before = left.copy(), np.einsum("ij,ij->j", left, left, dtype=np.float64)
+            begins = False
             continue
         product = system.multiply(toward)
-        product *= -system.alpha
-        product += toward
-        length = _ratios(squares, _dots(toward, product))
-        z += np.multiply(toward, length, out=scratch)
-        left -= np.multiply(product, length, out=scratch)
-        before, squares = squares, _dots(left, left)
-        toward *= _ratios(squares, before)
-        toward += left
+        curvature, squares = np.zeros((2, z.shape[1]))
+        curve(toward, product, system.alpha, curvature)
+        length = _ratios(before, curvature)
+        size = descend(z, left, toward, product, length, system.units, squares)
+        turn(toward, left, _ratios(squares, before))
+        before, begins = squares, size <= floor
     return Solution(z, max_iter, float(system.sizes(left).sum()), False)
 
 
@@ -235,6 +234,22 @@ def expand_in_eigenvectors(
     return Solution(z, n_products, residual, converged)
 
 
+def _reach_all(system: System, max_iter: int) -> tuple[NDArray, int]:
+    """Where conjugate gradients start, and the number of products that this took."""
+    z = np.zeros_like(system.right)
+    free = system.units[:, 0] > 0
+    if not system.stochastic:
+        return z, 0
+    for n_iter in range(max_iter):
+        totals = system.sizes(z)
+        if (totals[free] > 0).all():
+            return z, n_iter
+        z = system.step(z)
+        totals = system.sizes(z)
+        z /= np.where(totals > 0, totals, 1)[:, None]
+    return z, max_iter
+
+
 def _finish_small_rows(
     system: System, z: NDArray, sizes: NDArray, tol: float, max_iter: int, n_iter: int
 ) -> Solution:
@@ -257,10 +272,6 @@ def _is_unsure(system: System, z: NDArray, change: NDArray) -> NDArray[np.bool_]
 def _floor(system: System, tol: float) -> float:
     """The tolerance, or what rounding leaves if that is more."""
     return max(tol, _ROUNDING * float(np.finfo(system.right.dtype).eps) * len(system.right))
-
-
-def _dots(x: NDArray, y: NDArray) -> NDArray:
-    return np.einsum("ij,ij->j", x, y)
 
 
 def _ratios(x: NDArray, y: NDArray) -> NDArray:
