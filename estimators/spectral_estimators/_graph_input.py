@@ -55,8 +55,8 @@ def read_labels(estimator: Any, y: Any, dtype: Any) -> tuple[NDArray, NDArray]:
         absent = np.asarray(values == -1) & (values.dtype.kind in "iuf")
     if absent.all():
         raise ValueError(
-            f"y holds no label: all of its {values.size} entries are -1, which stands for an unknown"
-            " one. Label one row at least."
+            f"y holds no label: all of its {values.size} entries are -1, which stands for unknown. "
+            "Label one row at least."
         )
     known = values[~absent]
     kinds = {type(value).__name__ for value in known} if known.dtype.kind == "O" else set()
@@ -116,7 +116,7 @@ def check_weights(weights: Any, name: str, shape: tuple[int | None, int | None])
     Returns
     -------
     csr_array or ndarray
-        float64 or float32.
+        In float64 or float32.
 
     Raises
     ------

@@ -216,11 +216,11 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         if not found.reached.all():
             n_lost = int((~found.reached).sum())
             n_lonely = int((~found.reached & (graph.degrees == 0)).sum())
+            shares = (given.sum(axis=0) / given.sum()).round(3).tolist()[:10]
             warn(
-                f"{n_lost} of {len(given)} rows have no path to a label in the graph, {n_lonely} of "
-                "them no neighbour at all. They get the shares of the labels that are known: "
-                f"{(given.sum(axis=0) / given.sum()).round(3).tolist()[:10]}. Connect them (a lower"
-                " gamma, more n_neighbors), or label a row of each component.",
+                f"{n_lost} of {len(given)} rows have no path to a label in the graph, {n_lonely} of"
+                f" them no neighbour at all. They get the shares of the known labels, {shares}. "
+                "Connect them (a lower gamma, more n_neighbors), or label a row of each component.",
                 UserWarning,
             )
 

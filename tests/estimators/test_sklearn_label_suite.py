@@ -16,7 +16,7 @@ _THEIRS = "sklearn.semi_supervised.tests.test_label_propagation"
 
 # Tests that cannot hold of ours, by name, with the reason. They are strict: one that passes fails.
 NOT_OURS = {
-    "test_label_spreading_closed_form": "calls _build_graph; see tests/models/graphs/test_labels.py",
+    "test_label_spreading_closed_form": "calls _build_graph; see models/graphs/test_labels.py",
     "test_label_propagation_closed_form": "the same",
     "test_label_propagation_build_graph_normalized": "calls _build_graph",
 }
@@ -73,7 +73,9 @@ def test_what_is_not_ours_is_there():
 
 
 def test_ours_are_what_they_ran():
-    assert {estimator for estimator, _ in vars(_tests["test_predict"])["pytestmark"][0].args[1]} == {
+    assert {
+        estimator for estimator, _ in vars(_tests["test_predict"])["pytestmark"][0].args[1]
+    } == {
         spectral_estimators.LabelPropagation,
         spectral_estimators.LabelSpreading,
     }

@@ -13,7 +13,17 @@ from scipy import sparse
 
 from spectral_nn.runners.base import Runner
 
-__all__ = ["Graph", "RBFWeights", "find_reached", "make_graph", "multiply", "predict_rbf", "rbf_graph", "scale", "symmetrise"]
+__all__ = [
+    "Graph",
+    "RBFWeights",
+    "find_reached",
+    "make_graph",
+    "multiply",
+    "predict_rbf",
+    "rbf_graph",
+    "scale",
+    "symmetrise",
+]
 
 Rows = NDArray | sparse.csr_array
 

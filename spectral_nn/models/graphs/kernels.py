@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from spectral_nn.compiled import Compiled
 
-__all__ = ["descend", "curve", "turn"]
+__all__ = ["curve", "descend", "turn"]
 
 
 @Compiled

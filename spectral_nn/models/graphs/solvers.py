@@ -78,7 +78,7 @@ class Solution(NamedTuple):
     n_iter : int
         Products with the graph.
     residual : float
-        What one more step of power iteration would change, summed over all entries of ``units * z``.
+        What one more step of power iteration would change, summed over ``units * z``.
     converged : bool
     """
 
