@@ -40,6 +40,7 @@ from spectral_nn.runners.base import Runner
 
 __all__ = ["LabelBase"]
 
+_MAX_EIGENVECTORS = 1 << 15  # all of a graph: 8 GiB in double precision
 _MAX_NEIGHBORS = 1 << 21  # whose labels are averaged at a time
 
 
@@ -105,19 +106,19 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         check_consistent_length(rows, given)
         if sparse.issparse(rows):
             rows = sparse.csr_array(rows)
-        finder = None
+        options, finder = self._options(len(given)), None
         if self.kernel == "knn":
             finder = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs).fit(rows)
         with runner_at(None, self.n_jobs, None, False) as run:
             graph = self._make_graph(rows, finder, run)
             given = given.astype(graph.degrees.dtype)
             rng = np.random.default_rng(0)  # for the vector that eigenvectors are sought from
-            found = label(graph, given, self._options(len(given)), rng=rng, run=run)
+            found = label(graph, given, options, rng=rng, run=run)
         self._warn(graph, given, found)
         validate_data(self, X, skip_check_array=True)
         self.X_ = X if precomputed else rows
         self.classes_ = classes
-        self._neighbors = finder
+        self._neighbors: Any = finder
         self._prior = given.sum(axis=0) / given.sum()
         self.label_distributions_ = found.distributions
         self.transduction_ = classes[found.distributions.argmax(axis=1)]
@@ -196,6 +197,12 @@ class LabelBase(ClassifierMixin, BaseEstimator):
 
     def _options(self, n: int) -> LabelOptions:
         n_eigenvectors = n if self.n_eigenvectors is None else self.n_eigenvectors
+        if self.solver == "eigen" and min(n, n_eigenvectors) > _MAX_EIGENVECTORS:
+            raise ValueError(
+                f"n_eigenvectors={self.n_eigenvectors}: {min(n, n_eigenvectors)} eigenvectors of a "
+                f"graph of {n} rows are too many, the most are {_MAX_EIGENVECTORS}. Ask for some "
+                "hundreds, or take solver='cg', which is exact."
+            )
         return LabelOptions(self._alpha(), self.solver, self.tol, self.max_iter, n_eigenvectors)
 
     def _alpha(self) -> float | None:

@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import kneighbors_graph
 
 import spectral_estimators
-from spectral_estimators import LabelPropagation, LabelSpreading
+from spectral_estimators import LabelPropagation, LabelSpreading, _label_base
 
 BOTH = ["LabelPropagation", "LabelSpreading"]
 
@@ -189,6 +189,14 @@ def test_directions_that_are_averaged_away_are_told(points):
         found = LabelSpreading("precomputed").fit(W, y)
     mean = LabelSpreading("precomputed").fit((W + W.T) / 2, y)
     np.testing.assert_allclose(found.label_distributions_, mean.label_distributions_, atol=1e-14)
+
+
+def test_eigenvectors_that_do_not_fit_in_memory_are_refused(points, monkeypatch):
+    X, y = points
+    monkeypatch.setattr(_label_base, "_MAX_EIGENVECTORS", 100)
+    with pytest.raises(ValueError, match=r"n_eigenvectors=None: 150 eigenvectors .*, the most are"):
+        LabelSpreading(solver="eigen").fit(X, y)
+    LabelSpreading(gamma=2.0, solver="eigen", n_eigenvectors=20).fit(X, y)
 
 
 GOOD = np.array([[0.0], [0.1], [0.2], [0.3]])

@@ -173,7 +173,7 @@ def multiply(weights: Weights, z: NDArray, run: Runner) -> NDArray:
         chunks = list(_cut(len(z), _BLOCK[0]))
         return np.concatenate(list(run.map(partial(_rbf_product, weights, z), chunks)))
     if sparse.issparse(weights) and run.n_workers > 1 and len(z) > _ROWS:
-        parts = (weights[rows] for rows in _cut(len(z), _ROWS))
+        parts = (_view(weights, rows) for rows in _cut(len(z), _ROWS))
         return np.concatenate(list(run.map(partial(_sparse_product, z), parts)))
     return weights @ z
 
@@ -248,6 +248,14 @@ def _tidy(weights: sparse.csr_array, loops: NDArray) -> sparse.csr_array:
 def _cut(n: int, size: int) -> Iterator[slice]:
     for begin in range(0, n, size):
         yield slice(begin, min(begin + size, n))
+
+
+def _view(weights: sparse.csr_array, rows: slice) -> sparse.csr_array:
+    """Some rows, whose entries are not copied."""
+    ends = weights.indptr[rows.start : rows.stop + 1]
+    entries = slice(ends[0], ends[-1])
+    arrays = weights.data[entries], weights.indices[entries], ends - ends[0]
+    return sparse.csr_array(arrays, shape=(rows.stop - rows.start, weights.shape[1]))
 
 
 def _sparse_product(z: NDArray, rows: sparse.csr_array) -> NDArray:

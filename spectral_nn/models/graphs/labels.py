@@ -177,11 +177,9 @@ def spreading_system(graph: Graph, given: NDArray, alpha: float, *, run: Runner)
 def _solve(
     system: System, start: NDArray, options: LabelOptions, rng: np.random.Generator
 ) -> Solution:
-    how = {"tol": options.tol, "max_iter": options.max_iter}
+    tol, max_iter = options.tol, options.max_iter
     if options.solver == "power":
-        return iterate(system, start, **how)
+        return iterate(system, start, tol=tol, max_iter=max_iter)
     if options.solver == "cg":
-        return conjugate_gradients(system, **how)
-    return expand_in_eigenvectors(
-        system, options.n_eigenvectors, rng=rng, max_iter=options.max_iter
-    )
+        return conjugate_gradients(system, tol=tol, max_iter=max_iter)
+    return expand_in_eigenvectors(system, options.n_eigenvectors, rng=rng, max_iter=max_iter)
