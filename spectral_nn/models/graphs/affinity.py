@@ -25,7 +25,7 @@ __all__ = [
     "symmetrise",
 ]
 
-Rows = NDArray | sparse.csr_array
+Rows = Any  # csr_array or ndarray (n, d)
 
 _BLOCK = (512, 2048)  # of a matrix of rbf weights that is made at a time: 8 MB in float64
 _MAX_DENSE = 1 << 26  # bytes up to which rbf weights are kept

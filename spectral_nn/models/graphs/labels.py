@@ -92,7 +92,7 @@ def label(
     -------
     Labels
     """
-    labelled = given.any(axis=1)
+    labelled = np.asarray(given.any(axis=1))
     reached = find_reached(graph, labelled, run)
     if options.alpha is None:
         free = reached & ~labelled

@@ -16,6 +16,7 @@ from spectral_nn.runners.base import Runner
 
 __all__ = ["Solution", "System", "conjugate_gradients", "expand_in_eigenvectors", "iterate"]
 
+_MIN_BASIS = 60  # vectors of Lanczos iteration between restarts
 _UNSURE = 0.1  # share of a row that one more step may still move
 _ROUNDING = 4  # units in the last place that the residual of a row may keep
 
@@ -223,6 +224,7 @@ def expand_in_eigenvectors(
     else:
         operator = LinearOperator((n, n), matvec=apply, matmat=apply, dtype=system.right.dtype)
         how: dict[str, Any] = {"k": n_eigenvectors, "which": "LA", "maxiter": max_iter}
+        how["ncv"] = min(n, max(2 * n_eigenvectors + 1, _MIN_BASIS))
         start = rng.standard_normal(n).astype(system.right.dtype)
         try:
             values, vectors = eigsh(operator, v0=start, **how)
