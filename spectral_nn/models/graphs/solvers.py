@@ -135,10 +135,9 @@ def iterate(
 def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solution:
     """Conjugate gradients for all right-hand sides at once; S is symmetric.
 
-    Where rows sum to one, they start as power iteration leaves them when it has reached them all:
-    rows all around which labels are equal are then right. Iteration ends when the residual,
-    computed anew to be sure, sums to less than `tol`. Rows so far from all labels that rounding
-    hides what they hear are then left to power iteration.
+    Iteration ends when the residual, computed anew to be sure, sums to less than `tol`. Rows so far
+    from all labels, or so loosely tied to them, that rounding hides what they hear are then left to
+    power iteration.
 
     Parameters
     ----------
@@ -158,19 +157,18 @@ def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solutio
     of I - alpha S, ``(1 + alpha) / (1 - alpha)`` at the most: .87 for alpha = .99, of which power
     iteration makes .99. A step costs O(C) for every edge.
     """
-    z, n_start = _reach_all(system, max_iter)
-    left, toward = system.right, system.right  # the residual, and the direction of the next step
-    before = np.zeros(z.shape[1])
-    floor = _floor(system, tol)
-    begins = True
-    for n_iter in range(n_start + 1, max_iter + 1):
-        if begins:
+    z = np.zeros_like(system.right)
+    left = system.right.copy()  # the residual
+    toward, before = left.copy(), _squares(left)
+    size, floor = system.sizes(left).sum(), _floor(system, tol)
+    for n_iter in range(1, max_iter + 1):
+        if size <= floor:
             left = system.step(z) - z
             sizes = system.sizes(left)
-            if sizes.sum() <= floor:
+            size = sizes.sum()
+            if size <= floor:
                 return _finish_small_rows(system, z, sizes, tol, max_iter, n_iter)
-            toward, before = left.copy(), np.einsum("ij,ij->j", left, left, dtype=np.float64)
-            begins = False
+            toward, before = left.copy(), _squares(left)
             continue
         product = system.multiply(toward)
         curvature, squares = np.zeros((2, z.shape[1]))
@@ -178,8 +176,8 @@ def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solutio
         length = _ratios(before, curvature)
         size = descend(z, left, toward, product, length, system.units, squares)
         turn(toward, left, _ratios(squares, before))
-        before, begins = squares, size <= floor
-    return Solution(z, max_iter, float(system.sizes(left).sum()), False)
+        before = squares
+    return Solution(z, max_iter, float(size), False)
 
 
 def expand_in_eigenvectors(
@@ -209,7 +207,7 @@ def expand_in_eigenvectors(
     Notes
     -----
     On a manifold that is thin, as long spirals are, eigenvalues crowd at one: Lanczos iteration
-    needs many restarts, and labels of many vertices lie in eigenvectors that are left out.
+    needs many restarts, and what tells vertices apart lies in eigenvectors that are left out.
     """
     n = len(system.right)
     n_products, converged = 0, True
@@ -236,22 +234,6 @@ def expand_in_eigenvectors(
     return Solution(z, n_products, residual, converged)
 
 
-def _reach_all(system: System, max_iter: int) -> tuple[NDArray, int]:
-    """Where conjugate gradients start, and the number of products that this took."""
-    z = np.zeros_like(system.right)
-    free = system.units[:, 0] > 0
-    if not system.stochastic:
-        return z, 0
-    for n_iter in range(max_iter):
-        totals = system.sizes(z)
-        if (totals[free] > 0).all():
-            return z, n_iter
-        z = system.step(z)
-        totals = system.sizes(z)
-        z /= np.where(totals > 0, totals, 1)[:, None]
-    return z, max_iter
-
-
 def _finish_small_rows(
     system: System, z: NDArray, sizes: NDArray, tol: float, max_iter: int, n_iter: int
 ) -> Solution:
@@ -274,6 +256,10 @@ def _is_unsure(system: System, z: NDArray, change: NDArray) -> NDArray[np.bool_]
 def _floor(system: System, tol: float) -> float:
     """The tolerance, or what rounding leaves if that is more."""
     return max(tol, _ROUNDING * float(np.finfo(system.right.dtype).eps) * len(system.right))
+
+
+def _squares(x: NDArray) -> NDArray[np.float64]:
+    return np.einsum("ij,ij->j", x, x, dtype=np.float64)
 
 
 def _ratios(x: NDArray, y: NDArray) -> NDArray:

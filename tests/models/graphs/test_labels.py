@@ -87,13 +87,13 @@ def test_a_cluster_that_hardly_hears_of_labels_gets_those_it_hears():
     """Weights of 1e-20 beside weights of 1 are lost in a residual, and not in a ratio."""
     W = np.zeros((6, 6))
     W[2:, 2:] = 1
-    W[0, 2] = W[2, 0] = 3e-20
-    W[1, 5] = W[5, 1] = 1e-20
+    W[0, 2] = W[2, 0] = 1e-20
+    W[1, 5] = W[5, 1] = 3e-20
     W -= np.diag(W.diagonal())
     given = np.zeros((6, 2))
     given[0, 0] = given[1, 1] = 1
     found = solve(make_graph(W), given, None, tol=1e-3)
-    np.testing.assert_array_equal(found.distributions.argmax(axis=1), [0, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(found.distributions.argmax(axis=1), [0, 1, 1, 1, 1, 1])
 
 
 def test_rows_without_a_path_get_the_shares_of_what_is_known():
@@ -151,8 +151,8 @@ def test_few_eigenvectors_fail_on_thin_manifolds(rng):
     known = rng.choice(n, 20, replace=False)
     given = np.zeros((n, 2))
     given[known, arm[known]] = 1
-    exact = solve(graph, given, None, tol=1e-3).distributions.argmax(axis=1)
-    few = solve(graph, given, None, "eigen", n_eigenvectors=5, max_iter=200)
-    assert (exact == arm).mean() > 0.98
-    assert (few.distributions.argmax(axis=1) == arm).mean() < 0.8
-    assert few.residual > 1
+    exact = solve(graph, given, 0.99, tol=1e-3)
+    few = solve(graph, given, 0.99, "eigen", n_eigenvectors=5, max_iter=200)
+    assert (exact.distributions.argmax(axis=1) == arm).mean() > 0.98
+    assert (few.distributions.argmax(axis=1) == arm).mean() < 0.6
+    assert few.residual > 100 * exact.residual
