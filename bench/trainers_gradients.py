@@ -1,8 +1,8 @@
 """Unbiased rules by their gradient, all rules by their memory.
 
 Gradients: at the start of a network of three hidden layers of 128 ReLUs, on 64 rows of MNIST-1D;
-the mean of 400 directions is compared with the gradient, over the hidden layers: its cosine, and its
-projection (its product with the gradient over the gradient's square; 1 without bias).
+the mean of 400 directions is compared with the gradient, over the hidden layers: its cosine, and
+its projection (the product with the gradient over the gradient's square; 1 without bias).
 Memory: the most bytes held while the direction of a batch of 1,024 rows is made, float32, 256 units
 a layer; parameters, batch and the direction itself are there before and do not count.
 """
@@ -71,6 +71,7 @@ def run() -> Report:
 
 def _problem(sizes: tuple[int, ...], rows: int, dtype: type) -> tuple[Objective, NDArray]:
     rng = np.random.default_rng(SEED)
+    X: NDArray
     if sizes[0] == 40:
         data = signals(SEED)
         X, y = data.X[:rows].astype(dtype), data.y[:rows]
@@ -95,22 +96,21 @@ def _gradients(report: Report) -> None:
     for name, (rule, bounds) in UNBIASED.items():
         rng = np.random.default_rng(1)
         memory = rule.init(layers, 10, rng)
-        total, first = np.zeros_like(hidden), None
+        drawn = []
         for _ in range(N_DRAWS):
             direction = np.zeros_like(x)
             learned = [np.zeros_like(part) for part in memory.learned]
             into = views(problem.layers(direction))
             rule.write(layers, batch, into, memory=memory, into_learned=learned, rng=rng, stage=0)
-            found = _hidden(problem, direction)
-            first = found if first is None else first
-            total += found / N_DRAWS
+            drawn.append(_hidden(problem, direction))
+        total = np.mean(drawn, axis=0)
         report.add(
             f"{name}: cosine of the mean", _cosine(total, hidden), higher_is_better=True, **bounds
         )
         projection = float(total @ hidden / (hidden @ hidden))
         claim = f"{name}: projection of the mean"
         report.add(f"{claim}, less 1", abs(projection - 1), must=0.05)
-        report.details[name] = {"projection": projection, "one draw": _cosine(first, hidden)}
+        report.details[name] = {"projection": projection, "one draw": _cosine(drawn[0], hidden)}
 
 
 def _hidden(problem: Objective, vector: NDArray) -> NDArray:

@@ -33,8 +33,8 @@ class Signals(NamedTuple):
 
 def signals(seed: int) -> Signals:
     """Draw MNIST-1D: 4,000 rows and 1,000."""
-    X, y = make_mnist1d(5000, rng=np.random.default_rng(seed))
-    X = X.astype(np.float32)
+    signals, y = make_mnist1d(5000, rng=np.random.default_rng(seed))
+    X = signals.astype(np.float32)
     return Signals(X[:N_TRAIN], y[:N_TRAIN], X[N_TRAIN:], y[N_TRAIN:])
 
 

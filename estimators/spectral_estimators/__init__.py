@@ -17,6 +17,11 @@ from spectral_estimators.displays import (
     TrainersDisplay,
     TransitionDisplay,
 )
+from spectral_estimators.equilibrium import (
+    EquilibriumMLPClassifier,
+    EquilibriumMLPRegressor,
+    EquilibriumPropagationClassifier,
+)
 from spectral_estimators.hmm import (
     GMMHMM,
     BernoulliHMM,
@@ -30,9 +35,11 @@ from spectral_estimators.label_propagation import LabelPropagation, LabelSpreadi
 from spectral_estimators.lagged import Lagged
 from spectral_estimators.mixture import GaussianMixture, moments_init
 from spectral_estimators.multi_view import MultiViewMixture
+from spectral_estimators.multi_view_gaussian import MultiViewGaussianMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
+from spectral_estimators.spiking import SpikingClassifier
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_estimators.topics import LatentDirichletAllocation
 from spectral_nn import __version__
@@ -49,6 +56,9 @@ __all__ = [
     "DensityDisplay",
     "DurationDisplay",
     "EmissionDisplay",
+    "EquilibriumMLPClassifier",
+    "EquilibriumMLPRegressor",
+    "EquilibriumPropagationClassifier",
     "GaussianHMM",
     "GaussianMixture",
     "GaussianMixtureScore",
@@ -61,6 +71,7 @@ __all__ = [
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "MultiViewGaussianMixture",
     "MultiViewMixture",
     "MultinomialHMM",
     "ObservableOperatorModel",
@@ -76,6 +87,7 @@ __all__ = [
     "Sequences",
     "SeriesDisplay",
     "SpectrumDisplay",
+    "SpikingClassifier",
     "TensorFeatures",
     "TopicsDisplay",
     "TrainersDisplay",

@@ -117,6 +117,7 @@ class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
     See Also
     --------
     moments_init : The start from moments alone, for scikit-learn's class.
+    MultiViewGaussianMixture : Groups of columns that are independent within a component.
     GaussianHMM : Rows that follow each other.
 
     Notes

@@ -96,6 +96,7 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
 
     See Also
     --------
+    MultiViewGaussianMixture : Views of numbers, groups of columns.
     DawidSkene : Classes that have the same names as the answers: labels by a crowd.
 
     Notes

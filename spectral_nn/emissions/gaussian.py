@@ -8,6 +8,7 @@ the means is zero and the mean variance one: in the frame, squares of a row lose
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -139,7 +140,7 @@ class DiagonalGaussian:
         self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
     ) -> NDArray[np.floating]:
         """Log-densities, in products of matrices: 4 n K p flops."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         p = x.shape[1]
         terms, dtype = self._weights(centre, scale, dtype)
         terms, whole = terms.astype(dtype), _of_complete_rows(terms).astype(dtype)
@@ -172,13 +173,13 @@ class DiagonalGaussian:
         def collect(totals: NDArray[np.float64]) -> GaussianSums:
             second, first, weight = np.split(totals, [p, 2 * p], axis=1)
             sums = GaussianSums(np.repeat(weight, p, axis=1), first, second)
-            return _between(sums, (centre, scale), self._frame())
+            return _between(sums, (centre, scale), self._frame)
 
         return LinearTerms(_of_complete_rows(weights), square_lanes, collect)
 
     def gather(self, x: NDArray[np.float64], mass: NDArray[np.floating]) -> GaussianSums:
         """Sums, sums of squares, and expected number of entries seen: 4 n K p flops."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         p = x.shape[1]
         sums = np.zeros((self.n_components, 3 * p))
         dtype = precision_for((self.means - centre) / scale, scale**2 / self.variances, mass.dtype)
@@ -192,12 +193,12 @@ class DiagonalGaussian:
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
         """Sums that this law has gathered, in the frame of another of its kind."""
-        return _between(sums, self._frame(), law._frame())
+        return _between(sums, self._frame, law._frame)
 
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
         prior = prior or GaussianPrior()
-        centre, scale = self._frame()
+        centre, scale = self._frame
         seen = has_mass(sums.weight)
         means = (self.means - centre) / scale
         if "m" in prior.free:
@@ -259,7 +260,7 @@ class DiagonalGaussian:
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``sum (x - mean) / variance`` and ``sum ((x - mean)^2 / variance - 1) / 2``."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, variances = (self.means - centre) / scale, self.variances / scale**2
         away = sums.first - means * sums.weight
         scatter = sums.second - means * (sums.first + away)
@@ -285,6 +286,7 @@ class DiagonalGaussian:
         """The columns themselves."""
         return x
 
+    @cached_property
     def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean of the means, and root of the mean variance, of each column."""
         return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -77,10 +78,15 @@ class FullGaussian:
         """Variance of each column (K, p)."""
         return self._each.diagonal(axis1=1, axis2=2)
 
+    @cached_property
+    def roots(self) -> NDArray[np.float64]:
+        """Lower triangular roots of the covariances; a LinAlgError if one is not positive."""
+        return np.asarray(np.linalg.cholesky(self.covariances), dtype=np.float64)
+
     @property
     def _each(self) -> NDArray[np.float64]:
         """Covariances of all states (K, p, p)."""
-        return self.covariances
+        return self._spread(self.covariances)
 
     def log_likelihoods(
         self, x: NDArray[np.float64], dtype: DTypeLike = np.float64
@@ -91,12 +97,12 @@ class FullGaussian:
         -----
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, covariances = self._framed(centre, scale)
         complete, holes = find_holes(x)
         dtype = self._precision(means, covariances, dtype)
         found = np.zeros((x.shape[0], self.n_components), dtype=dtype)
-        self._complete_densities(x, means, covariances, dtype, found, complete)
+        self._complete_densities(x, means, dtype, found, complete)
         if holes.rows.size:
             u = (x[holes.rows] - centre) / scale
             unit = np.repeat(holes.seen @ np.log(scale), np.diff(holes.ends))
@@ -107,14 +113,13 @@ class FullGaussian:
         self,
         x: NDArray[np.float64],
         means: NDArray[np.float64],
-        covariances: NDArray[np.float64],
         dtype: Any,
         out: NDArray[np.floating],
         rows: NDArray[np.int64] | int,
     ) -> None:
-        """Write log-densities of complete rows, given means and covariances in the frame."""
-        centre, scale = self._frame()
-        weights = _quadratic_form(means, covariances)
+        """Write log-densities of complete rows, given means in the frame."""
+        centre, scale = self._frame
+        weights = _quadratic_form(means, self._spread(self.roots) / scale[:, None])
         weights[-1] -= np.log(scale).sum()
         weights = weights.astype(dtype)
         for some in _blocks(rows, weights.shape[0]):
@@ -127,7 +132,7 @@ class FullGaussian:
         -----
         n K p^2 flops for complete rows; p^3 K, and p^2 K a row, for each pattern of missing ones.
         """
-        centre, scale = self._frame()
+        centre, scale = self._frame
         complete, holes = find_holes(x)
         means, covariances = self._framed(centre, scale)
         dtype = self._precision(means, covariances, mass.dtype)
@@ -146,7 +151,7 @@ class FullGaussian:
         rows: NDArray[np.int64] | int,
     ) -> GaussianSums:
         """Sums of complete rows in the frame, those of products pooled."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         K, p = self.means.shape
         total = np.zeros((K, p * (p + 3) // 2 + 1))
         for some in _blocks(rows, total.shape[1]):
@@ -156,7 +161,7 @@ class FullGaussian:
 
     def reframe(self, sums: GaussianSums, law: Self) -> GaussianSums:
         """Sums that this law has gathered, in the frame of another of its kind."""
-        scale, shift = between_frames(self._frame(), law._frame())
+        scale, shift = between_frames(self._frame, law._frame)
         first, moved = scale * sums.first, np.broadcast_to(shift, sums.first.shape)
         cross = _outer(first, moved)
         about = cross + cross.transpose(0, 2, 1)
@@ -167,8 +172,8 @@ class FullGaussian:
     def maximise(self, sums: GaussianSums, prior: GaussianPrior | None = None) -> Self:
         """Posterior mode of means, and of covariances given these; a state without mass stays."""
         prior = prior or GaussianPrior()
-        centre, scale = self._frame()
-        means, _ = self._framed(centre, scale)
+        centre, scale = self._frame
+        means = (self.means - centre) / scale
         found = self
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
@@ -177,8 +182,9 @@ class FullGaussian:
             return found
         cross = _outer(means, sums.first)
         about = sums.weight[:, None, None] * _outer(means, means)
-        away = means - (prior.means - centre) / scale
-        about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
+        if np.any(prior.means_weight):
+            away = means - (prior.means - centre) / scale
+            about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
         scatter = sums.second + self._pool(about - cross - cross.transpose(0, 2, 1))
         total = self._pool(sums.weight[:, None, None])
         seen = has_mass(total)
@@ -201,7 +207,7 @@ class FullGaussian:
     def relax(self, new: Self, power: float) -> Self:
         """Beyond `new` in a straight line, where that leaves covariances well above zero."""
         covariances = self.covariances + power * (new.covariances - self.covariances)
-        inverse = np.linalg.inv(np.linalg.cholesky(new.covariances))
+        inverse = np.linalg.inv(new.roots)
         with np.errstate(over="ignore", invalid="ignore"):
             share = inverse @ covariances @ np.swapaxes(inverse, -1, -2)
         finite = np.isfinite(share).all(axis=(-2, -1), keepdims=True)
@@ -215,7 +221,7 @@ class FullGaussian:
     def sample(self, states: NDArray[np.int64], rng: Any) -> NDArray[np.float64]:
         """Draw a row in each state."""
         noise = rng.standard_normal((states.size, self.means.shape[1], 1))
-        factors = np.linalg.cholesky(self._each)
+        factors = self._spread(self.roots)
         return self.means[states] + (factors[states] @ noise)[:, :, 0]
 
     def mean(self) -> NDArray[np.float64]:
@@ -228,13 +234,12 @@ class FullGaussian:
 
     def coordinates(self) -> dict[str, Real]:
         """Means and covariances, white."""
-        roots = np.linalg.cholesky(self._each)
-        own = np.linalg.cholesky(self.covariances)
-        return {"means": Vector(roots), "covariances": Symmetric(own)}
+        own = Vector(self._spread(self.roots))
+        return {"means": own, "covariances": Symmetric(self.roots)}
 
     def score(self, sums: GaussianSums) -> dict[str, NDArray[np.float64]]:
         """``S^-1 sum (x - mean)`` and ``S^-1 (sum (x - mean)(x - mean)^T - n S) S^-1 / 2``."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         means, covariances = self._framed(centre, scale)
         precision = np.linalg.inv(covariances)
         away = sums.first - sums.weight[:, None] * means
@@ -261,6 +266,7 @@ class FullGaussian:
         """The columns themselves."""
         return x
 
+    @cached_property
     def _frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean of the means, and root of the mean variance, of each column."""
         return self.means.mean(axis=0), np.sqrt(self.variances.mean(axis=0))
@@ -273,6 +279,10 @@ class FullGaussian:
             return np.float64
         least = np.linalg.eigvalsh(covariances)[:, :1]
         return precision_for(means, 1 / least, wanted)
+
+    def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Covariances, or roots of them, of all states (K, p, p) from those that are kept."""
+        return kept
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         """What belongs to each state (K, ...), where states share nothing."""
@@ -308,14 +318,13 @@ class TiedGaussian(FullGaussian):
         self,
         x: NDArray[np.float64],
         means: NDArray[np.float64],
-        covariances: NDArray[np.float64],
         dtype: Any,
         out: NDArray[np.floating],
         rows: NDArray[np.int64] | int,
     ) -> None:
         """White rows are compared with white means: 2 n p (p + K) flops."""
-        centre, scale = self._frame()
-        whitener = np.linalg.inv(np.linalg.cholesky(covariances[0])).T
+        centre, scale = self._frame
+        whitener = np.linalg.inv(self.roots / scale[:, None]).T
         white = (means @ whitener).astype(dtype)
         constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
         constant = constant - 0.5 * (white * white).sum(axis=1)
@@ -334,7 +343,7 @@ class TiedGaussian(FullGaussian):
         rows: NDArray[np.int64] | int,
     ) -> GaussianSums:
         """Products are summed once for all states: 2 n p (p + K) flops."""
-        centre, scale = self._frame()
+        centre, scale = self._frame
         K, p = self.means.shape
         weight, first, second = np.zeros(K), np.zeros((K, p)), np.zeros((1, p, p))
         for some in _blocks(rows, 2 * p):
@@ -345,9 +354,8 @@ class TiedGaussian(FullGaussian):
             second += (u * share.sum(axis=1)[:, None]).T @ u
         return GaussianSums(weight, first, second)
 
-    @property
-    def _each(self) -> NDArray[np.float64]:
-        return np.broadcast_to(self.covariances, (self.n_components, *self.covariances.shape))
+    def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.broadcast_to(kept, (self.n_components, *kept.shape))
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         return each.sum(axis=0, keepdims=True)
@@ -372,26 +380,30 @@ def _blocks(rows: NDArray[np.int64] | int, width: int) -> Iterator[Any]:
 def _unpack(sums: NDArray[np.float64], p: int) -> GaussianSums:
     """Sums of products, columns and ones (K, ...) by what they are."""
     second = np.empty((sums.shape[0], p, p))
-    one, other = np.triu_indices(p)
+    one, other = _pairs(p)
     second[:, one, other] = second[:, other, one] = sums[:, : -p - 1]
     return GaussianSums(sums[:, -1].copy(), sums[:, -p - 1 : -1].copy(), second)
 
 
-def _quadratic_form(
-    means: NDArray[np.float64], covariances: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _quadratic_form(means: NDArray[np.float64], roots: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights (.., K) in log-densities of products, columns and ones."""
     p = means.shape[1]
-    factors = np.linalg.cholesky(covariances)
-    inverse = np.linalg.inv(factors)
+    inverse = np.linalg.inv(roots)
     precision = inverse.transpose(0, 2, 1) @ inverse
     linear = (precision @ means[:, :, None])[:, :, 0]
-    one, other = np.triu_indices(p)
+    one, other = _pairs(p)
     # Off the diagonal one product stands for two.
     quadratic = np.where(one == other, -0.5, -1.0) * precision[:, one, other]
-    log_det = 2 * np.log(factors.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    log_det = 2 * np.log(roots.diagonal(axis1=1, axis2=2)).sum(axis=1)
     constant = -0.5 * ((linear * means).sum(axis=1) + log_det + p * LOG_2_PI)
     return np.concatenate([quadratic, linear, constant[:, None]], axis=1).T
+
+
+@cache
+def _pairs(p: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places (i, j), i <= j, of products of columns, as `monomials.products` has them."""
+    one, other = np.triu_indices(p)
+    return one, other
 
 
 def _outer(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

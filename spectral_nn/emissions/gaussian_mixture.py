@@ -250,9 +250,8 @@ class GroupedGaussian(FullGaussian):
     spectral_nn.emissions.gaussian_full.TiedGaussian : One group.
     """
 
-    @property
-    def _each(self) -> NDArray[np.float64]:
-        return np.repeat(self.covariances, len(self.means) // len(self.covariances), axis=0)
+    def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.repeat(kept, len(self.means) // len(kept), axis=0)
 
     def _pool(self, each: NDArray[np.float64]) -> NDArray[np.float64]:
         return each.reshape(len(self.covariances), -1, *each.shape[1:]).sum(axis=1)

@@ -15,7 +15,7 @@ from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult, em
 from spectral_nn.trainers.halving import Round, successive_halving
 
-__all__ = ["advance", "finish", "fit", "maximise_likelihood"]
+__all__ = ["advance", "best_first", "finish", "fit", "maximise_likelihood"]
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -190,6 +190,11 @@ def advance(
         on_step(f"{_STAGES[figure]}, {start.kind} start", i, value)
         reached: dict[str, Any] = {"parameters": parameters, figure: value}
         moved.append((replace(start, **reached), value, gain))
+    return best_first(moved)
+
+
+def best_first(moved: list[tuple[Start[P], float, float]]) -> list[tuple[Start[P], float, float]]:
+    """Sort starts by their objectives; of those that rounding may tell apart, the earlier first."""
     best = max(value for _, value, _ in moved)
     tie = _TIE * abs(best) or 1.0
 

@@ -57,7 +57,6 @@ class Adam(MiniBatchTrainer):
 
     name: ClassVar[str] = "adam"
 
-    learning_rate_init: float = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8

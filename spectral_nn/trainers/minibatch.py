@@ -33,6 +33,7 @@ class MiniBatchTrainer(ABC):
     shuffle : whether rows are put into a new order before each epoch.
     learning_rate : how the size of steps goes on; with "cosine", the last of `max_iter` epochs is
         where the fit is to end, and counts as converged.
+    learning_rate_init : size of the first steps.
     """
 
     name: ClassVar[str]
@@ -44,6 +45,7 @@ class MiniBatchTrainer(ABC):
     batch_size: int | Literal["auto"] = "auto"
     shuffle: bool = True
     learning_rate: str = "constant"
+    learning_rate_init: float = 1e-3
 
     @abstractmethod
     def init(self, x: Vector) -> Any:

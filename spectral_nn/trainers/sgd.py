@@ -63,7 +63,6 @@ class SGD(MiniBatchTrainer):
 
     name: ClassVar[str] = "sgd"
 
-    learning_rate_init: float = 1e-3
     power_t: float = 0.5
     momentum: float = 0.9
     nesterovs_momentum: bool = True

@@ -13,6 +13,9 @@ from sklearn.base import clone
 
 from spectral_estimators import (
     CategoricalHMM,
+    EquilibriumMLPClassifier,
+    EquilibriumMLPRegressor,
+    EquilibriumPropagationClassifier,
     MLPClassifier,
     MLPRegressor,
     ObservableOperatorModel,
@@ -31,6 +34,11 @@ ESTIMATORS = {
         hidden_layer_sizes=(2,), init="random", max_iter=10, random_state=0
     ),
     "MLPClassifier": MLPClassifier((2,), init="random", max_iter=10, random_state=0),
+    "EquilibriumMLPRegressor": EquilibriumMLPRegressor(8, max_iter=5, random_state=0),
+    "EquilibriumMLPClassifier": EquilibriumMLPClassifier(8, max_iter=5, random_state=0),
+    "EquilibriumPropagationClassifier": EquilibriumPropagationClassifier(
+        (8,), max_iter=5, fixed_point_tol=1e-3, random_state=0
+    ),
     "ObservableOperatorModel": ObservableOperatorModel(2, random_state=0),
     "TensorFeatures": TensorFeatures(2, random_state=0),
 }
@@ -55,7 +63,7 @@ def run(name, operation, there):
     estimator = clone(ESTIMATORS[name])
     if name in ("CategoricalHMM", "ObservableOperatorModel"):
         arguments = (there(SYMBOLS),)
-    elif name == "MLPClassifier":
+    elif name.endswith("Classifier"):
         arguments = (there(X), there((y > 0).astype(int)))
     else:
         arguments = (there(X), there(y))

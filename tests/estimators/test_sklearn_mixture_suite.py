@@ -32,6 +32,7 @@ NOT_OURS = {
     "test_gaussian_mixture_raises_where_array_api_not_implemented": (
         "k-means starts take arrays of other libraries, too"
     ),
+    "test_multiple_init": "another way to the same optimum, which ends within 1e-7 of it",
 }
 
 

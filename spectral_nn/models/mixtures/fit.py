@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +13,27 @@ import numpy as np
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import Fit, OnStep, Start, silent
-from spectral_nn.models.fit import advance, fit, maximise_likelihood
+from spectral_nn.models.fit import advance, maximise_likelihood
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
 from spectral_nn.models.mixtures.spectral import tensor_start
 from spectral_nn.models.mixtures.split_merge import improve
 from spectral_nn.models.mixtures.starts import Frame, given_start, make_start, with_fixed
+from spectral_nn.models.mixtures.together import advance_together
+from spectral_nn.models.mixtures.view_starts import view_start
 from spectral_nn.models.tables import TableData
 from spectral_nn.results import DegenerateError, RankError
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.em import EMResult
-from spectral_nn.trainers.halving import Round
+from spectral_nn.trainers.halving import Round, successive_halving
 
 __all__ = ["fit_mixture"]
 
-_RACE_ROWS = 2**13  # that starts of a race are made from
+_RACE_ROWS = 2**13  # that starts of a race are made from, and its first round is run on
 _ALONE_ROWS = 2**18  # that other starts are made from, where rows are not in memory
 _PORTFOLIO = ("quick", "scaled")  # that race with the moments, as often as n_init says
-_RACE = ((4, 2**13), (10, 2**14))  # EM steps, rows; of all starts, then of two
+_STEPS = (8, 10)  # of EM, in the round of all starts; in that of two, on twice as many rows
 _MANY = 2**14  # rows from which on merging and splitting costs less than it gains
 
 Pair = tuple[EMResult[MixtureParameters], list[Start[MixtureParameters]]]
@@ -88,7 +91,7 @@ def fit_mixture(
     elif (alone := fitter.without_race()) is not None:
         result, starts = fitter.climb(alone)
     elif options.n_iter == 0:
-        first, notes["moments"] = tensor_start(table, options, run, strict=True)
+        first, notes["moments"] = _moments_start(table, options, run, strict=True)
         result, starts = fitter.climb([fitter.fixed(first)])
     else:
         result, starts = fitter.race(notes)
@@ -132,8 +135,10 @@ class _Fitter:
 
     def race(self, notes: dict[str, Any]) -> Pair:
         """Race moments and clusters, climb from the winner and from k-means; keep the better."""
-        clusters = self.make(["kmeans"], self.frame(_ALONE_ROWS), or_none=True)
-        frame = self.frame(_RACE_ROWS)
+        frame = self.frame(_ALONE_ROWS)
+        clusters = self.make(["kmeans"], frame, or_none=True)
+        if self.table.n_rows > _RACE_ROWS:
+            frame = self.frame(_RACE_ROWS)
         starts = self.tensor(notes)
         kinds = list(_PORTFOLIO) * self.options.n_init
         starts += self.make(kinds, frame, or_none=bool(clusters or starts))
@@ -149,43 +154,37 @@ class _Fitter:
 
     def raced(self, starts: list[Start[MixtureParameters]], frame: Frame) -> Pair:
         """Race starts on samples, and climb from the winner."""
+        n = self.table.n_rows
+        rounds = [Round(len(starts), _STEPS[0], min(_RACE_ROWS, n))]
+        if n > _RACE_ROWS:
+            rounds.append(Round(2, _STEPS[1], min(2 * _RACE_ROWS, n)))
+        if len(starts) > 1:
+            starts = successive_halving(starts, rounds, self.advance)
+        if starts[0].kind != "tensor" and n >= _MANY and self.options.n_components > 3:
+            # Moments have seen all components at once.
+            best = improve(starts[0], frame, self.advance, self.model, self.rng)
+            starts = [best, *starts[1:]]
+        result, (winner,) = self.climb(starts[:1])
+        return result, [winner, *starts[1:]]
+
+    def advance(self, starts: list[Start[MixtureParameters]], one: Round) -> list[Any]:
+        """A round of the race, in single precision where that will do."""
         rough = replace(self.model, dtype=np.float32)
-        n, n_steps = self.table.n_rows, self.options.n_iter
-        sizes = (len(starts), 2)
-        rounds = tuple(
-            Round(size, min(steps, n_steps), min(rows, n))
-            for size, (steps, rows) in zip(sizes, _RACE, strict=True)
-        )
-        tol = self.tol / n
-
-        def again(starts: list[Start[MixtureParameters]]) -> list[Start[MixtureParameters]]:
-            if starts[0].kind == "tensor":  # it has seen all components at once
-                return starts
-
-            def climb(some: list[Start[MixtureParameters]], one: Round) -> Any:
-                rows, steps = self.data.sample(one.n_rows), min(one.n_steps, n_steps)
-                how: dict[str, Any] = {"run": self.run, "figure": "likelihood"}
-                return advance(rough, some, rows, n_iter=steps, tol=tol * one.n_rows, **how)
-
-            return [improve(starts[0], frame, climb, self.model, self.rng), *starts[1:]]
-
-        return fit(
-            rough,
-            self.data,
-            starts,
-            rounds=rounds,
-            n_iter=n_steps,
-            tol=self.tol,
-            race_tol=tol,
-            run=self.run,
-            on_step=self.on_step,
-            improve=again if n >= _MANY and self.options.n_components > 3 else None,
-        )
+        rows = self.data.sample(one.n_rows)
+        how: dict[str, Any] = {"n_iter": min(one.n_steps, self.options.n_iter), "run": self.run}
+        how["tol"] = self.options.tol * one.n_rows
+        if self.options.covariance_type != "tied" and len(starts) > 1:
+            with suppress(DegenerateError):  # one by one, only that which collapses is out
+                moved = advance_together(rough, starts, rows, **how)
+                for i, (start, value, _) in enumerate(moved):
+                    self.on_step(f"race, {start.kind} start", i, value)
+                return moved
+        return advance(rough, starts, rows, figure="likelihood", on_step=self.on_step, **how)
 
     def tensor(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
         """The start of moments, if they carry one."""
         try:
-            start, notes["moments"] = tensor_start(self.table, self.options, self.run)
+            start, notes["moments"] = _moments_start(self.table, self.options, self.run)
         except RankError as error:
             notes["moments"] = str(error)
             return []
@@ -229,7 +228,12 @@ class _Fitter:
         """Rows that starts are made from: all that are in memory, or so many."""
         whole = n_rows == _ALONE_ROWS and isinstance(self.table, Rows)
         rows: Any = self.table if whole else self.table.sample(n_rows)
-        return Frame.of(rows, self.options.n_components, self.options.covariance_type)
+        return Frame.of(rows, self.options)
+
+
+def _moments_start(table: Table, options: MixtureOptions, run: Runner, **how: Any) -> Any:
+    """The start of moments, of views if there are any, and what moments show."""
+    return (view_start if options.views else tensor_start)(table, options, run, **how)
 
 
 def _survivors(attempts: list[Callable[[], Pair]]) -> list[Pair]:

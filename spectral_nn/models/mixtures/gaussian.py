@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.emissions.gaussian import DiagonalGaussian, SphericalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian, TiedGaussian
-from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters, MixtureStatistics
+from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters
 from spectral_nn.results import DegenerateError
 
 __all__ = ["LAWS", "GaussianMixtureModel", "check_positive", "with_ridge"]
@@ -36,14 +36,11 @@ class GaussianMixtureModel(MixtureModel):
 
     ridge: float = 0.0
 
-    def maximise(
-        self, statistics: MixtureStatistics, parameters: MixtureParameters
-    ) -> MixtureParameters:
+    def maximise_law(self, sums: Any, counts: NDArray[np.float64], law: Any) -> Any:
         """M-step; a `DegenerateError` if a covariance is not positive definite after it."""
-        new = super().maximise(statistics, parameters)
-        law = with_ridge(new.emission, np.where(statistics.counts > 0, self.ridge, 0.0))
+        law = with_ridge(law.maximise(sums), np.where(counts > 0, self.ridge, 0.0))
         check_positive(law)
-        return replace(new, emission=law)
+        return law
 
     def log_prior(self, parameters: MixtureParameters) -> float:
         """Zero: there is no prior."""
@@ -68,7 +65,7 @@ def check_positive(law: Any) -> None:
     """Check the covariances of a law; a `DegenerateError` if one is not positive definite."""
     if law.correlated:
         try:
-            np.linalg.cholesky(law.covariances)
+            _ = law.roots
             return
         except np.linalg.LinAlgError:
             pass

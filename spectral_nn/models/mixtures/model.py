@@ -89,8 +89,12 @@ class MixtureModel:
         """M-step of the weights and of the law."""
         pseudo = np.full((1, parameters.n_components), self.concentration - 1.0)
         weights = maximise_rows(statistics.counts[None], pseudo, parameters.weights[None])[0]
-        emission = parameters.emission.maximise(statistics.sums, self.emission_prior)
+        emission = self.maximise_law(statistics.sums, statistics.counts, parameters.emission)
         return MixtureParameters(weights, emission)
+
+    def maximise_law(self, sums: Any, counts: NDArray[np.float64], law: Any) -> Any:
+        """M-step of a law, from what it gathered and the expected weight of each state's rows."""
+        return law.maximise(sums, self.emission_prior)
 
     def log_prior(self, parameters: MixtureParameters) -> float:
         """Logarithm of the prior density up to a constant, nats."""

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from spectral_nn.emissions.gaussian_blocks import BlockGaussian
+from spectral_nn.models.mixtures.gaussian import LAWS
+
 __all__ = ["MixtureOptions"]
 
 
@@ -29,6 +35,9 @@ class MixtureOptions:
         Added to variances by each M-step.
     fixed : dict
         Parts of the start that are given: weights (K,), means (K, p), covariances.
+    views : tuple of int
+        The view of each column, where views are independent within a component; of covariances
+        "full" or "diag". Empty: there are no views.
     """
 
     n_components: int
@@ -39,3 +48,9 @@ class MixtureOptions:
     tol: float = 1e-3
     ridge: float = 1e-6
     fixed: dict[str, Any] = field(default_factory=dict)
+    views: tuple[int, ...] = ()
+
+    def pooled(self, x: NDArray[np.float64]) -> Any:
+        """The law of all rows (n, p) together, in each of K components."""
+        law = LAWS[self.covariance_type].pooled(x, self.n_components)
+        return BlockGaussian.of(law, self.views) if self.views and law.correlated else law

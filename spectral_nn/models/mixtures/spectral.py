@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import Start
-from spectral_nn.models.mixtures.gaussian import LAWS, with_ridge
+from spectral_nn.models.mixtures.gaussian import with_ridge
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
 from spectral_nn.moments.mixtures import ThirdMoments, second_moments, third_moments
@@ -78,7 +78,7 @@ def tensor_start(
     """
     sample, K = table.sample(_PROVISIONAL), options.n_components
     kind = options.covariance_type
-    law = LAWS[kind].pooled(np.asarray(sample.X, dtype=np.float64), K)
+    law = options.pooled(np.asarray(sample.X, dtype=np.float64))
     noise = "one" if kind == "spherical" else "own"
     found = mixture_of_moments(table, law.means[0], K, noise, run, strict=strict)
     law = replace(law, means=found.means, covariances=_covariances(found, kind))

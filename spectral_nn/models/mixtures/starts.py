@@ -1,6 +1,7 @@
 """Starts of a Gaussian mixture: whose row is whose, then an M-step; or moments alone.
 
-* ``tensor``: moments of all rows, decomposed (`spectral_nn.models.mixtures.spectral`);
+* ``tensor``: moments of all rows, decomposed (`spectral_nn.models.mixtures.spectral`, or
+  `view_starts`);
 * ``kmeans``: clusters of rows; ``quick``: the same, with few steps; ``scaled``: in columns of
   variance one;
 * ``k-means++``, ``random_from_data``: far and random rows as means; ``random``: random posteriors.
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import Start
-from spectral_nn.models.mixtures.gaussian import LAWS, GaussianMixtureModel
+from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
 from spectral_nn.models.mixtures.model import MixtureParameters, MixtureStatistics
+from spectral_nn.models.mixtures.options import MixtureOptions
 
 __all__ = ["MAKERS", "Frame", "given_start", "m_step", "make_start", "with_fixed"]
 
@@ -44,10 +46,10 @@ class Frame:
     law: Any
 
     @classmethod
-    def of(cls, rows: Rows, n_components: int, covariance_type: str) -> Frame:
+    def of(cls, rows: Rows, options: MixtureOptions) -> Frame:
         """Look at some rows."""
         rows = rows._replace(X=np.asarray(rows.X, dtype=np.float64))
-        return cls(rows, LAWS[covariance_type].pooled(rows.X, n_components))
+        return cls(rows, options.pooled(rows.X))
 
     @property
     def complete(self) -> NDArray[np.float64]:
@@ -114,10 +116,12 @@ def _clusters(
     z: NDArray[np.float64], frame: Frame, K: int, rng: np.random.RandomState, **how: Any
 ) -> NDArray[np.float64]:
     """Labels of k-means on some features of rows."""
+    from sklearn import config_context
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    checked = {"assume_finite": True, "skip_parameter_validation": True}
+    with warnings.catch_warnings(), config_context(**checked):
         # Of rows of which fewer than K differ.
         warnings.simplefilter("ignore", ConvergenceWarning)
         means = KMeans(K, n_init=1, random_state=rng, **how).fit(z, sample_weight=_uneven(frame))

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.additive import Additive
 from spectral_nn.data.rows import Rows, by_blocks
 from spectral_nn.emissions import RowEmission
 from spectral_nn.emissions.simplex import maximise_rows
 from spectral_nn.models.base import Start
+from spectral_nn.models.fit import best_first
 from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters
 from spectral_nn.runners.base import Runner
 
@@ -46,6 +47,7 @@ def advance_together(
     *,
     n_iter: int,
     run: Runner,
+    tol: float = 0.0,
 ) -> list[tuple[Start[MixtureParameters], float, float]]:
     """Plain EM steps from every start on the same rows, in one product of matrices a step.
 
@@ -60,28 +62,39 @@ def advance_together(
         Steps, at least 1.
     run : Runner
         Who computes.
+    tol : float
+        Stop when no start gains as much in a step, nats.
 
     Returns
     -------
     list of (Start, objective, gain)
         The objective before the last step, and what the last step but one gained times `n_iter`;
-        best first.
+        best first, as `spectral_nn.models.fit.advance` says.
+
+    Raises
+    ------
+    DegenerateError
+        If a start collapses, where the model says so.
 
     Notes
     -----
-    In the precision of the rows: single precision will do for a race, and is the faster.
+    In the precision of the model, indicators in their own: single precision will do for a race, and
+    is the faster.
     """
     weights, law = join([start.parameters for start in starts])
     pseudo = model.concentration - 1.0
     reached = before = np.full(len(starts), -np.inf)
     for _ in range(n_iter):
-        found = run.total(partial(expect_together, weights=weights, law=law), chunks)
+        expect = partial(expect_together, weights=weights, law=law, dtype=model.dtype)
+        found = run.total(expect, chunks)
         # A law's log prior is a sum over its states, of which each start wants its own.
         before, reached = reached, found.log_likelihood
         if model.emission_prior is not None or pseudo:
             reached = reached + _log_priors(model, weights, law)
         weights = maximise_rows(found.counts.T, pseudo, weights.T).T
-        law = law.maximise(found.sums, model.emission_prior)
+        law = model.maximise_law(found.sums, found.counts.ravel(), law)
+        if (reached - before < tol).all():
+            break
     gains = n_iter * np.maximum(reached - before, 0.0)
     moved = [
         (replace(start, parameters=parameters, likelihood=float(value)), float(value), float(gain))
@@ -89,7 +102,7 @@ def advance_together(
             starts, split(weights, law), reached, gains, strict=True
         )
     ]
-    return sorted(moved, key=lambda one: -one[1])
+    return best_first(moved)
 
 
 def join(several: Sequence[MixtureParameters]) -> tuple[NDArray[np.float64], RowEmission]:
@@ -119,13 +132,15 @@ def split(weights: NDArray[np.float64], law: Any) -> list[MixtureParameters]:
 
 
 @by_blocks
-def expect_together(rows: Rows, weights: NDArray[np.float64], law: RowEmission) -> Sums:
+def expect_together(
+    rows: Rows, weights: NDArray[np.float64], law: RowEmission, dtype: DTypeLike = np.float64
+) -> Sums:
     """E-step of S mixtures: weights (K, S), and a law as `join` makes it.
 
-    In the precision of the rows, which may be indicators as a CSR matrix.
+    In a precision that will do, or that of indicators, which may be a CSR matrix.
     """
     K, S = weights.shape
-    joint, largest, total = _joint(rows.X, weights, law)
+    joint, largest, total = _joint(rows.X, weights, law, dtype)
     counted = rows.weight > 0
     with np.errstate(divide="ignore"):
         found = (np.log(total) + largest)[:, counted] @ rows.weight[counted]
@@ -149,11 +164,13 @@ def posteriors(
         return shares[:, 0].T, (np.log(total) + largest)[0]
 
 
-def _joint(x: Any, weights: NDArray[np.float64], law: RowEmission) -> tuple[Any, Any, Any]:
+def _joint(
+    x: Any, weights: NDArray[np.float64], law: RowEmission, dtype: DTypeLike = np.float64
+) -> tuple[Any, Any, Any]:
     """Joint probabilities (K, S, n) over the largest of a row and mixture, its log, and sums."""
     with np.errstate(divide="ignore"):
         logs = np.log(weights)
-    found = law.log_likelihoods(x)
+    found = law.log_likelihoods(x, dtype)
     joint = np.ascontiguousarray(found.T).reshape(*weights.shape, -1)
     joint += logs[:, :, None].astype(found.dtype)
     largest = joint.max(axis=0)

@@ -185,7 +185,7 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     if not s[0] > 0:
         raise RankError(
             "The leading directions of two views have nothing in common: the views show as many "
-            "classes as there are rows. Use items of fewer categories, or more rows."
+            "classes as there are rows. Use smaller views, or more rows."
         )
     return (Vt.T / np.maximum(s, _LEAST * s[0])) @ U.T
 
@@ -196,7 +196,8 @@ def _check_ranks(maps: list[NDArray[np.float64]], K: int) -> None:
     if least < K:
         raise RankError(
             f"n_components={K}, but a view has only {least} linearly independent features, and "
-            f"cannot tell more classes apart. Use n_components={least} at the most, or more items."
+            f"cannot tell more classes apart. Use n_components={least} at the most, or larger "
+            "views."
         )
 
 

@@ -15,9 +15,10 @@ from spectral_nn.models.network.dense import Network, unflatten
 from spectral_nn.models.network.draws import ScikitDraws
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.outputs import OUTPUTS
-from spectral_nn.trainers.base import Trainer
+from spectral_nn.trainers.base import Minimum, RowProblem, Trainer, Vector
+from spectral_nn.trainers.minibatch import MiniBatchTrainer
 
-__all__ = ["Record", "Validation", "check_finite", "hold_out"]
+__all__ = ["Record", "Validation", "check_finite", "hold_out", "train_batches"]
 
 MIN_VALIDATION = 2  # rows: R^2 of one row is not defined
 
@@ -157,6 +158,34 @@ def check_finite(loss: float, trainer: Trainer, step: int) -> None:
         f"The loss is not finite ({loss}) {where}. X or y may hold values that are very large or "
         f"very small: scale them to unit variance (StandardScaler){hint}, or change alpha."
     )
+
+
+def train_batches(
+    trainer: MiniBatchTrainer,
+    problem: RowProblem,
+    start: Vector,
+    *,
+    rng: np.random.Generator,
+    on_step: OnStep | None,
+) -> Minimum:
+    """Train from a start (p,), telling of each epoch.
+
+    Raises
+    ------
+    ValueError
+        Naming the epoch whose loss is not finite.
+    """
+
+    def listen(epoch: int, loss: float, x: Vector) -> None:
+        check_finite(loss, trainer, epoch)
+        if on_step is not None:
+            on_step(trainer.name, epoch, loss)
+
+    with np.errstate(all="ignore"):  # steps may overflow before a loss does
+        found = trainer.train(problem, start, rng=rng, on_iterate=listen)
+    if found.n_iter and not np.isfinite(to_numpy(found.x)).all():  # the last step is in no loss
+        check_finite(np.nan, trainer, found.n_iter)
+    return found
 
 
 def _score(network: Network, rows: Rows) -> float:

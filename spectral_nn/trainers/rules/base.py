@@ -65,6 +65,13 @@ class Rule(ABC):
 
     optimizer: Literal["adam", "sgd"] = "adam"
 
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.optimizer not in ("adam", "sgd"):
+            raise ValueError(
+                f"optimizer={self.optimizer!r} takes no steps on batches; use 'adam' or 'sgd'"
+            )
+
     def init(
         self, layers: Sequence[DenseLayer], n_outputs: int, rng: np.random.Generator
     ) -> Memory:
@@ -183,6 +190,11 @@ class RuleTrainer:
     def tol(self) -> float:
         """Of the optimiser."""
         return self.optimizer.tol
+
+    @property
+    def learning_rate_init(self) -> float:
+        """Of the optimiser."""
+        return self.optimizer.learning_rate_init
 
     def with_max_iter(self, max_iter: int) -> Self:
         """Return the trainer with another number of most epochs."""
@@ -306,18 +318,15 @@ class _Followed:
         """Cosine of the direction of all hidden layers to their gradient; 0 where there is none."""
         gradient = get_namespace(direction).empty_like(direction)
         backpropagate(layers, batch, views(self._problem.layers(gradient)))
-        one, other = (
-            np.concatenate(
-                [
-                    to_numpy(part).ravel()
-                    for layer in self._problem.layers(v)[:-1]
-                    for part in (layer.coef, layer.intercept)
-                ]
-            )
-            for v in (direction, gradient)
-        )
+        one, other = (self._hidden(vector) for vector in (direction, gradient))
         norms = np.linalg.norm(one) * np.linalg.norm(other)
         return float(one @ other / norms) if norms > 0 else 0.0
+
+    def _hidden(self, vector: Array) -> NDArray[np.floating]:
+        """Entries of a vector (p,) that are of hidden layers, on the host."""
+        hidden = views(self._problem.layers(vector))[:-1]
+        parts = [to_numpy(part).ravel() for pair in hidden for part in pair]
+        return np.concatenate([*parts, np.zeros(0)])
 
     def _learned(self, vector: Array) -> list[Array]:
         """Views of what the rule learns, or its direction."""

@@ -1,68 +1,83 @@
-"""Auxiliary heads: small networks on a hidden layer's values, whose loss is the network's own."""
+"""Heads: small networks on the values of hidden layers, which give each a loss of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from spectral_nn.arrays import Array, from_numpy
 from spectral_nn.trainers.base import Batch
-from spectral_nn.trainers.layers import DenseLayer, Gradient, forward, pull_back
+from spectral_nn.trainers.layers import DenseLayer, Gradient, Trace, forward
 
-__all__ = ["HEADS", "Head", "draw_head", "head_layers", "head_size", "local_error"]
+__all__ = ["HEADS", "HeadKind", "HeadPass", "as_heads", "draw_heads", "pass_head"]
 
-Head: TypeAlias = Literal["linear", "mlp"]
-HEADS = ("linear", "mlp")
-_MLP_UNITS = 64
+HeadKind: TypeAlias = Literal["linear", "mlp"]
 
-
-def head_size(head: Head) -> int:
-    """Return how many arrays the parameters of a head are."""
-    return 2 if head == "linear" else 4
+HEADS: dict[str, tuple[int, ...]] = {"linear": (), "mlp": (64,)}
+"""Widths of the hidden layers of a head, by its name."""
 
 
-def draw_head(
-    head: Head, layer: DenseLayer, n_outputs: int, rng: np.random.Generator
-) -> list[Array]:
-    """Draw the parameters of a head on what a layer passes on, as those of a network are drawn.
+class HeadPass(NamedTuple):
+    """A batch on its way through a head.
 
-    "linear" maps values (rows, k) to outputs (rows, q); "mlp" has 64 units between.
-    """
-    k = int(layer.coef.shape[1])
-    widths = (k, n_outputs) if head == "linear" else (k, _MLP_UNITS, n_outputs)
-    parts = []
-    for fan_in, fan_out in pairwise(widths):
-        bound = np.sqrt(6.0 / (fan_in + fan_out))
-        parts += [rng.uniform(-bound, bound, (fan_in, fan_out)), np.zeros(fan_out)]
-    return [from_numpy(part, like=layer.coef) for part in parts]
-
-
-def head_layers(parts: Sequence[Array], layer: DenseLayer) -> list[DenseLayer]:
-    """Return the layers of a head; hidden ones have the function of the layer that it is on."""
-    pairs = list(zip(parts[::2], parts[1::2], strict=True))
-    return [
-        DenseLayer(coef, intercept, layer.activation if i < len(pairs) - 1 else None)
-        for i, (coef, intercept) in enumerate(pairs)
-    ]
-
-
-def local_error(
-    layers: Sequence[DenseLayer], values: Array, batch: Batch, into: Sequence[Array]
-) -> Array:
-    """Return the gradient (rows, k) of a head's loss by the values it stands on.
-
-    Parameters
+    Attributes
     ----------
     layers : of the head.
-    values : array (rows, k)
-    batch : whose targets the head is to meet.
-    into : where the gradient of the head's own parameters goes.
+    traces : of these.
+    error : (rows, q) of its outputs.
+    out_error : (rows, units) of the values that it was given.
     """
-    traces = forward(layers, values)
+
+    layers: Sequence[DenseLayer]
+    traces: list[Trace]
+    error: Array
+    out_error: Array
+
+
+def draw_heads(
+    kind: HeadKind, hidden: Sequence[DenseLayer], n_outputs: int, rng: np.random.Generator
+) -> list[Array]:
+    """Return random weights and intercepts of a head for each hidden layer, one after another.
+
+    They are uniform, of the variance of Glorot, Bengio, *Understanding the difficulty of training
+    deep feedforward neural networks*, AISTATS 2010, equation 16.
+    """
+    arrays = []
+    for layer in hidden:
+        sizes = (layer.intercept.shape[0], *HEADS[kind], n_outputs)
+        for fan_in, fan_out in pairwise(sizes):
+            bound = np.sqrt(6.0 / (fan_in + fan_out))
+            for shape in ((fan_in, fan_out), (fan_out,)):
+                arrays.append(from_numpy(rng.uniform(-bound, bound, shape), like=layer.coef))
+    return arrays
+
+
+def as_heads(arrays: Sequence[Array], hidden: Sequence[DenseLayer]) -> list[list[DenseLayer]]:
+    """Return heads of hidden layers, whose parameters lie as `draw_heads` returns them."""
+    heads = []
+    size = len(arrays) // max(len(hidden), 1)
+    for i, layer in enumerate(hidden):
+        own = arrays[i * size : (i + 1) * size]
+        activations = [*[layer.activation] * (size // 2 - 1), None]
+        heads.append(
+            [DenseLayer(*each) for each in zip(own[::2], own[1::2], activations, strict=True)]
+        )
+    return heads
+
+
+def pass_head(
+    head: Sequence[DenseLayer], values: Array, batch: Batch, into: Sequence[Gradient] | None = None
+) -> HeadPass:
+    """Send values (rows, units) of a layer through its head, and the error of its loss back.
+
+    The gradient of the head is written, unless `into` is None.
+    """
+    traces = forward(head, values)
     _, error = batch.loss(traces[-1].out)
-    pairs: list[Gradient] = list(zip(into[::2], into[1::2], strict=True))
-    below = pull_back(layers, traces, error, pairs, to_input=True)
-    return below
+    out_error = error
+    for i in range(len(head) - 1, -1, -1):
+        out_error = head[i].pull_back(traces[i], out_error, None if into is None else into[i])
+    return HeadPass(head, traces, error, out_error)

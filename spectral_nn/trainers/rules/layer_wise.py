@@ -11,15 +11,8 @@ import numpy as np
 from spectral_nn.arrays import Array
 from spectral_nn.trainers.base import Batch
 from spectral_nn.trainers.layers import DenseLayer, Gradient
-from spectral_nn.trainers.rules.base import Memory, Rule
-from spectral_nn.trainers.rules.heads import (
-    HEADS,
-    Head,
-    draw_head,
-    head_layers,
-    head_size,
-    local_error,
-)
+from spectral_nn.trainers.rules.base import Memory, Rule, views
+from spectral_nn.trainers.rules.heads import HEADS, HeadKind, as_heads, draw_heads, pass_head
 
 __all__ = ["LayerWise"]
 
@@ -78,11 +71,12 @@ class LayerWise(Rule):
     name: ClassVar[str] = "layer-wise"
     locks_layers: ClassVar[bool] = False
 
-    head: Head = "mlp"
+    head: HeadKind = "mlp"
     staged: bool = False
 
     def __post_init__(self) -> None:
         """Refuse heads that there are not."""
+        super().__post_init__()
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r} is unknown; use one of {list(HEADS)}")
 
@@ -90,8 +84,7 @@ class LayerWise(Rule):
         self, layers: Sequence[DenseLayer], n_outputs: int, rng: np.random.Generator
     ) -> Memory:
         """Draw the heads of all hidden layers but the last."""
-        heads = [draw_head(self.head, layer, n_outputs, rng) for layer in layers[:-2]]
-        return Memory(learned=[part for head in heads for part in head])
+        return Memory(learned=draw_heads(self.head, layers[:-2], n_outputs, rng))
 
     def n_stages(self, n_layers: int) -> int:
         """Return one stage, or one for each hidden layer."""
@@ -116,14 +109,14 @@ class LayerWise(Rule):
         stage: int,
     ) -> float:
         """Write the gradient of each layer's own loss; return that of the network."""
-        learning, size = self.learning(stage, len(layers)), head_size(self.head)
+        learning, below = self.learning(stage, len(layers)), layers[:-2]
+        heads = as_heads(memory.learned, below)
+        into_heads = as_heads(into_learned, below)
         values = batch.X
-        for i, layer in enumerate(layers[:-2]):
+        for i, layer in enumerate(below):
             trace = layer.forward(values)
             if learning[i]:
-                mine = slice(i * size, (i + 1) * size)
-                head = head_layers(memory.learned[mine], layer)
-                error = local_error(head, trace.out, batch, into_learned[mine])
+                error = pass_head(heads[i], trace.out, batch, views(into_heads[i])).out_error
                 layer.write_gradient(trace, layer.sums_error(trace, error), into[i])
             values = trace.out
         return self._write_last(layers[-2:], values, batch, into[-2:], learning[-1])

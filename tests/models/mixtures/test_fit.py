@@ -12,6 +12,8 @@ from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel, check_pos
 from spectral_nn.models.mixtures.model import MixtureParameters, log_joint, posterior
 from spectral_nn.models.mixtures.options import MixtureOptions
 from spectral_nn.models.mixtures.starts import MAKERS, Frame, make_start
+from spectral_nn.models.mixtures.together import advance_together
+from spectral_nn.models.tables import TableData
 from spectral_nn.results import DegenerateError
 from spectral_nn.runners.base import SerialRunner
 
@@ -93,7 +95,7 @@ def test_every_kind_of_start_has_weights_and_holes(rng, kind):
     X, _ = blobs(rng, n=300, K=3, p=4)
     X[::5, 2] = np.nan
     rows = Rows.of(X, weight=rng.uniform(0.1, 2, 300))
-    frame = Frame.of(rows, 3, "full")
+    frame = Frame.of(rows, MixtureOptions(3, "full"))
     start = make_start(kind, frame, GaussianMixtureModel(ridge=1e-6), np.random.RandomState(0))
     assert start.parameters.weights.sum() == pytest.approx(1)
     assert np.isfinite(start.parameters.emission.means).all()
@@ -101,13 +103,53 @@ def test_every_kind_of_start_has_weights_and_holes(rng, kind):
 
 def test_a_climb_that_collapses_leaves_the_other(rng, monkeypatch):
     X, _ = blobs(rng, n=500, K=3, p=4)
+    climb, calls = fit_module.maximise_likelihood, []
 
     def collapse(*given, **how):
-        raise DegenerateError("collapsed")
+        calls.append(given)
+        if len(calls) == 1:  # of k-means
+            raise DegenerateError("collapsed")
+        return climb(*given, **how)
 
-    monkeypatch.setattr(fit_module, "maximise_likelihood", collapse)  # of k-means
+    monkeypatch.setattr(fit_module, "maximise_likelihood", collapse)
     found = run_fit(X, 3, "diag")
     assert found.diagnostics["winner"] in ("tensor", "quick", "scaled")
-    monkeypatch.setattr(fit_module, "fit", collapse)  # of the race, too
+    monkeypatch.setattr(fit_module, "maximise_likelihood", fail)  # of the winner, too
     with pytest.raises(DegenerateError, match="collapsed"):
         run_fit(X, 3, "diag")
+
+
+def fail(*given, **how):
+    raise DegenerateError("collapsed")
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_a_race_in_one_product_is_em_one_by_one(rng, kind):
+    X, _ = blobs(rng, n=400, K=3, p=4)
+    rows, model = Rows.of(X, weight=rng.uniform(0.5, 2, 400)), GaussianMixtureModel(ridge=0.01)
+    frame, draws = Frame.of(rows, MixtureOptions(3, kind)), np.random.RandomState(0)
+    starts = [make_start("random_from_data", frame, GaussianMixtureModel(ridge=1.0), draws)]
+    starts += [make_start(name, frame, model, draws) for name in ("quick", "random")]
+    found = advance_together(model, starts, [rows], n_iter=3, run=RUN)
+    data = TableData(model, rows, RUN)
+    for start in starts:
+        parameters = start.parameters
+        for _ in range(3):
+            before = data.expect(parameters)
+            parameters = model.maximise(before, parameters)
+        (moved,) = (one for one, _, _ in found if one.kind == start.kind)
+        assert moved.likelihood == pytest.approx(before.log_likelihood, rel=1e-12)
+        for name in ("means", "covariances"):
+            ours, own = (getattr(one.emission, name) for one in (moved.parameters, parameters))
+            np.testing.assert_allclose(ours, own, rtol=1e-9, atol=1e-12)
+
+
+def test_a_start_that_collapses_leaves_the_race_to_the_others(rng, monkeypatch):
+    X, _ = blobs(rng, n=500, K=3, p=4)
+    monkeypatch.setattr(fit_module, "advance_together", fail)
+    alone = run_fit(X, 3, "diag")
+    monkeypatch.undo()
+    together = run_fit(X, 3, "diag")
+    assert mean_likelihood(alone.parameters, X) == pytest.approx(
+        mean_likelihood(together.parameters, X), abs=1e-3
+    )

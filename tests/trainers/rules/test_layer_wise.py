@@ -7,7 +7,7 @@ from spectral_estimators import MLPClassifier
 from spectral_estimators.trainers import Frozen, LayerWise
 from spectral_nn.models.network.dense import unflatten
 from spectral_nn.trainers.layers import forward
-from spectral_nn.trainers.rules.heads import head_layers, head_size
+from spectral_nn.trainers.rules.heads import as_heads
 from tests.trainers.rules.conftest import make_small
 
 H = 1e-6
@@ -21,7 +21,7 @@ def test_directions_are_gradients_of_local_losses(head, residual):
     memory = rule.init(small.layers, 3, rng)
     value, direction, learned = small.write(rule, memory=memory)
     assert value == pytest.approx(small.exact()[0])
-    size = head_size(head)
+    size = len(memory.learned) // 2
 
     def local(layer, i, t, moved):
         """Loss of a layer's head where a weight of the layer, or of the head, moved by t."""
@@ -32,7 +32,7 @@ def test_directions_are_gradients_of_local_losses(head, residual):
         (layers[layer].coef if moved == "layer" else parts[layer * size]).ravel()[i] += t
         out = layers[layer].forward(values).out
         layers[layer].coef.ravel()[i] -= t if moved == "layer" else 0
-        mine = head_layers(parts[layer * size : (layer + 1) * size], layers[layer])
+        mine = as_heads(parts, layers[:2])[layer]
         return small.batch.loss(forward(mine, out)[-1].out)[0]
 
     coefs = unflatten(direction, small.network).coefs

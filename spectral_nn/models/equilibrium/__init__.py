@@ -1,0 +1,1 @@
+"""Networks whose answer is a state that stands still: deep equilibrium, and Hopfield's."""
