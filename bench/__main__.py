@@ -52,6 +52,7 @@ PROBLEMS = (
     "topics_stream",
     "mixture_planted",
     "mixture_real",
+    "labels",
     "scale_same",
     "scale_speed",
     "scale_memory",

@@ -192,6 +192,8 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "PerSequence": {},
     "SpikingClassifier": {},
     "LatentDirichletAllocation": {},
+    "LabelPropagation": {},
+    "LabelSpreading": {},
     "Lagged": dict.fromkeys(
         ("check_methods_sample_order_invariance", "check_methods_subset_invariance"),
         "what came before a row is part of its answer",

@@ -13,6 +13,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 # The others need a cluster, or files.
 RUN = (
     "README.md",
+    "docs/graphs.md",
     "docs/hmm.md",
     "docs/latent_classes.md",
     "docs/mixtures.md",

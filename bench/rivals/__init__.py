@@ -19,5 +19,7 @@ n_iter)``, which fits a model to the recordings of each label and returns what l
 
 `sklearn_mlp` is for networks, with a ``fit`` of its own.
 
+`sklearn_labels` is for labels on graphs, with a ``fit`` of its own.
+
 `stc` and `stnmf` have ``directions``, which finds the subunits of a cell that looks at white noise.
 """

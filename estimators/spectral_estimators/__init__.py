@@ -31,6 +31,7 @@ from spectral_estimators.hmm import (
     PoissonHMM,
 )
 from spectral_estimators.hmm_classifier import HMMClassifier
+from spectral_estimators.label_propagation import LabelPropagation, LabelSpreading
 from spectral_estimators.lagged import Lagged
 from spectral_estimators.mixture import GaussianMixture, moments_init
 from spectral_estimators.multi_view import MultiViewMixture
@@ -63,6 +64,8 @@ __all__ = [
     "GaussianMixtureScore",
     "GaussianScore",
     "HMMClassifier",
+    "LabelPropagation",
+    "LabelSpreading",
     "Lagged",
     "LatentDirichletAllocation",
     "LossDisplay",

@@ -16,6 +16,8 @@ from spectral_estimators import (
     EquilibriumPropagationClassifier,
     GaussianHMM,
     GaussianMixture,
+    LabelPropagation,
+    LabelSpreading,
     Lagged,
     LatentDirichletAllocation,
     MLPClassifier,
@@ -65,6 +67,10 @@ ESTIMATORS = [
     GaussianMixture(3, random_state=0),
     GMMHMM(),
     GMMHMM(n_components=4, n_mix=2, n_iter=3, n_init=2, random_state=0),
+    LabelPropagation(),
+    LabelPropagation(kernel="knn"),
+    LabelSpreading(),
+    LabelSpreading(solver="eigen"),
     Lagged(),
     LatentDirichletAllocation(),
     LatentDirichletAllocation(learning_method="batch", max_iter=3, random_state=0),
@@ -120,6 +126,7 @@ def expected_failed_checks(estimator):
 @pytest.mark.filterwarnings("ignore:Fitting a model of:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds fractions:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*documents have fewer than three tokens:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* rows have no path to a label:UserWarning")
 @parametrize_with_checks(
     ESTIMATORS + WITHOUT_EXCEPTION + CLIPPED,
     expected_failed_checks=expected_failed_checks,

@@ -1,0 +1,1 @@
+"""Graphs of labelled and unlabelled vertices: labels that flow along edges."""
