@@ -32,6 +32,7 @@ from spectral_estimators.multi_view import MultiViewMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
+from spectral_estimators.pmi_embedding import PMIEmbedding
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_estimators.topics import LatentDirichletAllocation
 from spectral_nn import __version__
@@ -61,6 +62,7 @@ __all__ = [
     "MultiViewMixture",
     "MultinomialHMM",
     "ObservableOperatorModel",
+    "PMIEmbedding",
     "PerSequence",
     "PoissonHMM",
     "RankError",
