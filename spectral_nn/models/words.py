@@ -133,6 +133,7 @@ def factorise(
             f"n_components={max(n_found, 1)} or less, or give more text."
         )
     u, vt = svd_flip(u[:, :n_components], vt[:n_components])
+    u[np.diff(matrix.indptr) == 0] = 0  # which rounding would give a direction
     return SingularVectors(u, s[:n_components], np.ascontiguousarray(vt.T))
 
 

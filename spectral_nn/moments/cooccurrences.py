@@ -105,7 +105,9 @@ class CoOccurrences(Additive):
 
     def of_words(self, chosen: NDArray[np.int64]) -> CoOccurrences:
         """Counts of some words, in the order of their codes in `chosen`."""
-        return CoOccurrences(self.words[chosen], self.following[chosen][:, chosen])
+        following = self.following[chosen][:, chosen]
+        following.sort_indices()
+        return CoOccurrences(self.words[chosen], following)
 
     def near(self) -> sparse.csr_array:
         """Symmetric counts (V, V) of words on either side."""
@@ -152,7 +154,7 @@ def encode_documents(
                 f"document {position} of X is a string, {document[:40]!r}, and its letters would "
                 "be taken for words. Give lists of words: X = [text.split() for text in texts]."
             )
-        words = document if hasattr(document, "__len__") else list(document)
+        words = _listed(document, position)
         waiting.append(words)
         n_tokens += len(words)
         if n_tokens >= chunk_tokens:
@@ -160,6 +162,18 @@ def encode_documents(
             waiting, n_tokens, first = [], 0, position + 1
     if waiting or first == 0:
         yield _encode(waiting, first, vocabulary)
+
+
+def _listed(document: Any, position: int) -> Any:
+    """A document whose words can be counted and walked."""
+    if hasattr(document, "__len__"):
+        return document
+    if isinstance(document, Iterable):
+        return list(document)
+    raise TypeError(
+        f"document {position} of X is {document!r}, of type {type(document).__name__}, and no list "
+        "of words. Give an iterable of lists of strings."
+    )
 
 
 def _encode(documents: list[Any], first: int, vocabulary: Vocabulary) -> TokenChunk:
