@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from bench.packages import package_folder
-from bench.topics_data import CORPORA, archive
+from bench.topics_data import archive
 
 Documents = list[list[str]]
 
@@ -61,8 +61,7 @@ def _dictionary() -> Iterator[str]:
 
 
 def _faq() -> Iterator[str]:
-    archive("debian/usr/share/doc/anarchism/html/*.html")
-    folder = CORPORA / "debian/usr/share/doc/anarchism/html"
+    folder = archive("debian/usr/share/doc/anarchism/html/*.html").parent
     for path in sorted(folder.glob("*.html")):
         yield html.unescape(_MARKUP.sub(" ", path.read_text(encoding="utf-8", errors="replace")))
 

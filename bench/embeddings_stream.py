@@ -9,7 +9,9 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -41,10 +43,8 @@ class Deals:
 
 def frequent(documents: Documents, n_words: int) -> Documents:
     """The same documents, without words that are not among the most frequent ones."""
-    flat, codes = np.unique(
-        np.array([word for words in documents for word in words]), return_inverse=True
-    )
-    kept = set(flat[np.argsort(-np.bincount(codes), kind="stable")[:n_words]].tolist())
+    numbers = Counter(chain.from_iterable(documents))
+    kept = {word for word, _ in numbers.most_common(n_words)}
     return [[word for word in words if word in kept] for words in documents]
 
 

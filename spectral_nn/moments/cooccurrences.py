@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 CHUNK_TOKENS = 1 << 20
-"""Tokens that are counted together: 20 MiB of counts at a window of five."""
+"""Tokens that are counted together: their places, and a row of counts, fit a cache."""
 
 _SCANNED = 8  # a row with more than one word in so many is collected in order, others are sorted
 
