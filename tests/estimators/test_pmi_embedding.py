@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from spectral_estimators import PMIEmbedding, RankError
 from spectral_nn.models.words import positive_pmi
+from spectral_nn.moments.cooccurrences import count_cooccurrences
 
 TOPICS, WORDS = 4, 6
 
@@ -136,14 +137,15 @@ def test_other_settings_without_counting_again(documents):
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_change_no_bit(documents, backend, monkeypatch):
-    monkeypatch.setattr("spectral_nn.moments.cooccurrences.CHUNK_TOKENS", 1000)
     expected = model().fit(documents)
+    monkeypatch.setattr(count_cooccurrences, "__defaults__", (1000,))  # tokens of a chunk
     with joblib.parallel_config(backend, n_jobs=2):
         same(model().fit(documents), expected)
     same(model(n_jobs=2).fit(documents), expected)
 
 
-def test_a_cluster_changes_no_bit(documents, client):
+def test_a_cluster_changes_no_bit(documents, client, monkeypatch):
+    monkeypatch.setattr(count_cooccurrences, "__defaults__", (1000,))
     with joblib.parallel_config("dask", client=client):
         found = model().fit(documents)
     same(found, model().fit(documents))
