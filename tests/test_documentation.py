@@ -19,8 +19,9 @@ RUN = (
     "docs/mixtures.md",
     "docs/networks.md",
     "docs/topics.md",
+    "docs/words.md",
 )
-READS_THE_MANUAL = ("docs/hmm.md", "docs/topics.md")  # which changes with Python
+READS_THE_MANUAL = ("docs/hmm.md", "docs/topics.md", "docs/words.md")  # which changes with Python
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)

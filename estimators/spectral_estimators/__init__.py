@@ -39,6 +39,7 @@ from spectral_estimators.multi_view_gaussian import MultiViewGaussianMixture
 from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
+from spectral_estimators.pmi_embedding import PMIEmbedding
 from spectral_estimators.spiking import SpikingClassifier
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_estimators.topics import LatentDirichletAllocation
@@ -75,6 +76,7 @@ __all__ = [
     "MultiViewMixture",
     "MultinomialHMM",
     "ObservableOperatorModel",
+    "PMIEmbedding",
     "PerSequence",
     "PoissonHMM",
     "RankError",
