@@ -7,8 +7,8 @@ INTRODUCTION = """# All figures
 
 Written when the site is built, from what the last run of each benchmark kept in `bench/results/`.
 A figure has a bound that it *must* keep, one that it is to *reach*, or none. *Kept* counts the
-first kind; those that are missed are said so. `python -m bench NAME` measures a line of this table again,
-`make bench` all of them.
+first kind; those that are missed are said so. `python -m bench NAME` measures a line of this table
+again, `make bench` all of them.
 
 | benchmark | what it measures | bounds kept |
 |---|---|---|

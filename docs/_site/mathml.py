@@ -11,7 +11,7 @@ def write_inline(translator, node):
 
 
 def write_block(translator, node):
-    """Write an equation on lines of its own, one for each `\\\\`; wide ones scroll."""
+    """Write an equation on lines of its own; wide ones scroll."""
     text = node.astext()
     if "\\\\" in text and "\\begin" not in text:
         text = rf"\begin{{aligned}}{text}\end{{aligned}}"
