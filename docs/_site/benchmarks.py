@@ -67,16 +67,21 @@ def write_rows(rows):
     for row in rows:
         sign = "≥" if row["higher_is_better"] else "≤"
         must, reach = (
-            "" if row[bound] is None else f"{sign} {row[bound]:.4g}" for bound in ("must", "reach")
+            "" if row[bound] is None else f"{sign}\N{NO-BREAK SPACE}{write_number(row[bound])}"
+            for bound in ("must", "reach")
         )
         verdict = {None: "", True: "kept", False: "**missed**"}[row["passed"]]
         verdict = "reached" if row["reached"] else verdict
-        measured = "none" if row["measured"] is None else f"{row['measured']:.4g}"
-        figure = f"{measured} {row['unit']}".strip()
-        lines.append(
-            f"| {escape(row['claim'])} | {must} | {reach} | {escape(figure)} | {verdict} |"
-        )
+        figure = escape(f"{write_number(row['measured'])} {row['unit']}".strip())
+        lines.append(f"| {escape(row['claim'])} | {must} | {reach} | {figure} | {verdict} |")
     return "\n".join(lines)
+
+
+def write_number(number):
+    """Four digits, or whole numbers in groups of three."""
+    if number is None:
+        return "none"
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e7 else f"{number:.4g}"
 
 
 def describe(environment):

@@ -74,7 +74,8 @@ def write_cell(cell, pictures):
             blocks += [*as_text(printed), pictures.add(data["image/png"])]
             printed = ""
         else:
-            printed += output.get("text", data.get("text/plain", "") + "\n")
+            text = output.get("text", data.get("text/plain", "") + "\n")
+            printed += "" if re.match(r"<.* at 0x[0-9a-f]+>$", text) else text
     return "\n\n".join([*blocks, *as_text(printed)])
 
 

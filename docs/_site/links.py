@@ -10,6 +10,8 @@ PAGES = {
     "docs/README.md": "/index.md",
     "CHANGELOG.md": "/changelog.md",
     "CONTRIBUTING.md": "/extending.md",
+    "examples": "/generated/gallery/index.md",
+    "bench/results": "/generated/benchmarks/index.md",
 }
 
 
@@ -20,6 +22,8 @@ def page_of(path):
         return PAGES[path]
     if folder == "examples" and name.endswith(".ipynb"):
         return f"/generated/gallery/{name.removesuffix('.ipynb')}.md"
+    if folder == "bench/results" and name.endswith(".json"):
+        return f"/generated/benchmarks/{name.removesuffix('.json')}.md"
     return path.removeprefix("docs") if path.startswith("docs/") else None
 
 
