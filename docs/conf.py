@@ -44,7 +44,7 @@ html_title = "spectral-nn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
-html_sidebars = {name: [] for name in ("index", "start", "choose", "changelog")}
+html_sidebars = {name: [] for name in ("index", "start", "choose", "extending", "changelog")}
 html_theme_options = {
     "logo": {"text": "spectral-nn"},
     "header_links_before_dropdown": 7,

@@ -1,4 +1,4 @@
-"""The site has a place for everything: public names on the API page, pages in tables of contents."""
+"""The site has a place for everything: names on the API page, pages in tables of contents."""
 
 import re
 from importlib import import_module
