@@ -37,3 +37,18 @@ def test_every_page_is_in_a_table_of_contents():
     pages = {page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in WRITTEN}
     listed = set().union(*map(entries, WRITTEN))
     assert pages - listed == {"README", "index"}
+
+
+def test_links_to_files_lead_to_their_pages(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    rewrite = import_module("_site.links").rewrite
+    text = (
+        "[a](hmm.md#series) [b](../CONTRIBUTING.md#rules) [c](../examples/plot_mixture.ipynb)\n"
+        "[d](../bench/results/gpu.json) ![e](scaling.png) [f](https://example.org) [g](#here)\n"
+        "```\n[h](hmm.md)\n```\n"
+    )
+    assert rewrite(text, "docs") == (
+        "[a](/hmm.md#series) [b](/extending.md#rules) [c](/generated/gallery/plot_mixture.md)\n"
+        "[d](/generated/benchmarks/gpu.md) ![e](scaling.png) [f](https://example.org) [g](#here)\n"
+        "```\n[h](hmm.md)\n```\n"
+    )

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def write_pages(app):
-    """Write the gallery and the tables of benchmarks into `docs/generated`."""
+    """Write the gallery and the tables of benchmarks into `docs/generated`, which begins empty."""
     generated = Path(app.srcdir) / "generated"
+    shutil.rmtree(generated, ignore_errors=True)
     for name in ("gallery", "benchmarks"):
-        shutil.rmtree(generated / name, ignore_errors=True)
         (generated / name).mkdir(parents=True)
     write_gallery(sorted(ROOT.glob("examples/plot_*.ipynb")), generated / "gallery")
     results = sorted((ROOT / "bench" / "results").glob("*.json"))
