@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks
+.PHONY: help demo pictures test coverage test-kernels lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks docs
 
 help:
 	@echo "make demo       series, a text, words, networks and topics, beside rivals: tables, and pictures in build/demo"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-gpu   the tests that need an NVIDIA GPU;  make bench-gpu  its benchmark"
 	@echo "make pictures   the demo again, its pictures in examples/pictures, to be committed"
 	@echo "make notebooks  build and execute examples/*.ipynb from the scripts beside them"
+	@echo "make docs       the site, in build/site; any warning is an error"
 	@echo "PYTHON=python3.12 make test   picks the interpreter the environment is made with"
 
 $(STAMP): pyproject.toml
@@ -118,6 +119,10 @@ bench-scale: $(STAMP)
 
 bench-gpu: $(STAMP)
 	$(BIN)/python -m bench.gpu
+
+# docs/_site writes the gallery and the pages of benchmarks into docs/generated, which git ignores.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html docs build/site
 
 notebooks: $(STAMP)
 	for script in examples/plot_*.py; do \

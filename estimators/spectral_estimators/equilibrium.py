@@ -191,7 +191,7 @@ class EquilibriumMLPRegressor(RegressorMixin, _EquilibriumMLP):
         "random" or "tensor".
     loss_ : float
         Mean of the training loss over the last epoch.
-    loss_curve_ : list of float, (n_iter_,)
+    loss_curve_ : list of float
         The same for each epoch.
     n_iter_ : int
         Epochs.
@@ -360,7 +360,7 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
         b, layer by layer.
     loss_ : float
         Half the squared error of the outputs, and the penalty, as a mean over the last epoch.
-    loss_curve_ : list of float, (n_iter_,)
+    loss_curve_ : list of float
         The same for each epoch.
     n_iter_ : int
         Epochs.

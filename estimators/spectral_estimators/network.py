@@ -159,9 +159,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         What the moments had to say; `components_report` prints it.
     loss_, best_loss_ : float
         Training loss at the end, and the least; ``best_loss_`` is None with early stopping.
-    loss_curve_, loss_times_ : list of float, (n_iter_,)
-        Training loss after each step or epoch, and the seconds since ``fit`` began; resumed fits
-        add to both.
+    loss_curve_, loss_times_ : list of float
+        Training loss after each of ``n_iter_`` steps or epochs, and the seconds since ``fit``
+        began; resumed fits add to both.
     validation_scores_, best_validation_score_ : list of float and float, or None
         R² on the held-out rows.
     gradient_cosines_ : list of float

@@ -109,7 +109,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         Spikes of all neurons in all steps that a training row costs, on average.
     loss_ : float
         The loss, as a mean over the last epoch.
-    loss_curve_ : list of float, (n_iter_,)
+    loss_curve_ : list of float
         The same for each epoch.
     n_iter_ : int
         Epochs.

@@ -50,7 +50,10 @@ class ResidualDisplay:
     ----------
     correlations : array (2, n_lags + 1, p)
         Autocorrelations found.
-    axes_ : list of 3 p matplotlib axes; figure_ : what the last `plot` drew on.
+    axes_ : list of 3 p matplotlib axes
+        What the last `plot` drew on.
+    figure_ : matplotlib figure
+        The figure of the axes.
 
     See Also
     --------

@@ -75,7 +75,10 @@ class SeriesDisplay:
 
     Attributes
     ----------
-    axes_ : list of p matplotlib axes; figure_ : what the last `plot` drew on.
+    axes_ : list of p matplotlib axes
+        What the last `plot` drew on.
+    figure_ : matplotlib figure
+        The figure of the axes.
 
     See Also
     --------
@@ -231,7 +234,10 @@ class DurationDisplay:
 
     Attributes
     ----------
-    axes_ : list of K matplotlib axes; figure_ : what the last `plot` drew on.
+    axes_ : list of K matplotlib axes
+        What the last `plot` drew on.
+    figure_ : matplotlib figure
+        The figure of the axes.
 
     See Also
     --------

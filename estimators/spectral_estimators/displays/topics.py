@@ -41,7 +41,10 @@ class TopicsDisplay:
 
     Attributes
     ----------
-    axes_ : list of k matplotlib axes; figure_ : what the last `plot` drew on.
+    axes_ : list of k matplotlib axes
+        What the last `plot` drew on.
+    figure_ : matplotlib figure
+        The figure of the axes.
     words_ : list of k lists of str
         The words drawn, the likeliest first.
 

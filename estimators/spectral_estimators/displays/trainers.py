@@ -29,7 +29,10 @@ class TrainersDisplay:
 
     Attributes
     ----------
-    axes_ : list of three matplotlib axes; figure_ : what the last `plot` drew on.
+    axes_ : list of three matplotlib axes
+        What the last `plot` drew on.
+    figure_ : matplotlib figure
+        The figure of the axes.
 
     See Also
     --------
