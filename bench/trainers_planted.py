@@ -12,7 +12,6 @@ from typing import Any
 
 from bench.harness import Report, main
 from bench.planted_networks import FIRST_SEED, SUCCESS, Draw, draw, ours
-from bench.trainers_rules import RATES
 from spectral_estimators.trainers import (
     Backprop,
     Checkpointed,
@@ -29,6 +28,7 @@ from spectral_nn.trainers.rules.base import Rule
 
 SHAPE = (30, 10, 30_000, "relu")
 TUNING_SEEDS = (0, 1)
+RATES = {"sgd": (0.001, 0.003, 0.01, 0.03, 0.1), "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01)}
 STEPS: dict[str, Any] = {
     "learning_rate": "cosine",
     "max_iter": 20,
