@@ -102,7 +102,8 @@ def test_pictures(table):
     report = compare_trainers(network(), *table, RULES, learning_rates=[0.01], n_fits=1)
     display = TrainersDisplay.from_report(report)
     scores, memory, cosines = display.axes_
-    assert [text.get_text() for text in scores.get_legend().get_texts()] == list(RULES)
+    assert [text.get_text() for text in cosines.get_legend().get_texts()] == list(RULES)
+    assert len(scores.containers) == 4
     assert len(memory.containers) == 4
     assert len(cosines.lines) == 3 + 2  # rules that take the gradient have no curve
     _, given = plt.subplots(1, 3)

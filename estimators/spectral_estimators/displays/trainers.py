@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from spectral_estimators.displays._paths import panels
-from spectral_estimators.displays._style import INK, NOISE, colour_of, dashes_of, tidy
+from spectral_estimators.displays._style import (
+    INK,
+    NOISE,
+    colour_of,
+    dashes_of,
+    plain_numbers,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +80,7 @@ class TrainersDisplay:
 
     def plot(self, *, ax: Sequence[Axes] | None = None) -> Self:
         """Draw on three axes, or on a new figure; returns self."""
-        self.axes_ = panels(ax, 1, 3, (13.5, 4.4))
+        self.axes_ = panels(ax, 1, 3, (15, 4.2))
         self.figure_ = self.axes_[0].figure
         rows = self.report.rows
         self._draw_costs(self.axes_[0], [row.seconds for row in rows], "seconds of a fit")
@@ -99,9 +106,8 @@ class TrainersDisplay:
         ax.set_xscale("log")
         ax.set_xlabel(label)
         ax.set_ylabel(self.report.metric)
+        plain_numbers(ax.xaxis)
         tidy(ax)
-        if ax is self.axes_[0]:
-            ax.legend(fontsize=8, frameon=False)
 
     def _draw_cosines(self, ax: Axes) -> None:
         for i, row in enumerate(self.report.rows):
@@ -120,6 +126,9 @@ class TrainersDisplay:
         ax.set_xlabel("epoch")
         ax.set_ylabel("cosine to the gradient")
         ax.set_ylim(top=1.05)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        names, _ = self.axes_[0].get_legend_handles_labels()  # those of all rules
+        ax.legend(handles=names, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         tidy(ax)
 
 
