@@ -28,7 +28,6 @@ __all__ = [
 Rows = Any  # csr_array or ndarray (n, d)
 
 _BLOCK = (512, 2048)  # of a matrix of rbf weights that is made at a time: 8 MB in float64
-_FEW = 2  # columns that SciPy multiplies faster one by one: 0.5 ms instead of 0.8
 _MAX_DENSE = 1 << 26  # bytes up to which rbf weights are kept
 _ENTRIES = 1 << 22  # of weights between new rows and all others that are made at a time
 _ROWS = 1 << 14  # of a sparse matrix that a worker multiplies at a time
@@ -175,8 +174,8 @@ def multiply(weights: Weights, z: NDArray, run: Runner) -> NDArray:
         return np.concatenate(list(run.map(partial(_rbf_product, weights, z), chunks)))
     if sparse.issparse(weights) and run.n_workers > 1 and len(z) > _ROWS:
         parts = (_view(weights, rows) for rows in _cut(len(z), _ROWS))
-        return np.concatenate(list(run.map(partial(_product, z), parts)))
-    return _product(z, weights)
+        return np.concatenate(list(run.map(partial(_sparse_product, z), parts)))
+    return weights @ z
 
 
 def find_reached(graph: Graph, sources: NDArray[np.bool_], run: Runner) -> NDArray[np.bool_]:
@@ -259,9 +258,7 @@ def _view(weights: sparse.csr_array, rows: slice) -> sparse.csr_array:
     return sparse.csr_array(arrays, shape=(rows.stop - rows.start, weights.shape[1]))
 
 
-def _product(z: NDArray, rows: Weights) -> NDArray:
-    if sparse.issparse(rows) and z.shape[1] <= _FEW:
-        return np.stack([rows @ column for column in np.ascontiguousarray(z.T)], axis=1)
+def _sparse_product(z: NDArray, rows: sparse.csr_array) -> NDArray:
     return rows @ z
 
 
