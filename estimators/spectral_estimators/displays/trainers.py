@@ -126,7 +126,7 @@ class TrainersDisplay:
         ax.set_xlabel("epoch")
         ax.set_ylabel("cosine to the gradient")
         ax.set_ylim(top=1.05)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         names, _ = self.axes_[0].get_legend_handles_labels()  # those of all rules
         ax.legend(handles=names, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         tidy(ax)
