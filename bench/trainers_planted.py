@@ -28,7 +28,10 @@ from spectral_nn.trainers.rules.base import Rule
 
 SHAPE = (30, 10, 30_000, "relu")
 TUNING_SEEDS = (0, 1)
-RATES = {"sgd": (0.001, 0.003, 0.01, 0.03, 0.1), "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01)}
+RATES = {
+    "sgd": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
+}
 STEPS: dict[str, Any] = {
     "learning_rate": "cosine",
     "max_iter": 20,
