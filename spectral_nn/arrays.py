@@ -21,6 +21,7 @@ import numpy as np
 __all__ = [
     "Array",
     "add_at",
+    "beside",
     "clip",
     "erf",
     "from_numpy",
@@ -284,6 +285,27 @@ def same_precision(*arrays: Array) -> list[Array]:
     xp = get_namespace(*arrays)
     dtype = xp.result_type(*arrays)
     return [xp.astype(x, dtype, copy=False) for x in arrays]
+
+
+def beside(value: Any, like: Array) -> Any:
+    """Return a value, its arrays in the library, on the device and in the precision of another.
+
+    Parameters
+    ----------
+    value : array of floating numbers; list, tuple or dict of such values; anything else stays
+    like : array
+
+    Returns
+    -------
+    value : of the same structure; its arrays are copies
+    """
+    if isinstance(value, np.ndarray) or is_foreign(value):
+        return from_numpy(np.array(to_numpy(value), numpy_dtype(like.dtype)), like=like)
+    if isinstance(value, dict):
+        return {key: beside(each, like) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(beside(each, like) for each in value)
+    return value
 
 
 def where_it_lives(x: Array) -> str:

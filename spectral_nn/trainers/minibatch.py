@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from spectral_nn.arrays import get_namespace
+from spectral_nn.arrays import beside, get_namespace
 from spectral_nn.trainers.base import Minimum, OnIterate, RowOrder, RowProblem, Vector
 
 __all__ = ["MiniBatchTrainer", "anneal"]
@@ -107,6 +107,8 @@ class MiniBatchTrainer(ABC):
                 f"state is of another number of parameters than start, which has {x.shape[0]}; go "
                 "on with a state of the same problem"
             )
+        for name, value in vars(state).items():  # the last batch may have been of another library
+            setattr(state, name, beside(value, x))
         n_rows = problem.n_rows
         batch = min(n_rows, _BATCH_ROWS if self.batch_size == "auto" else self.batch_size)
         history: list[float] = []

@@ -35,6 +35,9 @@ NOT_OURS = {
     "test_multiple_init": "another way to the same optimum, which ends within 1e-7 of it",
 }
 
+BY_ROUNDING = {"test_multiple_init"}
+"""Those of them that hold or not by how a processor rounds."""
+
 
 def _their_tests(**settings):
     """Tests of their module by name, with our class made with some settings."""
@@ -81,7 +84,8 @@ def _not_ours(request):
     """Mark the tests that cannot hold."""
     reason = NOT_OURS.get(request.node.originalname)
     if reason is not None:
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        by_rounding = request.node.originalname in BY_ROUNDING
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=not by_rounding))
 
 
 def test_what_is_not_ours_is_there():

@@ -91,6 +91,15 @@ class TestEveryRule:
         assert net._optimizer.optimizer is not None
         assert len(net.loss_curve_) == 2
 
+    def test_goes_on_in_another_library(self, name, rng):
+        """Moments of the optimiser, heads and feedback follow the batch, and its precision."""
+        torch = pytest.importorskip("torch")
+        X, y = rng.standard_normal((64, 4)), rng.standard_normal(64)
+        net = network(MLPRegressor, RULES[name](), learning_rate="constant")
+        here = clone(net).partial_fit(X, y).partial_fit(X, y)
+        net.partial_fit(torch.asarray(X), torch.asarray(y)).partial_fit(X, y)
+        np.testing.assert_allclose(net.predict(X), here.predict(X), rtol=1e-6, atol=1e-8)
+
     def test_starts_from_moments(self, name, rng):
         X = rng.standard_normal((2000, 4))
         y = np.maximum(X[:, 0] + X[:, 1], 0) - np.maximum(X[:, 2], 0)

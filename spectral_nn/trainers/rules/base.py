@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spectral_nn.arrays import Array, get_namespace, to_numpy
+from spectral_nn.arrays import Array, beside, get_namespace, to_numpy
 from spectral_nn.trainers.base import Batch, LayeredProblem, Minimum, OnIterate, RowOrder
 from spectral_nn.trainers.layers import DenseLayer, Gradient, forward, pull_back
 from spectral_nn.trainers.minibatch import MiniBatchTrainer
@@ -220,7 +220,9 @@ class RuleTrainer:
         n_layers = len(problem.layers(start))
         n_stages = self.rule.n_stages(n_layers)
         if isinstance(state, RuleState):
-            memory, optimizer_state = copy.deepcopy(state.memory), state.optimizer
+            kept = copy.deepcopy(state.memory)
+            memory = Memory(beside(kept.learned, start), beside(kept.fixed, start))
+            optimizer_state = state.optimizer
             stages = range(n_stages - 1, n_stages)
         else:
             layers = problem.layers(start)
