@@ -124,8 +124,8 @@ for name, estimator in {
 # ## Thin spirals
 #
 # Two arms, ten labels on each, and noise that nearly joins them. The solution of the linear system
-# is smooth along the arms, and so needs many eigenvectors of the graph: with a few, labels leak from
-# arm to arm.
+# is smooth along the arms, and so needs many eigenvectors of the graph: with a few, labels leak
+# from arm to arm.
 
 # %%
 rng = np.random.default_rng(1)
