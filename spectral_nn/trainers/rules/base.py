@@ -150,11 +150,6 @@ class RuleState:
     optimizer: Any
     memory: Memory
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the last step."""
-        return self.optimizer.learning_rate
-
 
 @dataclass(frozen=True)
 class RuleTrainer:

@@ -38,7 +38,8 @@ class LayerWise(Rule):
         between.
     staged : bool, default=False
         Whether layers are trained one after the other, each in its share of the epochs while those
-        below stay as they are (Belilovsky et al.), rather than all at once.
+        below stay as they are (Belilovsky et al.), rather than all at once.  Not for
+        ``partial_fit``, which knows no last epoch, and trains the last hidden layer alone then.
 
     See Also
     --------
