@@ -169,11 +169,13 @@ def peak_memory(gradient, n_iter, rng):
     objective = EquilibriumObjective(rows, model, 0.0, 0.95, gradient, Iteration(1e-12, n_iter))
     x = objective.flatten(model)
     objective(x)
-    tracemalloc.start()
-    objective(x)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
+    peaks = []
+    for _ in range(3):  # other threads may allocate meanwhile
+        tracemalloc.start()
+        objective(x)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return min(peaks)
 
 
 def test_memory_does_not_grow_with_the_steps_unless_they_are_unrolled(rng):
