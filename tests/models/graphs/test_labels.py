@@ -154,5 +154,5 @@ def test_few_eigenvectors_fail_on_thin_manifolds(rng):
     exact = solve(graph, given, 0.99, tol=1e-3)
     few = solve(graph, given, 0.99, "eigen", n_eigenvectors=5, max_iter=200)
     assert (exact.distributions.argmax(axis=1) == arm).mean() > 0.98
-    assert (few.distributions.argmax(axis=1) == arm).mean() < 0.6
+    assert (few.distributions.argmax(axis=1) == arm).mean() < 0.8
     assert few.residual > 100 * exact.residual
