@@ -2,7 +2,6 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._batches import refuse_chunks, warn_of_epochs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._progress import listener, print_iteration
 from spectral_estimators._reading import Encoder, as_array, read_inputs, read_rows, told_columns
@@ -21,7 +21,6 @@ from spectral_estimators._sklearn_compat import (
     check_constraints,
     with_input_tags,
 )
-from spectral_estimators._tables import is_chunked
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array
 from spectral_nn.data.rows import Rows
@@ -29,8 +28,6 @@ from spectral_nn.models.base import OnStep
 from spectral_nn.models.equilibrium.fit import EquilibriumFit
 from spectral_nn.models.equilibrium.fixed_point import Answers, Iteration
 from spectral_nn.runners.base import Runner
-from spectral_nn.trainers import TRAINERS
-from spectral_nn.trainers.minibatch import MiniBatchTrainer
 from spectral_nn.trainers.sgd import LEARNING_RATES
 
 __all__ = ["BaseEquilibrium"]
@@ -96,11 +93,7 @@ class BaseEquilibrium(MovableMixin, BaseEstimator):
             of the rows of X under the fitted network.
         """
         check_constraints(self)
-        if is_chunked(X):
-            raise ValueError(
-                f"X is of type {type(X).__name__}, which is walked in chunks; {type(self).__name__}"
-                " takes rows one by one. Give X as an array in memory."
-            )
+        refuse_chunks(self, X)
         on_step = listener(self.verbose, print_iteration)
         with runner_at(home_of(X), None, None, False) as run:
             how: dict[str, Any] = {"numeric": self._numeric, "targets": self._targets}
@@ -109,14 +102,7 @@ class BaseEquilibrium(MovableMixin, BaseEstimator):
             result = self._fit_rows(given.rows, given.settings["out_activation_"], run, on_step)
         told_columns(self, given)
         self._assign(result, given.settings, like=given.rows.like)
-        if self.max_iter and not result.minimum.converged:
-            warnings.warn(
-                f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
-                f"{result.minimum.message}. Raise max_iter={self.max_iter} or tol, or scale the "
-                "columns of X.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        warn_of_epochs(self, result.minimum)
         self._warn_of_motion(result.answers)
         return self
 
@@ -163,14 +149,6 @@ class BaseEquilibrium(MovableMixin, BaseEstimator):
             )
 
     _remedy: ClassVar[str]
-
-    def _trainer(self) -> MiniBatchTrainer:
-        """Make a trainer of the constructor's arguments that have the names of its settings."""
-        kind = TRAINERS[self.solver]
-        names = [setting.name for setting in fields(kind) if hasattr(self, setting.name)]
-        trainer = kind(**{name: getattr(self, name) for name in names})
-        assert isinstance(trainer, MiniBatchTrainer)  # the solvers that are let in
-        return trainer
 
     def _iteration(self) -> Iteration:
         return Iteration(self.fixed_point_tol, self.max_fixed_point_iter)

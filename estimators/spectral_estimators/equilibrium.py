@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
+from spectral_estimators._batches import make_batch_trainer
 from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._equilibrium_base import BaseEquilibrium
 from spectral_estimators._network_input import columns, layer_sizes
@@ -100,7 +101,7 @@ class _EquilibriumMLP(BaseEquilibrium):
             activation=self.activation,
             output=output,
             init=self.init,
-            trainer=self._trainer(),
+            trainer=make_batch_trainer(self),
             alpha=self.alpha,
             max_norm=self.max_spectral_norm,
             gradient=self.gradient,
@@ -476,7 +477,7 @@ class EquilibriumPropagationClassifier(ClassOutputs, BaseEquilibrium):
     ) -> EquilibriumFit:
         options = HopfieldOptions(
             hidden_layer_sizes=self._sizes(),
-            trainer=self._trainer(),
+            trainer=make_batch_trainer(self),
             alpha=self.alpha,
             beta=self.beta,
             nudge=self.nudge,

@@ -1,16 +1,14 @@
 """`SpikingClassifier`: neurons that fire or do not, trained through time."""
 
-import warnings
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._batches import make_batch_trainer, refuse_chunks, warn_of_epochs
 from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._network_input import layer_sizes
@@ -22,7 +20,6 @@ from spectral_estimators._sklearn_compat import (
     check_constraints,
     with_input_tags,
 )
-from spectral_estimators._tables import is_chunked
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.arrays import Array
 from spectral_nn.data.rows import Rows
@@ -33,13 +30,9 @@ from spectral_nn.models.spiking import (
     SpikingOptions,
     fit_spiking,
 )
-from spectral_nn.trainers import SGD, Adam
-from spectral_nn.trainers.minibatch import MiniBatchTrainer
 from spectral_nn.trainers.sgd import LEARNING_RATES
 
 __all__ = ["SpikingClassifier"]
-
-_TRAINERS: dict[str, type[MiniBatchTrainer]] = {each.name: each for each in (Adam, SGD)}
 
 
 class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
@@ -159,7 +152,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "decay": [Interval(Real, 0, 1, closed="both")],
         "surrogate_slope": [Interval(Real, 0, None, closed="neither")],
-        "solver": [StrOptions(set(_TRAINERS))],
+        "solver": [StrOptions({"adam", "sgd"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(LEARNING_RATES))],
@@ -244,11 +237,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
                 f"hidden_layer_sizes={self.hidden_layer_sizes} has no layer, and only hidden "
                 "layers spike: give one at least."
             )
-        if is_chunked(X):
-            raise ValueError(
-                f"X is of type {type(X).__name__}, which is walked in chunks; {type(self).__name__}"
-                " takes rows one by one. Give X as an array in memory."
-            )
+        refuse_chunks(self, X)
         with runner_at(home_of(X), None, None, False) as run:
             how: dict[str, Any] = {"numeric": False, "targets": self._targets}
             given = read_rows(self, X, y, sample_weight, run, resume=False, **how)
@@ -258,7 +247,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
                 neuron=self._neuron(),
                 n_steps=self.n_steps,
                 output=given.settings["out_activation_"],
-                trainer=self._trainer(),
+                trainer=make_batch_trainer(self),
                 alpha=self.alpha,
             )
             on_step = listener(self.verbose, print_iteration)
@@ -266,14 +255,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
             result = fit_spiking(given.rows, options, rng=rng, on_step=on_step)
         told_columns(self, given)
         self._assign(result, given.settings)
-        if self.max_iter and not result.minimum.converged:
-            warnings.warn(
-                f"The fit by solver={self.solver!r} ended before it converged to tol={self.tol:g}: "
-                f"{result.minimum.message}. Raise max_iter={self.max_iter} or tol, or scale the "
-                "columns of X.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        warn_of_epochs(self, result.minimum)
         return self
 
     def spikes_per_sample(self, X: Any) -> NDArray:
@@ -311,12 +293,6 @@ class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
 
     def _neuron(self) -> Neuron:
         return Neuron(self.decay, self.surrogate_slope)
-
-    def _trainer(self) -> MiniBatchTrainer:
-        """Make a trainer of the constructor's arguments that have the names of its settings."""
-        kind = _TRAINERS[self.solver]
-        names = [setting.name for setting in fields(kind) if hasattr(self, setting.name)]
-        return kind(**{name: getattr(self, name) for name in names})
 
     def _assign(self, result: SpikingFit, settings: dict[str, Any]) -> None:
         """Put a finished fit on the estimator, all at once."""
