@@ -121,7 +121,7 @@ def run(n_fits: int = 3, n_climbs: int = 5, n_large: int = 2, rounds: int = 3) -
             "fits, objective a token": reached[0],
             "climbs, objective a token": reached[1],
             "climbs, steps": [len(one[2].monitor_.history) for one in climbs],
-            "winners": [one[2].diagnostics_["winner"] for one in fits],
+            "winners": [one[2].report_.winner for one in fits],
         }
         large = LARGE if i < N_LARGE else None
         mean, climb = statistics.mean(seconds), statistics.mean(climbing)

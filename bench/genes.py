@@ -75,7 +75,7 @@ def _compare(
         best_of = hmmlearn.fit(*data, n_init=rival[0], n_iter=rival[1], seed=0)
         sides[f"hmmlearn, best of {rival[0]}"] = [best_of]
     figures = {side: [_figures(one, genome) for one in fits] for side, fits in sides.items()}
-    report.details[name] = figures | {"winners": [one[2].diagnostics_["winner"] for one in default]}
+    report.details[name] = figures | {"winners": [one[2].report_.winner for one in default]}
     best = max(one["nats"] for side in figures.values() for one in side)
     reach = BEST if bounded else best - REACHED
     for side, found in figures.items():

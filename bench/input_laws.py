@@ -94,7 +94,7 @@ def _fit(
         _, seconds = timed(partial(model.fit, X, y))
     weights = model.components_.T if kind == "directions" else model.coefs_[0]
     cosines = np.cos(np.radians(direction_angles(weights, true)))
-    return float(cosines.mean()), seconds, model.diagnostics_.get("winner", "")
+    return float(cosines.mean()), seconds, model.report_.winner
 
 
 def _add(

@@ -106,7 +106,7 @@ def _squared(seed: int, n_frames: int) -> Fit:
         "cosine, moments alone": float(_cosines(cell, alone.coefs_[0]).mean()),
         "s": seconds,
         "winner": model.init_,
-        "reason": model.diagnostics_["reason"],
+        "reason": model.report_.reason,
     }
 
 

@@ -40,8 +40,7 @@ from bench.scoring import SMOOTHING, Split, held_out_bits, split_text
 from examples import demo_network, demo_pictures, demo_series, demo_topics, demo_words
 from examples.live_line import LiveLine
 from spectral_estimators import CategoricalHMM
-from spectral_nn.metrics import bits_per_symbol
-from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_estimators.metrics import HMMParameters, bits_per_symbol
 
 N_COMPONENTS = 10
 N_TRAIN, N_HELD_OUT = 100_000, 50_000
@@ -182,7 +181,7 @@ def noise_spectrum(split: Split) -> np.ndarray:
     """Singular values of the same characters in random order, in which there is nothing to find."""
     shuffled = np.random.default_rng(0).permutation(split.train)
     model = CategoricalHMM(N_COMPONENTS, n_features=split.n_symbols, n_iter=0, random_state=0)
-    return model.fit(shuffled).diagnostics_["singular_values"]
+    return model.fit(shuffled).report_.singular_values
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ from bench.tables import load_tables
 from examples import demo_pictures
 from examples.live_line import LiveLine
 from spectral_estimators import MLPRegressor
-from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.metrics import direction_angles
+from spectral_estimators.datasets import planted_network, sample_network
+from spectral_estimators.metrics import direction_angles
 
 N_FEATURES, N_COMPONENTS, N_ROWS, NOISE = 30, 10, 30_000, 0.05
 N_TEST = 20_000

@@ -29,8 +29,8 @@ from spectral_estimators import (
     SpectrumDisplay,
     TopicsDisplay,
 )
+from spectral_estimators.datasets import DIGIT, OTHER
 from spectral_estimators.displays import state_order
-from spectral_nn.datasets import DIGIT, OTHER
 
 FOLDER = Path("build/demo")  # below the current folder; git ignores it
 OURS, THEIRS, INK = "#2b6ca3", "#c8642b", "#333333"

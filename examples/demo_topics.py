@@ -19,7 +19,7 @@ from bench.harness import environment
 from examples import demo_pictures
 from examples.live_line import LiveLine
 from spectral_estimators import LatentDirichletAllocation
-from spectral_nn.models.topics.evaluate import coherence, complete_documents
+from spectral_estimators.metrics import coherence, complete_documents
 
 N_COMPONENTS = 20
 SEEDS = range(5)

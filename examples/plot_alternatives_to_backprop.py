@@ -46,6 +46,8 @@ from spectral_estimators import (
     TrainersDisplay,
     compare_trainers,
 )
+from spectral_estimators.datasets import make_mnist1d, planted_network, sample_network
+from spectral_estimators.metrics import direction_angles
 from spectral_estimators.trainers import (
     Backprop,
     Checkpointed,
@@ -58,9 +60,6 @@ from spectral_estimators.trainers import (
     SyntheticGradients,
     TargetPropagation,
 )
-from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.datasets.mnist1d import make_mnist1d
-from spectral_nn.metrics import direction_angles
 
 plt.rcParams["figure.dpi"] = 80
 warnings.simplefilter("ignore")

@@ -33,8 +33,7 @@ import numpy as np
 from hmmlearn import hmm
 
 from spectral_estimators import CategoricalHMM, EmissionDisplay, SpectrumDisplay, TransitionDisplay
-from spectral_estimators.displays import state_order
-from spectral_nn.datasets import (
+from spectral_estimators.datasets import (
     LETTERS,
     OTHER,
     encode_characters,
@@ -43,8 +42,8 @@ from spectral_nn.datasets import (
     sample_hmm,
     split_text,
 )
-from spectral_nn.metrics import bits_per_symbol, smooth
-from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_estimators.displays import state_order
+from spectral_estimators.metrics import HMMParameters, bits_per_symbol, smooth
 
 plt.rcParams["figure.dpi"] = 80
 OURS, THEIRS, GREY = "#2b6ca3", "#c8642b", "#8a949e"
@@ -177,7 +176,7 @@ _ = TransitionDisplay.from_estimator(ours, labels=typical, order=order)
 
 # %%
 shuffled = np.random.default_rng(0).permutation(train)
-noise = CategoricalHMM(10, n_iter=0, random_state=0).fit(shuffled).diagnostics_["singular_values"]
+noise = CategoricalHMM(10, n_iter=0, random_state=0).fit(shuffled).report_.singular_values
 
 rng = np.random.default_rng(0)
 truth = planted_hmm(10, 50, stay=0.95, rng=rng)  # ten states, each left one time in twenty
@@ -235,7 +234,7 @@ for data, (seen, unseen, d) in DATA.items():
         bits = [held_out_bits(parameters_of(model), unseen) for model, _ in fits]
         results[data, way] = bits
         seconds = np.mean([s for _, s in fits])
-        kinds = sorted({model.diagnostics_["winner"] for model, _ in fits})
+        kinds = sorted({model.report_.winner for model, _ in fits})
         print(f"{way:28}{np.mean(bits):12.4f}{max(bits):9.4f}{seconds:9.2f}  {', '.join(kinds)}")
 
 # %%
@@ -272,4 +271,4 @@ _ = axes[1].text(best_possible, 2.1, "  the true model", color=GREY, fontsize=9)
 # hope for it.
 #
 # The default runs both kinds, because one seldom knows beforehand which kind of data one has;
-# `diagnostics_["winner"]` says afterwards.
+# `report_.winner` says afterwards.

@@ -34,8 +34,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import v_measure_score
 
 from spectral_estimators import CategoricalHMM
-from spectral_nn.datasets import read_conllu
-from spectral_nn.metrics import bits_per_symbol
+from spectral_estimators.datasets import read_conllu
+from spectral_estimators.metrics import bits_per_symbol
 
 plt.rcParams["figure.dpi"] = 80
 OURS, THEIRS, GREY, INK = "#2b6ca3", "#c8642b", "#8a949e", "#333333"
@@ -330,4 +330,4 @@ if genome is not None:
 # Is it moments that help, or only that they look for states that last? Mostly the latter, says the
 # control: one of the three lasting starts arrives where the default does. The other two get stuck
 # on the way, and which seed will not, nobody says beforehand. Moments of windows of codons
-# (`diagnostics_["winner"]` is "wide-windows") say where the states are before EM begins.
+# (`report_.winner` is "wide-windows") say where the states are before EM begins.

@@ -106,10 +106,10 @@ plt.show()
 # more than stand above what noise alone would reach.
 
 # %%
-moments = fits["ours"][0][0].diagnostics_["moments"]
+report = fits["ours"][0][0].report_
 fig, ax = plt.subplots(figsize=(6, 3))
-ax.plot(np.arange(1, p + 1), moments["eigenvalues"], ".")
-ax.axhline(moments["edge"], color="0.5", lw=1, label="noise alone")
+ax.plot(np.arange(1, p + 1), report.eigenvalues, ".")
+ax.axhline(report.edge, color="0.5", lw=1, label="noise alone")
 ax.set(yscale="log", xlabel="direction", ylabel="variance over that of the noise")
 ax.legend()
 plt.show()
@@ -118,7 +118,7 @@ plt.show()
 # ## Handwritten digits
 #
 # Here no component is a Gaussian. Moments alone are a poor model, and a poor start. All starts of
-# the race are in `diagnostics_`, with the log-likelihoods that they came to.
+# the race are in `report_`, with the log-likelihoods that they came to.
 
 # %%
 digits = PCA(30, random_state=0).fit_transform(load_digits().data)
@@ -127,8 +127,8 @@ for kind in ("full", "tied", "diag", "spherical"):
     ten, of_ten = timed(Theirs(10, covariance_type=kind, n_init=10, random_state=0), digits)
     one = Theirs(10, covariance_type=kind, random_state=0).fit(digits)
     reached = {}
-    for start in ours.diagnostics_["starts"]:
-        reached[start["kind"]] = start["likelihood"] / len(digits)
+    for start in ours.report_.starts:
+        reached[start.kind] = start.likelihood / len(digits)
     print(
         f"{kind:10} from moments {reached['tensor']:8.2f}   ours {ours.score(digits):.2f} "
         f"({ours.init_}, {seconds:.2f} s)   theirs {one.score(digits):.2f}, "
@@ -147,7 +147,7 @@ pixels = image.reshape(-1, 3)[::10] / 255.0
 ours, seconds = timed(GaussianMixture(16, random_state=0), pixels)
 one, of_one = timed(Theirs(16, random_state=0), pixels)
 ten, of_ten = timed(Theirs(16, n_init=10, random_state=0), pixels)
-print(ours.diagnostics_["moments"])
+print(ours.report_.fault)
 for name, model, took in (("ours", ours, seconds), ("theirs", one, of_one), ("ten", ten, of_ten)):
     print(f"{name:7} {model.score(pixels):.3f} nats a pixel   {took:.1f} s")
 

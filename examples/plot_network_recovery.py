@@ -47,8 +47,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from spectral_estimators import LossDisplay, MLPRegressor, RecoveryDisplay, SpectrumDisplay
-from spectral_nn.datasets import planted_network, sample_network
-from spectral_nn.metrics import direction_angles
+from spectral_estimators.datasets import planted_network, sample_network
+from spectral_estimators.metrics import direction_angles
 
 plt.rcParams["figure.dpi"] = 80
 OURS, THEIRS, GREY = "#2b6ca3", "#c8642b", "#8a949e"
@@ -101,7 +101,7 @@ few, _ = timed_fit(
 )
 SpectrumDisplay.from_estimator(few, ax=axes[1])
 axes[1].set(title="3,000 rows", ylabel="")
-values = np.concatenate([net.diagnostics_["singular_values"] for net in (auto, few)])
+values = np.concatenate([net.report_.singular_values for net in (auto, few)])
 axes[0].set_ylim(values.min() / 2, values.max() * 2)
 print(f'hidden_layer_sizes="auto" takes {auto.n_components_} units')
 
@@ -261,7 +261,7 @@ for seed in range(4):
 # network, in about half of the time. There is little for moments to gain, and there are tanh
 # networks on which they are the worse start. For these there is the race:
 # `init="tensor"` lets its starts run against random ones for 15 steps, keeps what is best on rows
-# held out, and says who it was in `init_` and in `diagnostics_["winner"]`.
+# held out, and says who it was in `init_` and in `report_.winner`.
 #
 # ## The textbook algorithm, and what signs do to it
 #
@@ -391,10 +391,10 @@ said("squares", MLPRegressor(hidden_layer_sizes=(5,), activation="square"), X, y
 
 # %% [markdown]
 # None of this keeps a fit from being used; it says that the weights are not to be read as those
-# of a network behind the data. What is known about a fit is in `diagnostics_`, and as a table:
+# of a network behind the data. What is known about a fit is in `report_`, which prints as a table:
 
 # %%
-print(kept[0, 'init="tensor"'][1].components_report())
+print(kept[0, 'init="tensor"'][1].report_)
 
 # %% [markdown]
 # ## When to use which

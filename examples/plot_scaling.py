@@ -36,9 +36,9 @@ import numpy as np
 from joblib import parallel_config
 from sklearn.base import clone
 
-import spectral_nn
+import spectral_estimators
 from spectral_estimators import CategoricalHMM, MLPRegressor
-from spectral_nn.datasets import planted_hmm, planted_network, sample_hmm, sample_network
+from spectral_estimators.datasets import planted_hmm, planted_network, sample_hmm, sample_network
 
 plt.rcParams["figure.dpi"] = 80
 
@@ -241,7 +241,7 @@ except (ImportError, RuntimeError) as error:
 # on up to a thousand workers. Its figures are kept in the repository:
 
 # %%
-kept = Path(spectral_nn.__file__).parents[1] / "bench" / "results" / "scale_law.json"
+kept = Path(spectral_estimators.__file__).parents[2] / "bench" / "results" / "scale_law.json"
 try:
     details = json.loads(kept.read_text())["details"]
     simulated = {float(tokens): one for tokens, one in details["passes"].items()}

@@ -42,7 +42,7 @@ from spectral_estimators import (
     SpectrumDisplay,
     TopicsDisplay,
 )
-from spectral_nn.models.topics.evaluate import coherence, complete_documents
+from spectral_estimators.metrics import coherence, complete_documents
 
 plt.rcParams["figure.dpi"] = 80
 
@@ -79,7 +79,7 @@ for topic in best[:4]:
 
 # %%
 SpectrumDisplay.from_estimator(lda)
-print(f"negative mass {lda.negative_mass_:.2f}, workable {lda.diagnostics_['workable']}")
+print(f"negative mass {lda.negative_mass_:.2f}, workable {lda.report_.workable}")
 
 # %% [markdown]
 # ## A planted model

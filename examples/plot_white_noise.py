@@ -44,7 +44,7 @@ from spectral_estimators import (
     ReceptiveFieldDisplay,
     TensorFeatures,
 )
-from spectral_nn.metrics import direction_angles
+from spectral_estimators.metrics import direction_angles
 
 plt.rcParams["figure.dpi"] = 80
 warnings.simplefilter("ignore")  # of iterations used up, on both sides
@@ -141,7 +141,7 @@ for name, (weights, information, spent) in rows.items():
     found = cosines(weights)
     figures = f"{found.mean():>13.2f}{information:>14.3f}{spent:>9.1f}"
     print(f"{name:28s}{(found > 0.9).sum():>4d}/6{figures}")
-print("\nwhy this start:", moments.diagnostics_["reason"])
+print("\nwhy this start:", moments.report_.reason)
 
 # %%
 for model, name in ((moments, "moments"), (random, "random, best of 3")):

@@ -38,7 +38,7 @@ from sklearn.datasets import load_digits
 from sklearn.semi_supervised import LabelSpreading as Theirs
 
 from spectral_estimators import LabelPropagation, LabelSpreading, PMIEmbedding
-from spectral_nn.datasets import python_manual_text
+from spectral_estimators.datasets import python_manual_text
 
 plt.rcParams["figure.dpi"] = 80
 warnings.simplefilter("ignore")

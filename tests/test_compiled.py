@@ -44,7 +44,7 @@ INTERRUPTED = textwrap.dedent("""
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background
     x = np.random.default_rng(0).integers(0, 9, size=(60_000, 1))
-    FITTED = ["startprob_", "transmat_", "emissionprob_", "monitor_", "diagnostics_"]
+    FITTED = ["startprob_", "transmat_", "emissionprob_", "monitor_", "report_"]
     how = {"init": "random", "n_iter": 20, "tol": 0, "random_state": 0}  # most of it compiled
     fitted = CategoricalHMM(8, **how).fit(x)
     begin = time.monotonic()

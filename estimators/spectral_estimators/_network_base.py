@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -16,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import layer_sizes
-from spectral_estimators._network_report import ComponentsReport
 from spectral_estimators._network_sensitivity import SensitivityMixin
 from spectral_estimators._progress import listener, print_iteration
 from spectral_estimators._reading import (
@@ -47,6 +47,7 @@ from spectral_nn.models.network.options import (
     NetworkOptions,
     SolverState,
 )
+from spectral_nn.models.network.report import line_angles
 from spectral_nn.trainers import TRAINERS, Adam, Trainer
 from spectral_nn.trainers.minibatch import MiniBatchTrainer
 from spectral_nn.trainers.rules.base import Rule, RuleTrainer
@@ -270,8 +271,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             if resume:
                 start = self._resume_from(options, given)
             else:
-                start, name, notes = start_table(rows, options, **how)
-                settings |= {"init_": name, "diagnostics_": notes}
+                start, name, report = start_table(rows, options, **how)
+                settings |= {"init_": name, "report_": report}
             result = fit_table(rows, epoch, start=start, state=state, **how)
         if not resume:
             told_columns(self, given)
@@ -292,21 +293,6 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             numeric=self._numeric,
             targets=partial(self._targets, resume=resume, **how),
         )
-
-    def components_report(self) -> ComponentsReport:
-        """What the data say about the hidden units.
-
-        Returns
-        -------
-        ComponentsReport
-            A dict that prints as a table: ``init`` (who won the race), ``n_components``,
-            ``unit_angles`` (degrees from the incoming weights of each unit of the first layer, as
-            a line, to those of the nearest other unit), and what ``diagnostics_`` holds:
-            ``singular_values`` of the moments, ``cp_agreement`` of the decompositions,
-            ``n_needed`` rows, the ``starts`` raced, the ``winner`` and the ``reason``, in words.
-        """
-        check_is_fitted(self)
-        return ComponentsReport.of(to_numpy(self.coefs_[0]), self.init_, self.diagnostics_)
 
     @abstractmethod
     def _targets(
@@ -417,11 +403,11 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         network = result.network
         values: dict[str, Any] = {
             "init_": result.init,
-            "diagnostics_": result.diagnostics,
+            "report_": replace(result.report, unit_angles=_unit_angles(network)),
             **settings,
         }
         if resume:
-            del values["init_"], values["diagnostics_"]  # those of the first fit
+            del values["init_"], values["report_"]  # those of the first fit
         values["coefs_"] = list(network.coefs)
         values["intercepts_"] = list(network.intercepts)
         values["output_scale_"] = network.unit
@@ -429,6 +415,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         values["n_outputs_"] = network.coefs[-1].shape[1]
         values["n_components_"] = network.coefs[0].shape[1]
         values["n_iter_"] = result.n_iter
+        values["converged_"] = result.converged
         values["loss_"] = float(result.loss)
         before = self.__dict__ if resume else {}
         past = before.get("loss_times_") or [0.0]
@@ -451,3 +438,8 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that X may be sparse."""
         return with_input_tags(super().__sklearn_tags__(), sparse=True)
+
+
+def _unit_angles(network: Network) -> NDArray[np.float64]:
+    """Degrees from each unit of the first layer to the nearest other one."""
+    return line_angles(to_numpy(network.coefs[0]))

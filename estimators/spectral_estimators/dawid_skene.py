@@ -100,7 +100,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Whether the last step gained less than ``tol``.
     lower_bound_ : float
         Log-likelihood plus log prior, in nats a task, before the last step.
-    diagnostics_ : dict
+    report_ : ClassesReport
     n_features_in_, feature_names_in_ : int and array
         Columns of X, and their names if it has any.
 
@@ -226,7 +226,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.n_iter_ = len(found.history)
         self.converged_ = found.converged
         self.lower_bound_ = found.history[-1] / shape[0] if found.history else float("nan")
-        self.diagnostics_ = found.diagnostics
+        self.report_ = found.report
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:

@@ -107,10 +107,9 @@ class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
         Which start won: "tensor"; "kmeans", the same on a sample ("quick"), or in columns of
         variance one ("scaled"); "given", "warm", "one" of one component, or what ``init_params``
         says.
-    diagnostics_ : dict
-        The starts of the race, with the likelihoods that they came to; under "moments", the
-        eigenvalues that tell means from noise and what noise alone would reach, or why moments
-        took no part.
+    report_ : MixtureReport
+        Starts of the race and their likelihoods; eigenvalues that tell means from noise, what
+        noise alone would reach, and why moments took no part, if so (``fault``).
     n_features_in_, feature_names_in_ : int and array (p,)
         Columns of X, and their names if it has any.
 
@@ -423,8 +422,8 @@ class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
         self.lower_bound_ = self.lower_bounds_[-1] if found.history else -np.inf
         self.n_iter_ = len(found.history)
         self.converged_ = found.converged
-        self.init_ = found.diagnostics["winner"]
-        self.diagnostics_ = found.diagnostics
+        self.init_ = found.report.winner
+        self.report_ = found.report
         return self
 
     def _parameters(self) -> MixtureParameters:

@@ -86,11 +86,8 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
         The same before each step.
     init_ : str
         The start that won: "tensor" or "random"; "given" for one class.
-    diagnostics_ : dict
-        ``starts`` (kind and objective of each, as far as it came), ``n_distinct_rows``, and
-        ``moments``: for each tensor start the canonical correlations between views, what chance
-        reaches (``noise_floor``), how many are above it (``rank``), and how many classes the start
-        was read off for (``n_shown``).
+    report_ : ClassesReport
+        Starts, winner, distinct rows, and what the moments of each division into views showed.
     n_features_in_, feature_names_in_ : int and array (p,)
         Items, and their names if they have any.
 
@@ -375,8 +372,8 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
         self.converged_ = found.converged
         self.lower_bounds_ = [value / total for value in found.history]
         self.lower_bound_ = self.lower_bounds_[-1]
-        self.init_ = found.diagnostics["winner"]
-        self.diagnostics_ = found.diagnostics
+        self.init_ = found.report.winner
+        self.report_ = found.report
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -68,10 +68,10 @@ class MultiViewGaussianMixture(GaussianMixture):
         Columns of each view.
     converged_, n_iter_, lower_bound_, lower_bounds_, init_
         As of `GaussianMixture`.
-    diagnostics_ : dict
-        The starts of the race, with the likelihoods that they came to; under "moments", canonical
-        correlations between views, what chance reaches (``noise_floor``), how many are above it
-        (``rank``) and the ``residual`` of the decomposition, or why moments took no part.
+    report_ : MixtureReport
+        Starts of the race and their likelihoods; canonical correlations between views, what chance
+        reaches (``noise_floor``), how many are above it (``rank``), the ``residual`` of the
+        decomposition, and why moments took no part, if so (``fault``).
     n_features_in_, feature_names_in_ : int and array (p,)
         Columns of X, and their names if it has any.
 

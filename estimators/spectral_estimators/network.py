@@ -54,7 +54,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         ``predict`` then gives.
     hidden_layer_sizes : int, tuple of int, or "auto", default=(10,)
         Units of each hidden layer.  "auto": one layer, its width k read off the moments
-        (`components_report` shows the evidence).
+        (``report_`` shows the evidence).
     activation : str, default="relu"
         σ of the hidden units: "relu", "tanh", "logistic", "softplus", "erf", "square",
         "squared_relu" or "identity".
@@ -155,8 +155,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         (k,), (q,).
     init_ : str
         Which start won: "tensor", "random" or "nn-lift".
-    diagnostics_ : dict
-        What the moments had to say; `components_report` prints it.
+    report_ : NetworkReport
+        What moments and race had to say; ``print`` shows it as a table.
     loss_, best_loss_ : float
         Training loss at the end, and the least; ``best_loss_`` is None with early stopping.
     loss_curve_, loss_times_ : list of float
@@ -169,7 +169,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         unless ``solver`` is a rule that takes something else for the gradient.
     n_iter_, t_ : int
         Steps or epochs of refinement in the last call (those of the race and of repair, which count
-        towards ``max_iter``, are in ``diagnostics_``); rows seen in all.
+        towards ``max_iter``, are in ``report_``); rows seen in all.
+    converged_ : bool
+        Whether the last call stopped by itself rather than at ``max_iter``.
     n_components_ : int
         k, the width of the first hidden layer.
     n_layers_, n_outputs_ : int
@@ -433,7 +435,7 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
         Accuracy on the held-out rows.
     out_activation_ : str
         "logistic" for two classes or several labels, "softmax" for more classes.
-    coefs_, intercepts_, init_, diagnostics_, loss_, best_loss_ : as in `MLPRegressor`
+    coefs_, intercepts_, init_, report_, loss_, best_loss_ : as in `MLPRegressor`
     loss_curve_, loss_times_, gradient_cosines_, n_iter_, t_ : as in `MLPRegressor`
     n_components_, n_layers_, n_outputs_, output_scale_ : as in `MLPRegressor`
     n_features_in_, feature_names_in_ : as in `MLPRegressor`

@@ -69,7 +69,7 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
     n_components : int or "auto", default="auto"
         Rank K of the model: the number of states of a hidden Markov model that it can stand for.
         "auto": the one of 1, 2, 3, ... 96 that gives held-out sequences the highest likelihood; the
-        evidence is kept in ``diagnostics_["auto_evidence"]``.
+        evidence is kept in ``report_.evidence``.
     hankel : {"factors", "strings", "symbols"}, default="factors"
         What moments are taken.  "symbols": those of Hsu, Kakade and Zhang, of three symbols in a
         row (:math:`P_1, P_{21}, P_{3x1}`), so K can be at most the number of symbols.  "factors":
@@ -109,9 +109,8 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
     model_ : Operators
         ``start`` (K,), ``operators`` (d, K, K), ``one`` (K,) and ``end`` (K,): :math:`b_1`,
         :math:`B_x`, :math:`b_\infty` and the functional that is the probability of the end.
-    diagnostics_ : dict
-        ``singular_values`` and ``sigma_ratio`` (K-th over first), ``n_substrings`` before and
-        after, ``max_length`` in use, ``auto_evidence`` as far as it applies.
+    report_ : OperatorReport
+        Singular values, substrings before and after, and what spoke for the rank.
 
     See Also
     --------
@@ -449,7 +448,7 @@ class ObservableOperatorModel(MovableMixin, BaseEstimator):
             "rank_": found.model.rank,
             "negative_fraction_": found.negative_fraction,
             "n_features_": found.model.n_symbols,
-            "diagnostics_": found.diagnostics,
+            "report_": found.report,
             "_seen": seen,
         }
         if symbols is None:

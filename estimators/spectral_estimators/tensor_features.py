@@ -98,7 +98,7 @@ class TensorFeatures(
         Of the moments; where they fall off says how many directions the data support.
     n_components_ : int
         k.
-    diagnostics_ : dict
+    report_ : NetworkReport
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
@@ -369,7 +369,7 @@ class TensorFeatures(
             setattr(self, name, from_numpy(value.astype(given.dtype), like=given.rows.like))
         self.singular_values_ = np.asarray(found.singular_values)
         self.n_components_ = int(self.components_.shape[0])
-        self.diagnostics_ = found.diagnostics
+        self.report_ = found.report
         return self
 
     def transform(self, X: Any) -> NDArray:

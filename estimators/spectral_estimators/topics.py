@@ -1,6 +1,7 @@
 """`LatentDirichletAllocation`: topics of documents, from moments."""
 
 import sys
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -60,7 +61,7 @@ class LatentDirichletAllocation(
     ----------
     n_components : int or "auto", default=10
         Number K of topics. "auto": the smallest number by which held-out documents lose no more
-        than a standard error against the best; ``diagnostics_["evidence"]`` has the figures. On
+        than a standard error against the best; ``report_.evidence`` has the figures. On
         real text that is often as many as the moments carry.
     doc_topic_prior : float or array-like of shape (K,), optional
         Alpha; 1 / K by default.
@@ -128,9 +129,9 @@ class LatentDirichletAllocation(
         The moments that topics were read off.
     doc_topic_prior_, topic_word_prior_ : float or ndarray
         The priors used.
-    diagnostics_ : dict
-        The method used, eigenvalues of the second moment, how many topics they carry ("workable"),
-        the share of the third moment that no topics explain ("residual"), short documents left out.
+    report_ : TopicReport
+        The method used, eigenvalues of the second moment, how many topics they carry
+        (``workable``), the share of the third moment that no topics explain (``residual``).
     n_features_in_, feature_names_in_ : int and ndarray of shape (V,)
 
     See Also
@@ -273,9 +274,8 @@ class LatentDirichletAllocation(
             tell = self._print if self.verbose else silent
             found = fit_topics(given.rows, options, spawn_rng(self.random_state), run, tell)
             bound = self._bound_of(given, options.model, found, run)
+        found = replace(found, report=replace(found.report, evidence=evidence))
         self._assign(given, found, bound)
-        if evidence is not None:
-            self.diagnostics_["evidence"] = evidence
         self.n_batch_iter_ = 1
         return self
 
@@ -412,7 +412,7 @@ class LatentDirichletAllocation(
         """Perplexity of the training documents, as ``bound_`` says."""
         if found.n_iter == 0:
             return float("nan")
-        if found.diagnostics["method"] == "collapsed":
+        if found.report.method == "collapsed":
             return float(np.exp(-found.history[-1] / max(found.n_tokens, 1.0)))
         parameters = TopicParameters(found.components)
         documents = run.total(partial(model.statistic, parameters), given.rows.chunks())
@@ -436,7 +436,7 @@ class LatentDirichletAllocation(
             mean if prior is None else prior for prior in priors
         )
         self.n_iter_, self.converged_, self.history_ = found.n_iter, found.converged, found.history
-        self.init_, self.diagnostics_, self.bound_ = found.init, found.diagnostics, bound
+        self.init_, self.report_, self.bound_ = found.init, found.report, bound
         self.moments_ = found.moments
         self.negative_mass_ = found.spectral.negative_mass if found.spectral else float("nan")
 

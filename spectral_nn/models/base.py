@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+
+from spectral_nn.models.report import FitReport, StartReport
 
 __all__ = ["Data", "Fit", "LatentModel", "OnStep", "Start", "silent"]
 
@@ -87,10 +89,14 @@ class Start(Generic[P]):
     likelihood: float = float("nan")
     held_out: float = float("nan")
 
-    def note(self) -> dict[str, Any]:
-        """What diagnostics keep of it."""
-        figures = ("kind", "composite", "likelihood", "held_out")
-        return {figure: getattr(self, figure) for figure in figures}
+    def report(self) -> StartReport:
+        """What reports keep of it."""
+        return StartReport(
+            kind=self.kind,
+            composite=self.composite,
+            likelihood=self.likelihood,
+            held_out=self.held_out,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +110,11 @@ class Fit(Generic[P]):
         Objective before each EM step on all data: log-likelihood plus log prior, nats.
     converged : bool
         Whether the last gain was below the tolerance.
-    diagnostics : dict
-        starts (kind and objectives of each, as far as it came), winner (its kind), and what the
-        model adds.
+    report : FitReport
+        Starts, winner, and what the model adds.
     """
 
     parameters: P
     history: list[float]
     converged: bool
-    diagnostics: dict[str, Any] = field(default_factory=dict)
+    report: FitReport

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from spectral_nn.models.base import Data, Fit, LatentModel, OnStep, Start, silent
+from spectral_nn.models.report import FitReport
 from spectral_nn.results import DegenerateError
 from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult, em
 from spectral_nn.trainers.halving import Round, successive_halving
 
-__all__ = ["advance", "best_first", "finish", "fit", "maximise_likelihood"]
+__all__ = ["advance", "best_first", "complete", "finish", "fit", "maximise_likelihood"]
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -206,8 +207,8 @@ def best_first(moved: list[tuple[Start[P], float, float]]) -> list[tuple[Start[P
     return sorted(moved, key=lambda one: rank(one[1]))
 
 
-def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -> Fit[P]:
-    """Report a fit; of the starts, the winner comes first.
+def finish(result: EMResult[P], starts: list[Start[P]], report: FitReport) -> Fit[P]:
+    """Complete the report of a fit; of the starts, the winner comes first.
 
     Warns
     -----
@@ -222,8 +223,19 @@ def finish(result: EMResult[P], starts: list[Start[P]], notes: dict[str, Any]) -
             UserWarning,
             stacklevel=5,
         )
-    race = {"winner": starts[0].kind, "starts": [start.note() for start in starts]}
-    return Fit(result.parameters, result.history, result.converged, notes | race)
+    return complete(Fit(result.parameters, result.history, result.converged, report), starts)
+
+
+def complete(found: Fit[P], starts: list[Start[P]]) -> Fit[P]:
+    """The fit with what its report says of all models."""
+    report = replace(
+        found.report,
+        winner=starts[0].kind,
+        starts=tuple(start.report() for start in starts),
+        n_iter=len(found.history),
+        converged=found.converged,
+    )
+    return replace(found, report=report)
 
 
 def _climb(

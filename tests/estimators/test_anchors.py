@@ -34,7 +34,7 @@ def agreement(found, truth):
 def test_classes_of_many_symbols_are_found(classes, init):
     X, states = classes
     model = CategoricalHMM(3, n_features=D, init=init, random_state=0).fit(list(X))
-    assert model.diagnostics_["winner"] == "anchor"
+    assert model.report_.winner == "anchor"
     assert agreement(np.concatenate(list(model.predict(list(X)))), states.ravel()) > 0.98
     frequent = np.bincount(X.ravel(), minlength=D) > 20
     assert model.support_.shape == (3, D)
@@ -48,7 +48,7 @@ def test_instalments_have_anchors_too(classes):
     model = CategoricalHMM(3, n_features=D, init="anchor", random_state=0)
     for part in np.split(X, 3):
         model.partial_fit(list(part))
-    assert model.diagnostics_["winner"] == "anchor"
+    assert model.report_.winner == "anchor"
     assert agreement(np.concatenate(list(model.predict(list(X)))), states.ravel()) > 0.95
 
 
@@ -102,7 +102,7 @@ def test_too_few_anchors_are_told(X, method):
     model = CategoricalHMM(3, init="anchor", random_state=0)
     with pytest.warns(RankWarning, match="X has no anchors for n_components=3.*Random starts"):
         getattr(model, method)([np.array(x) for x in X])
-    assert model.diagnostics_["winner"] == "random"
+    assert model.report_.winner == "random"
 
 
 def test_the_default_prior_grows_with_the_alphabet():

@@ -39,7 +39,7 @@ def test_planted_confusion_comes_back():
     assert_allclose(model.class_prior_, np.bincount(truth) / 3000, atol=0.03)
     assert (model.labels_ == truth).mean() > (majority(X) == truth).mean() + 0.02
     assert model.converged_
-    assert model.diagnostics_["winner"] == "majority"
+    assert model.report_.winner == "majority"
 
 
 @pytest.mark.parametrize("skill", [(0.35, 0.95), (0.1, 0.7)])
@@ -47,7 +47,7 @@ def test_moments_end_where_majority_does(skill):
     _, X, _ = crowd(2, n_tasks=2000, n_workers=15, skill=skill)
     votes = DawidSkene().fit(X)
     moments = DawidSkene(init="tensor", random_state=0).fit(X)
-    assert moments.diagnostics_["winner"] == "tensor"
+    assert moments.report_.winner == "tensor"
     assert moments.lower_bound_ == pytest.approx(votes.lower_bound_, abs=1e-4)
     assert_array_equal(moments.labels_, votes.labels_)
 

@@ -40,7 +40,7 @@ def draw(display):
 
 def test_spectrum(model):
     display = draw(SpectrumDisplay.from_estimator(model))
-    assert_array_equal(display.singular_values, model.diagnostics_["singular_values"])
+    assert_array_equal(display.singular_values, model.report_.singular_values)
     assert display.n_components == 3
     assert display.ax_.get_yscale() == "log"
     assert "K = 3" in display.ax_.texts[0].get_text()

@@ -103,9 +103,9 @@ def test_an_em_step_is_hmmlearns(kind, rng):
 def test_moments_alone_and_rounds_of_the_race(kind):
     X, _ = equal_means(3000, 2)
     model = GaussianHMM(3, kind, n_iter=0, random_state=0).fit(X)
-    assert [s["kind"] for s in model.diagnostics_["starts"]] == ["tensor"]
+    assert [s.kind for s in model.report_.starts] == ["tensor"]
     full = GaussianHMM(3, kind, random_state=0).fit(X)
-    assert len(full.diagnostics_["starts"]) == 16
+    assert len(full.report_.starts) == 16
     if kind != "tied":
         alone = GaussianHMM(1, kind).fit(X).score(X)
         assert full.score(X) > alone + 300

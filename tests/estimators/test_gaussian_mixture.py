@@ -208,8 +208,8 @@ def test_few_steps_warn(blobs):
 
 def test_few_columns_leave_moments_out_of_the_race(blobs):
     model = GaussianMixture(5, random_state=0).fit(blobs[:, :2])
-    assert "more than the 2 columns" in model.diagnostics_["moments"]
-    assert {start["kind"] for start in model.diagnostics_["starts"]} == {
+    assert "more than the 2 columns" in model.report_.fault
+    assert {start.kind for start in model.report_.starts} == {
         "kmeans", "quick", "scaled",
     }  # fmt: skip
     with pytest.raises(RankError, match="init_params='kmeans', or n_components=2"):
@@ -223,7 +223,7 @@ def test_collinear_means_raise_where_moments_are_asked_for(rng):
     model = GaussianMixture(4, covariance_type="spherical", random_state=0).fit(X)
     truth = np.outer(np.arange(4) * 4.0, np.ones(8))
     np.testing.assert_allclose(model.means_[np.argsort(model.means_[:, 0])], truth, atol=0.3)
-    assert "only 1 stand out" in model.diagnostics_["moments"]["fault"]
+    assert "only 1 stand out" in model.report_.fault
 
 
 @pytest.mark.parametrize("kind", TYPES)

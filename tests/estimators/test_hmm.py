@@ -112,8 +112,8 @@ def test_the_model_is_learned(data):
     assert np.all(np.diff(model.monitor_.history) >= 0)
     assert model.n_features == 4
     assert model.n_components_ == 3
-    assert model.diagnostics_["sigma_ratio"] > 0
-    assert model.diagnostics_["winner"] in {"tensor", "wide-windows", "sticky", "random"}
+    assert model.report_.sigma_ratio > 0
+    assert model.report_.winner in {"tensor", "wide-windows", "sticky", "random"}
     for name in FITTED:
         assert getattr(model, name).dtype == np.float64
         assert_allclose(getattr(model, name).sum(axis=-1), 1)
@@ -268,7 +268,7 @@ def test_auto_keeps_its_evidence(data):
     true = by_hand()
     X = [true.sample(60, random_state=i)[0][:, 0] for i in range(80)]  # twice the same would leak
     model = CategoricalHMM("auto", random_state=0, n_init=4).fit(X)
-    evidence = model.diagnostics_["auto_evidence"]
+    evidence = model.report_.evidence
     assert model.n_components == "auto"
     assert 2 <= model.n_components_ <= 6
     assert model.transmat_.shape == (model.n_components_,) * 2

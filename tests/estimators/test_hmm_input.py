@@ -37,7 +37,7 @@ def test_labels_that_are_all_one_are_labels():
     assert_allclose(scores, [-52.6, -48.9, -38.5, -37.7], atol=0.05)
     labelled = CategoricalHMM(2, random_state=0, n_iter=0).fit(X[:80], np.ones(80, int))
     assert labelled.transmat_[1, 1] > 0.98
-    assert labelled.diagnostics_["winner"] == "labels"
+    assert labelled.report_.winner == "labels"
     same_model(labelled, CategoricalHMM(2, random_state=0, n_iter=0).fit(X[:80], y=[1] * 80))
     assert labelled.score(X[:80], np.ones(80, int)) == labelled.score(X[:80])
     with pytest.raises(ValueError, match="takes no labels"):

@@ -72,7 +72,7 @@ def assert_same(found, expected, rtol=1e-10):
         assert_allclose(
             to_numpy(getattr(found, name)), getattr(expected, name), rtol=rtol, atol=1e-14
         )
-    assert found.diagnostics_["winner"] == expected.diagnostics_["winner"]
+    assert found.report_.winner == expected.report_.winner
     assert len(found.monitor_.history) == len(expected.monitor_.history)
 
 
@@ -87,7 +87,7 @@ def test_workers_change_no_bit(data, expected, backend):
 
 def test_jobs_change_no_bit(data, expected):
     assert_same(model(n_jobs=2).fit(data.sequences), expected, rtol=0)
-    assert not expected.diagnostics_["exact"]
+    assert not expected.report_.exact
 
 
 # pieces

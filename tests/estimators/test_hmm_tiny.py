@@ -37,9 +37,9 @@ def test_short_sequences_fall_back_on_random_starts(init, X, message, n_iter, me
     model = CategoricalHMM(2, init=init, n_iter=n_iter, random_state=0)
     with pytest.warns(RankWarning, match=f"{message}.*Random starts"):
         getattr(model, method)(X)
-    assert model.diagnostics_["winner"] == "random"
+    assert model.report_.winner == "random"
     assert_probabilities(model)
-    assert "sigma_ratio" not in model.diagnostics_
+    assert not model.report_.sigma_ratio
 
 
 def test_pairs_are_learned_from_random_starts():
@@ -154,7 +154,7 @@ def test_whatever_is_fitted_is_a_probability(case):
     history = model.monitor_.history
     assert history == [-np.inf] or np.isfinite(history).all()
     for name in ("singular_values", "sigma_ratio"):
-        assert np.isfinite(model.diagnostics_.get(name, 0)).all()
+        assert np.isfinite(getattr(model.report_, name, 0) or 0).all()
 
 
 @st.composite

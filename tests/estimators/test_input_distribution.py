@@ -55,7 +55,7 @@ def test_the_scores_race(kind):
     X, y, _ = planted(UNIFORM, n=3000, d=4, k=2)
     y = y > np.median(y) if kind is MLPClassifier else y
     net = kind(hidden_layer_sizes=(2,), max_iter=30, input_distribution=UNIFORM, random_state=0)
-    kinds = [name for name, _ in clone(net).fit(X, y).diagnostics_["starts"]]
+    kinds = [name for name, _ in clone(net).fit(X, y).report_.starts]
     assert {"gaussian", "score", "random"} <= set(kinds)
     net.set_params(init="random", input_distribution=[stats.norm()])  # which takes no moments
     assert net.fit(X, y).init_ == "random"
@@ -68,7 +68,7 @@ def test_weights_of_a_network_from_moments_alone():
     assert cosine(told.coefs_[0], true) > 0.98
     assert told.score(X, y) > 0.95
     textbook = net.set_params(init="nn-lift").fit(X, y)
-    assert textbook.diagnostics_["winner"] == "nn-lift"
+    assert textbook.report_.winner == "nn-lift"
 
 
 def test_heavy_tails_that_are_known_are_no_doubt():

@@ -42,8 +42,8 @@ def test_planted_classes_come_back(answers):
     assert (model.predict(X) == classes).mean() > 0.93
     assert model.converged_
     assert model.init_ in ("tensor", "random")
-    assert len(model.diagnostics_["moments"]) == 6
-    assert model.diagnostics_["n_distinct_rows"] == len(np.unique(X, axis=0))
+    assert len(model.report_.moments) == 6
+    assert model.report_.n_distinct_rows == len(np.unique(X, axis=0))
 
 
 def test_posteriors_are_bayes_rule_and_missing_answers_integrate_out(answers):

@@ -42,8 +42,8 @@ def test_planted_components_come_back(table):
     assert error(model.means_, means) < 0.15
     order = np.argmin(((model.means_[:, None] - means) ** 2).sum(axis=2), axis=1)
     assert (order[model.predict(X)] == labels).mean() > 0.8
-    assert {"tensor", "kmeans"} <= {start["kind"] for start in model.diagnostics_["starts"]}
-    assert model.diagnostics_["moments"]["rank"] == 3
+    assert {"tensor", "kmeans"} <= {start.kind for start in model.report_.starts}
+    assert model.report_.rank == 3
     np.testing.assert_array_equal(model.covariances_[:, 0, [1, 2, 4, 5, 6]], 0)  # between views
     assert [view.tolist() for view in model.views_] == VIEWS
 
@@ -134,7 +134,7 @@ def test_more_components_than_views_show(table):
         MultiViewGaussianMixture(4, views=VIEWS, max_iter=0).fit(X)
     model = MultiViewGaussianMixture(5, views=VIEWS, random_state=0).fit(X)  # of few columns
     assert model.init_ in ("kmeans", "quick", "scaled")
-    assert "linearly independent" in model.diagnostics_["moments"]
+    assert "linearly independent" in model.report_.fault
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_moments_of_rows_that_all_miss_something(table):
     with pytest.raises(RankError, match="Every row of X misses an entry"):
         MultiViewGaussianMixture(2, views=VIEWS, max_iter=0).fit(X)
     model = MultiViewGaussianMixture(2, views=VIEWS, random_state=0).fit(X)
-    assert "misses an entry" in model.diagnostics_["moments"]
+    assert "misses an entry" in model.report_.fault

@@ -144,11 +144,10 @@ class TestInterface:
         assert [loss for _, _, loss in seen] == net.loss_curve_
 
     def test_the_report_prints(self, planted):
-        report = regressor(hidden_layer_sizes=(3,)).fit(*planted).components_report()
-        assert report["n_components"] == 3
-        assert report["init"] == "random"
-        assert report["unit_angles"].shape == (3,)
-        assert "hidden units" in str(report)
+        report = regressor(hidden_layer_sizes=(3,)).fit(*planted).report_
+        assert report.winner == "random"
+        assert report.unit_angles.shape == (3,)
+        assert "nearest unit" in str(report)
 
 
 class TestFit:
@@ -467,12 +466,13 @@ class TestMoments:
         planted = np.zeros((5, 2))
         planted[:2, 0], planted[2, 1] = np.sqrt(0.5), 1
         assert np.abs(planted.T @ directions).max(axis=1).min() > 0.999
-        report = net.components_report()
-        assert len(report["singular_values"]) >= 2
-        assert report["n_needed"] == 5 * 5 * 2**2
+        report = net.report_
+        assert len(report.singular_values) >= 2
+        assert report.n_needed == 5 * 5 * 2**2
+        assert (report.n_iter, report.converged) == (net.n_iter_, True)
         lines = str(report).splitlines()
-        assert lines[0].split()[-1] == net.init_
-        assert any(line.startswith("starts raced") and "random" in line for line in lines)
+        assert lines[0].split()[-1] == report.winner == report.starts[0].kind
+        assert any("random, loss " in line for line in lines)
 
     def test_pure_moments(self):
         net = self.net(max_iter=0).fit(self.X, self.y)
@@ -509,7 +509,7 @@ class TestMoments:
         for _ in range(20):
             net.partial_fit(self.X, self.y)
         assert net.init_ in ("tensor", "random")
-        assert net.diagnostics_
+        assert net.report_.starts
         assert net.score(self.X, self.y) > 0.9
 
     def test_classes(self):

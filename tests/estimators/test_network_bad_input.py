@@ -124,10 +124,10 @@ class TestRows:
 
     def test_before_fit(self, Network):
         net = make(Network)
-        for method in ("predict", "predict_proba", "predict_log_proba", "components_report"):
+        for method in ("predict", "predict_proba", "predict_log_proba"):
             if hasattr(net, method):
                 with pytest.raises(NotFittedError):
-                    getattr(net, method)(*([] if method == "components_report" else [X]))
+                    getattr(net, method)(X)
 
     @pytest.mark.parametrize(
         ("weight", "said"),
@@ -284,7 +284,7 @@ class TestMoments:
         with pytest.warns(RecoveryWarning, match=f"The start is random: .*{said}"):
             net = getattr(MLPRegressor(**settings), method)(X, y)
         assert net.init_ == "random"
-        assert net.components_report()["init"] == "random"
+        assert net.report_.winner == "random"
         assert np.isfinite(net.predict(self.X)).all()
         net = MLPRegressor(**settings | {"init": "nn-lift"})
         with pytest.raises(ValueError, match=said):

@@ -63,11 +63,11 @@ def drawn(display, points):
 
 
 def test_spectrum_of_a_network(fits):
-    notes = fits["tensor"].diagnostics_
+    report = fits["tensor"].report_
     display = draw(SpectrumDisplay.from_estimator(fits["tensor"]))
     values = display.singular_values
-    assert_array_equal(values, notes["singular_values"])
-    assert (display.null_level, display.n_supported) == (notes["null_level"], notes["n_supported"])
+    assert_array_equal(values, report.singular_values)
+    assert (display.null_level, display.n_supported) == (report.null_level, report.n_supported)
     assert drawn(display, np.column_stack([[1, 2, 3], values[:3]]))
     assert drawn(display, np.column_stack([[4, 5, 6], values[3:]]))
     level = [line for line in display.ax_.lines if set(line.get_ydata()) == {display.null_level}]
@@ -77,7 +77,7 @@ def test_spectrum_of_a_network(fits):
     assert "noise alone reaches this" in texts(display)
     label = next(text for text in texts(display) if "in use" in text)
     assert "3 in use" in label
-    assert f"{notes['n_supported']} above the noise" in label
+    assert f"{report.n_supported} above the noise" in label
     with pytest.raises(ValueError, match="init='tensor'"):
         SpectrumDisplay.from_estimator(fits["random"])
 

@@ -92,7 +92,7 @@ class TestTargets:
         assert alpha / 2 / 600 * squares > 0.01 * loss
         assert net.loss_ == pytest.approx(loss, rel=1e-9)
         assert told[-1][2] == pytest.approx(loss, rel=1e-9)
-        assert min(start[1] for start in net.diagnostics_["starts"]) > 1e11
+        assert min(start.loss for start in net.report_.starts) > 1e11
 
     def test_the_minimum_is_that_of_the_formula(self):
         """Where the units are ordinary, the same function has the same minimum."""
@@ -241,7 +241,7 @@ MODELS = st.sampled_from(
 
 def assert_finite(model, X):
     for name, value in vars(model).items():
-        if name.endswith("_") and name != "diagnostics_":
+        if name.endswith("_") and name != "report_":
             for part in value if isinstance(value, list) else [value]:
                 if np.asarray(part).dtype.kind == "f":
                     assert np.isfinite(part).all(), name

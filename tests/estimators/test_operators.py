@@ -44,7 +44,7 @@ def test_it_scores_nearly_as_the_truth(planted, hankel):
 def test_the_rank_is_chosen_by_held_out_likelihood(planted):
     _, train, _ = planted
     model = ObservableOperatorModel(random_state=0).fit(train)
-    evidence = model.diagnostics_["auto_evidence"]
+    evidence = model.report_.evidence
     assert 2 <= model.rank_ <= 5
     best = max(evidence, key=lambda one: one.held_out)
     assert best.n_components == model.rank_

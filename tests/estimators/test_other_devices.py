@@ -50,14 +50,14 @@ def test_arrays_stay_on_their_device(rng, case):
     with config_context(array_api_dispatch=True):
         model.fit(there(X), there(y))
         found = model.predict(there(X[:50]))
-    assert ("repair" in model.diagnostics_) == (case == "repair")
+    assert bool(model.report_.repair) == (case == "repair")
     assert is_foreign(found)
     assert is_foreign(model.coefs_[0])
     # Two hundred steps amplify rounding. So do decompositions, which stop at a tolerance: chunks of
     # other libraries are taken whole, NumPy's by blocks.
     rtol = 0.02 if case == "repair" else 1e-3
     assert_allclose(to_numpy(found), expected, rtol=rtol, atol=rtol * np.abs(expected).max())
-    assert model.components_report()["unit_angles"].shape == (shape[2],)
+    assert model.report_.unit_angles.shape == (shape[2],)
 
 
 def test_classes_stay_on_their_device(rng):

@@ -162,7 +162,7 @@ def test_far_apart_rates_fall_back_on_the_exact_recursion():
     assert_array_equal(model.predict(X), np.tile([0, 1], 3000))
     model.fit(X)
     assert_allclose(model.monitor_.history[0], expected, rtol=1e-12)
-    assert model.diagnostics_["exact"]
+    assert model.report_.exact
 
 
 # -- the fit ---------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_planted_rates_and_states_are_found(fitted):
     assert_allclose(model.transmat_[np.ix_(order, order)], truth.transmat_, atol=0.04)
     assert np.mean(np.argsort(order)[model.predict(X)] == states) > 0.93
     assert model.score(X) >= truth.score(X)
-    assert model.diagnostics_["lane_error"] < 1e-4
+    assert model.report_.lane_error < 1e-4
 
 
 def test_inference_is_hmmlearns(fitted):

@@ -166,7 +166,7 @@ class TestInstalments:
             two.partial_fit(X[begin : begin + 1000], y[begin : begin + 1000])
         assert_allclose(np.abs(one.components_ @ two.components_.T), np.eye(2), atol=0.05)
         assert_allclose(np.abs(np.sum(one.components_ * two.components_, axis=1)), 1, atol=1e-8)
-        assert one.diagnostics_["n_effective"] == pytest.approx(12_000)
+        assert one.report_.n_effective == pytest.approx(12_000)
 
     def test_more_rows_sharpen(self):
         X, y = self.sample(40_000)
@@ -183,7 +183,7 @@ class TestInstalments:
         with pytest.raises(ValueError, match="no column that varies"):
             features.fit(np.ones_like(X), y)
         features.partial_fit(X[2000:4000], y[2000:4000])
-        assert features.diagnostics_["n_effective"] == pytest.approx(4000)
+        assert features.report_.n_effective == pytest.approx(4000)
         assert_allclose(features.mean_, X[:4000].mean(axis=0), atol=1e-12)
 
     def test_fit_forgets(self):

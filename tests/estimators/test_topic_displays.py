@@ -123,8 +123,8 @@ def test_bad_arguments_are_named(documents, lda):
 
 def test_spectrum_of_topics(documents, lda):
     display = draw(SpectrumDisplay.from_estimator(lda))
-    assert_array_equal(display.singular_values, lda.diagnostics_["eigenvalues"])
-    assert (display.n_components, display.n_workable) == (K, lda.diagnostics_["workable"])
+    assert_array_equal(display.singular_values, lda.report_.eigenvalues)
+    assert (display.n_components, display.n_workable) == (K, lda.report_.workable)
     text = display.ax_.texts[0].get_text()
     assert f"{K} in use" in text
     assert f"{display.n_workable} workable" in text

@@ -77,7 +77,7 @@ def test_documents_may_come_in_any_form(planted, form):
 def test_collapsed_passes_become_batch_steps_where_documents_are_elsewhere(planted):
     topics, X = planted
     lda = LatentDirichletAllocation(4, random_state=0).fit([(X[:700], None), (X[700:], None)])
-    assert lda.diagnostics_["method"] == "batch"
+    assert lda.report_.method == "batch"
     assert _away(lda, topics) < 0.15
 
 
@@ -134,7 +134,7 @@ def test_the_number_of_topics_is_found_with_evidence(planted):
     lda = LatentDirichletAllocation("auto", random_state=0).fit(X)
     assert lda.components_.shape == (4, 80)
     assert _away(lda, topics) < 0.15
-    evidence = lda.diagnostics_["evidence"]
+    evidence = lda.report_.evidence
     assert evidence.chosen == 4
     assert evidence.perplexity[0] > 1.2 * evidence.perplexity[3]
     with pytest.raises(ValueError, match="partial_fit needs a number"):
@@ -201,7 +201,7 @@ def test_more_topics_than_the_moments_carry(planted):
     with pytest.warns(RankWarning, match="start at random"):
         lda = LatentDirichletAllocation(50, random_state=0).fit(few)
     assert lda.components_.shape == (50, 80)
-    assert 0 < lda.diagnostics_["workable"] < 50
+    assert 0 < lda.report_.workable < 50
 
 
 def test_short_documents_are_counted_and_told(planted):
@@ -209,7 +209,7 @@ def test_short_documents_are_counted_and_told(planted):
     short = sparse.csr_array(np.eye(80)[:40])
     with pytest.warns(UserWarning, match="40 of 340 documents have fewer than three tokens"):
         lda = LatentDirichletAllocation(4, random_state=0).fit(sparse.vstack([X[:300], short]))
-    assert lda.diagnostics_["n_short_documents"] == 40
+    assert lda.report_.n_short_documents == 40
 
 
 def test_fractions_start_at_random(planted):

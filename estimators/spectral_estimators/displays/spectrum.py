@@ -71,7 +71,7 @@ class SpectrumDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator with ``diagnostics_``
+        estimator : fitted estimator with ``report_``
             A hidden Markov model, a network, `TensorFeatures`, or `LatentDirichletAllocation`, of
             which the positive eigenvalues of the second moment are drawn.
         ax : matplotlib axes, optional
@@ -85,19 +85,19 @@ class SpectrumDisplay:
         ValueError
             If the fit looked at no moments (``init="random"``, or parameters set by hand).
         """
-        notes = getattr(estimator, "diagnostics_", {})
-        values = notes.get("singular_values", notes.get("eigenvalues"))
+        report = getattr(estimator, "report_", None)
+        values = getattr(report, "singular_values", getattr(report, "eigenvalues", None))
         if values is None:
             raise ValueError(
                 "The estimator has no singular values: fit it with init='tensor' first "
-                "(diagnostics_['singular_values'], or 'eigenvalues')."
+                "(report_.singular_values, or eigenvalues)."
             )
         display = cls(
             values,
             n_components=getattr(estimator, "n_components_", None) or len(estimator.components_),
-            null_level=notes.get("null_level"),
-            n_supported=notes.get("n_supported"),
-            n_workable=notes.get("workable"),
+            null_level=getattr(report, "null_level", None),
+            n_supported=getattr(report, "n_supported", None),
+            n_workable=getattr(report, "workable", None),
         )
         return display.plot(ax=ax)
 

@@ -245,7 +245,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
                 return self._assign(fit_hmm(data, options, **how), home, found)
             n_components, evidence = choose_n_components(data, options, **how)
             result = fit_hmm(data, replace(options, n_components=n_components), **how)
-        result.diagnostics["auto_evidence"] = evidence
+        result = replace(result, report=replace(result.report, evidence=tuple(evidence)))
         return self._assign(result, home, found)
 
     def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
@@ -311,7 +311,9 @@ class BaseHMM(HMMCriteria, HMMErrors):
             "monitor_": ConvergenceMonitor(
                 self.tol, self.n_iter, self.verbose, list(result.history), result.converged
             ),
-            "diagnostics_": result.diagnostics,
+            "report_": result.report,
+            "n_iter_": result.report.n_iter,
+            "converged_": result.converged,
             "_fitted": fitted,
         }
         for name, value in found.items():

@@ -25,7 +25,7 @@ class BernoulliHMM(RowHMM):
     ----------
     n_components : int or "auto", default=1
         Number of states K.  "auto": chosen from the data; the evidence is kept in
-        ``diagnostics_["auto_evidence"]``.
+        ``report_.evidence``.
     startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
         Parameters of Dirichlet priors, positive; 1 is flat.
     emissionprob_prior : float, pair or array (p, 2), (K, p, 2), default=1.0
@@ -74,7 +74,7 @@ class BernoulliHMM(RowHMM):
         K.
     n_features_in_ : int
         Columns of the data, p.
-    monitor_, diagnostics_
+    n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.
 
     See Also

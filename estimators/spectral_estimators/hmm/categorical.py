@@ -46,7 +46,7 @@ class CategoricalHMM(BaseHMM):
     ----------
     n_components : int or "auto", default=1
         Number of states K.  "auto": chosen from the data; the evidence is kept in
-        ``diagnostics_["auto_evidence"]``.
+        ``report_.evidence``.
     startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
         Parameters of Dirichlet priors, positive; 1 is flat (where starts have anchors, 1.001 takes
         its place, so that no transition becomes impossible).
@@ -121,14 +121,12 @@ class CategoricalHMM(BaseHMM):
         Only after a fit to strings.
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
+    n_iter_, converged_ : int and bool
+        EM steps on all data, and whether the last one gained less than ``tol``.
     support_ : array of bool (K, d)
         Which states each symbol had in EM: few from anchors, else those that ``emissionprob_`` has.
-    diagnostics_ : dict
-        ``singular_values`` and ``sigma_ratio`` (K-th over first) of the moments, ``window`` (width
-        of wide windows, where these show states better than n-grams), ``starts`` (kind; composite,
-        full and held-out objective of each, as far as it came), ``winner``, ``lane_error`` and
-        ``burn_in`` (how well lanes agree, and at which overlap), ``exact`` (no lanes were used),
-        ``auto_evidence``, as far as they apply.
+    report_ : ChainReport
+        Starts, winner, what moments showed; ``print`` shows it as a table.
 
     Notes
     -----
@@ -343,7 +341,8 @@ class CategoricalHMM(BaseHMM):
     @property
     def support_(self) -> Any:
         """Which states each symbol had in EM, (K, d)."""
-        return self.diagnostics_.get("support", self.emissionprob_ > 0)
+        support = self.report_.support
+        return self.emissionprob_ > 0 if support is None else support
 
     def _emission(self, n_components: Any) -> CategoricalEmission:
         array = probabilities(self.emissionprob_, "emissionprob_")

@@ -44,7 +44,7 @@ class GaussianHMM(RowHMM):
     ----------
     n_components : int or "auto", default=1
         Number of states K.  "auto": chosen from the data; the evidence is kept in
-        ``diagnostics_["auto_evidence"]``.
+        ``report_.evidence``.
     covariance_type : {"spherical", "diag", "full", "tied"}, default="diag"
         One variance a state; one for each column; a covariance matrix a state; one for all states.
     min_covar : float, default=1e-6
@@ -105,7 +105,7 @@ class GaussianHMM(RowHMM):
         K.
     n_features_in_ : int
         Columns of the data, p.
-    monitor_, diagnostics_
+    n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.
 
     See Also

@@ -50,7 +50,7 @@ class GMMHMM(RowHMM):
     ----------
     n_components : int or "auto", default=1
         Number of states K.  "auto": chosen from the data; the evidence is kept in
-        ``diagnostics_["auto_evidence"]``.
+        ``report_.evidence``.
     n_mix : int, default=1
         Number of Gaussians in each state, M.
     min_covar : float, default=1e-6
@@ -119,7 +119,7 @@ class GMMHMM(RowHMM):
         K.
     n_features_in_ : int
         Columns of the data, p.
-    monitor_, diagnostics_
+    n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.
 
     See Also

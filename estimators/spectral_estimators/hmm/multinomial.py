@@ -35,7 +35,7 @@ class MultinomialHMM(RowHMM):
     ----------
     n_components : int or "auto", default=1
         Number of states K.  "auto": chosen from the data; the evidence is kept in
-        ``diagnostics_["auto_evidence"]``.
+        ``report_.evidence``.
     n_trials : int or array of int (n,), optional
         Sum of every row, or of each row of a table or list; other sums are refused.  None: rows
         may differ in it.  `sample` needs one number, and so do single missing entries.
@@ -86,7 +86,7 @@ class MultinomialHMM(RowHMM):
         K.
     n_features_in_ : int
         Columns of the data, d.
-    monitor_, diagnostics_
+    n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.
 
     See Also

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from math import ceil, log2
 from typing import Any
@@ -15,6 +16,7 @@ from spectral_nn.models.chains.kernels import LANES
 from spectral_nn.models.chains.lanes import LaneBatches, window_lanes
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import Walk
@@ -185,9 +187,9 @@ class LaneEngine:
     def _lanes(self, some: Excerpt) -> LaneBatches:
         return window_lanes(some.values, some.window, self._pad)
 
-    def notes(self) -> dict[str, Any]:
-        """What diagnostics keep of the lanes."""
-        return {"lane_error": self.lane_error, "burn_in": self.burn_in, "exact": self.exact}
+    def complete(self, report: ChainReport) -> ChainReport:
+        """The report with what is known of the lanes."""
+        return replace(report, lane_error=self.lane_error, burn_in=self.burn_in, exact=self.exact)
 
     def _parts(self) -> Iterable[Any]:
         """Chunks in order, kept where they are computed on if that is worth while."""

@@ -37,6 +37,7 @@ from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import MAX_WINDOWS, plan_race
 from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.row_fit import fit_rows
 from spectral_nn.models.chains.spectral import fit_startprob
 from spectral_nn.models.chains.starts import (
@@ -178,9 +179,9 @@ def fit_hmm(
     if options.labelled:
         even = nearly_even(options.n_components, counts, rng)
         start = label_start(even, options, engine.expect, counts.frequency)
-        return refine(problem, [start], (), {}, engine, run, tell)
-    starts, rounds, notes = _make_starts(evidence, options, problem.model, rng, run, tell)
-    return refine(problem, starts, rounds, notes, engine, run, tell)
+        return refine(problem, [start], (), ChainReport(), engine, run, tell)
+    starts, rounds, report = _make_starts(evidence, options, problem.model, rng, run, tell)
+    return refine(problem, starts, rounds, report, engine, run, tell)
 
 
 def _make_starts(
@@ -190,17 +191,17 @@ def _make_starts(
     rng: np.random.Generator,
     run: Runner,
     tell: OnStep,
-) -> tuple[list[Start[HMMParameters]], tuple[Round, ...], dict[str, Any]]:
+) -> tuple[list[Start[HMMParameters]], tuple[Round, ...], ChainReport]:
     """Starts of symbols, best first by their windows, and the rounds to come."""
     counts = evidence.counts
     plan = plan_race(counts, options)
-    starts, notes = make_starts(evidence, options, kinds_of(options, plan), rng)
+    starts, report = make_starts(evidence, options, kinds_of(options, plan), rng)
     if options.n_iter == 0:
-        return [_without_em(starts[0], counts, options, model, rng, run)], (), notes
+        return [_without_em(starts[0], counts, options, model, rng, run)], (), report
     if len(starts) == 1 or options.init == "random":
-        return starts, (), notes
+        return starts, (), report
     if wants_anchors(options):  # which trigrams would rank by how many symbols each state may have
-        return starts, plan.rounds, notes
+        return starts, plan.rounds, report
     windows = windows_for(counts, options, rng, plan.n_windows)
     # Few symbols in a row know nothing of states that last, and would only lead away from them.
     lasting = [start for start in starts if start.kind in LASTING]
@@ -208,7 +209,7 @@ def _make_starts(
     others = race_on_windows(
         others, windows, model, options, n_iter=plan.window_steps, run=run, on_step=tell
     )
-    return others + lasting, plan.rounds, notes
+    return others + lasting, plan.rounds, report
 
 
 def _without_em(
@@ -281,10 +282,10 @@ def fit_counts(
     if wants_anchors(options):  # no sequence is left to judge other starts by
         kinds = [kind for kind in kinds if kind == "anchor"]
         contexts = contexts_of_ngrams(counts, options.context_lags or (1, 2))
-    starts, notes = make_starts(Evidence(counts, None, contexts), options, kinds, rng)
+    starts, report = make_starts(Evidence(counts, None, contexts), options, kinds, rng)
     if options.n_iter == 0:
         best = _without_em(starts[0], counts, options, model, rng, SerialRunner())
-        return finish(EMResult(best.parameters, [], False), [best], notes)
+        return finish(EMResult(best.parameters, [], False), [best], report)
     windows = windows_for(counts, options, rng, MAX_WINDOWS)
     starts = race_on_windows(
         starts, windows, model, options, n_iter=_WINDOW_STEPS, run=SerialRunner(), on_step=tell
@@ -301,4 +302,4 @@ def fit_counts(
     parameters = replace(result.parameters, **parts)
     if "s" in options.update:
         parameters = replace(parameters, startprob=fit_startprob(parameters, counts))
-    return finish(replace(result, parameters=parameters), starts, notes)
+    return finish(replace(result, parameters=parameters), starts, report)

@@ -18,6 +18,7 @@ from spectral_nn.models.base import Fit, OnStep, Start, silent
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.row_fit import pose_rows, settled, solve_rows
 from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.models.fit import finish
@@ -128,5 +129,6 @@ def fit_next(
     (on_step or silent)("EM", 0, objective)
     statistics = seen.under(parameters.emission) + found
     step = EMResult(model.maximise(statistics, parameters), [objective], False)
-    result = finish(step, [Start("given", parameters, likelihood=objective)], engine.notes())
+    start = Start("given", parameters, likelihood=objective)
+    result = finish(step, [start], engine.complete(ChainReport()))
     return result, RowsSeen(statistics, parameters.emission, seen.pooled)

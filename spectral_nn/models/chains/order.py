@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.fit import fit_hmm
 from spectral_nn.models.chains.inference import log_likelihoods
 from spectral_nn.models.chains.options import HMMOptions
+from spectral_nn.models.chains.report import OrderEvidence
 from spectral_nn.runners.base import Runner, SerialRunner
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
@@ -22,23 +23,6 @@ _BLOCK = (10, 1000)
 _HELD_OUT = 0.2
 _LEAST_GAIN = 3e-6  # nats a symbol, the tolerance of fits: a smaller gain is rounding
 _PATIENCE = 2  # sizes without a gain before the search stops
-
-
-@dataclass(frozen=True)
-class OrderEvidence:
-    """What speaks for one number of states.
-
-    Attributes
-    ----------
-    n_components : K.
-    held_out : mean log-likelihood of a held-out symbol, nats.
-    gain : held_out over that of the best smaller K, nats; standard_error : of this difference.
-    """
-
-    n_components: int
-    held_out: float
-    gain: float
-    standard_error: float
 
 
 def choose_n_components(

@@ -15,6 +15,7 @@ from spectral_nn.models.chains.engine import LaneEngine, WeightedEngine
 from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.starts import warn_rank
 from spectral_nn.models.fit import finish, fit, maximise_likelihood
 from spectral_nn.moments.ngrams import smooth_frequency
@@ -94,12 +95,12 @@ class Problem:
 
     def climb(
         self, start: HMMParameters, run: Runner | None = None
-    ) -> tuple[EMResult[HMMParameters], dict[str, Any]]:
+    ) -> tuple[EMResult[HMMParameters], ChainReport]:
         """EM on all data, to convergence, in this process if no runner is given."""
         engine = self.engine(run or SerialRunner())
         n_iter = self.options.n_iter
         result = maximise_likelihood(self.model, start, engine.expect, n_iter=n_iter, tol=self.tol)
-        return result, engine.notes()
+        return result, engine.complete(ChainReport())
 
 
 def shown_of(source: Source) -> tuple[Source, Sequences | None]:
@@ -140,7 +141,7 @@ def refine(
     problem: Problem,
     starts: list[Start[HMMParameters]],
     rounds: tuple[Round, ...],
-    notes: dict[str, Any],
+    report: ChainReport,
     engine: LaneEngine,
     run: Runner,
     tell: OnStep,
@@ -149,7 +150,7 @@ def refine(
     """Race the starts on the data, and EM from the best; from all of them without rounds."""
     options = problem.options
     if options.n_iter == 0:
-        return finish(EMResult(starts[0].parameters, [], False), starts, notes)
+        return finish(EMResult(starts[0].parameters, [], False), starts, report)
     if len(starts) > 1 and not rounds:
         return _baum_welch(problem, starts, run, tell)
     result, starts = fit(
@@ -165,10 +166,10 @@ def refine(
         improve=improve,
     )
     if starts[0].kind == "anchor":
-        notes = notes | {"support": result.parameters.emission.probs > 0}
+        report = replace(report, support=result.parameters.emission.probs > 0)
         parameters = _release(problem.model, result.parameters, engine)
         result = replace(result, parameters=parameters)
-    return finish(result, starts, notes | engine.notes())
+    return finish(result, starts, engine.complete(report))
 
 
 def _release(model: ChainModel, parameters: HMMParameters, engine: LaneEngine) -> HMMParameters:
@@ -202,9 +203,9 @@ def _baum_welch(
     else:
         results = (problem.climb(start.parameters, run) for start in starts)
     finished = []
-    for i, (start, (result, notes)) in enumerate(zip(starts, results, strict=True)):
+    for i, (start, (result, report)) in enumerate(zip(starts, results, strict=True)):
         tell(f"EM, {start.kind} start", i, result.history[-1])
-        finished.append((replace(start, likelihood=result.history[-1]), result, notes))
+        finished.append((replace(start, likelihood=result.history[-1]), result, report))
     finished.sort(key=lambda one: -one[0].likelihood)
-    _, result, notes = finished[0]
-    return finish(result, [start for start, _, _ in finished], notes)
+    _, result, report = finished[0]
+    return finish(result, [start for start, _, _ in finished], report)

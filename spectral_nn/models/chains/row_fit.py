@@ -19,6 +19,7 @@ from spectral_nn.models.chains.label_starts import label_start
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.problem import Problem, check_amount, refine, shown_of
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.row_starts import fit_law, kinds_of_rows, make_row_starts
 from spectral_nn.models.chains.split_merge import LEAST_STATES, Advance, improve
 from spectral_nn.models.chains.starts import with_parts
@@ -117,15 +118,15 @@ def solve_rows(
         start = label_start(pooled, options, engine.expect, options.emission_prior)
         if isinstance(pooled, MixedEmission):
             start = _tell_parts_apart(start, some.values, pooled, options, rng)
-        return refine(problem, [start], (), {}, engine, run, tell)
+        return refine(problem, [start], (), ChainReport(), engine, run, tell)
     given = _given(pooled, options)
     if given is not None:
-        return refine(problem, [given], (), {}, engine, run, tell)
+        return refine(problem, [given], (), ChainReport(), engine, run, tell)
     frames = Frames.of(_few(some, rng), pooled)
     starts = make_row_starts(frames, options, kinds_of_rows(options), rng)
     starts = [with_parts(start, **options.fixed) for start in starts]
     if options.init != "tensor" or options.n_iter == 0:
-        return refine(problem, starts, (), {}, engine, run, tell)
+        return refine(problem, starts, (), ChainReport(), engine, run, tell)
     rounds = _race(len(starts), options, problem.n_rows)
     in_order = bool(options.fixed) or options.n_components < LEAST_STATES
 
@@ -134,7 +135,9 @@ def solve_rows(
         best = improve(starts[0], frames, climb, options.emission_prior, rng)
         return [best, *starts[1:]]
 
-    return refine(problem, starts, rounds, {}, engine, run, tell, None if in_order else again)
+    return refine(
+        problem, starts, rounds, ChainReport(), engine, run, tell, None if in_order else again
+    )
 
 
 def _tell_parts_apart(

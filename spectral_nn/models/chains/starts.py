@@ -18,6 +18,7 @@ from spectral_nn.models.chains.history_starts import history_start
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.plan import Plan
+from spectral_nn.models.chains.report import ChainReport
 from spectral_nn.models.chains.slow_starts import (
     WideMoments,
     sticky_start,
@@ -58,15 +59,16 @@ class Moments:
     wide: WideMoments | None = None
     anchored: Iterator[HMMParameters] | None = None
 
-    def notes(self) -> dict[str, Any]:
-        """What diagnostics keep of them."""
-        notes: dict[str, Any] = {}
-        if self.narrow is not None:
-            notes |= {
-                "singular_values": self.narrow.singular_values,
-                "sigma_ratio": self.narrow.sigma_ratio,
-            }
-        return notes if self.wide is None else notes | {"window": self.wide.width}
+    def report(self) -> ChainReport:
+        """What reports keep of them."""
+        window = None if self.wide is None else self.wide.width
+        if self.narrow is None:
+            return ChainReport(window=window)
+        return ChainReport(
+            singular_values=self.narrow.singular_values,
+            sigma_ratio=self.narrow.sigma_ratio,
+            window=window,
+        )
 
 
 def from_anywhere(start: Start[HMMParameters]) -> Start[HMMParameters]:
@@ -116,7 +118,7 @@ def kinds_of(options: HMMOptions, plan: Plan) -> list[str]:
 
 def make_starts(
     evidence: Evidence, options: HMMOptions, kinds: list[str], rng: np.random.Generator
-) -> tuple[list[Start], dict[str, Any]]:
+) -> tuple[list[Start], ChainReport]:
     """Make the starts of a fit.
 
     Parameters
@@ -129,7 +131,7 @@ def make_starts(
     Returns
     -------
     starts : at least one; a decomposition of the counts themselves first, where there is one.
-    notes : singular_values and sigma_ratio, where moments were decomposed.
+    report : what moments show, where any were decomposed.
 
     Warns
     -----
@@ -143,7 +145,7 @@ def make_starts(
     """
     given = _given_start(evidence.counts, options)
     if given is not None:
-        return [given], {}
+        return [given], ChainReport()
     if options.fixed:  # decompositions come with an order of states that is not the user's
         kinds = ["random"] * len(kinds)
     moments = _gather_moments(evidence, options, kinds, rng)
@@ -155,7 +157,7 @@ def make_starts(
         starts.append(Start(kind, replace(parameters, **options.fixed)))
         if kind == "tensor":
             left = replace(left, narrow=None)
-    return starts, moments.notes()
+    return starts, moments.report()
 
 
 def _gather_moments(

@@ -26,6 +26,7 @@ from spectral_nn.models.fit import finish, maximise_likelihood
 from spectral_nn.models.mixtures.item_starts import ItemRows, tensor_start
 from spectral_nn.models.mixtures.items import ItemsModel
 from spectral_nn.models.mixtures.model import MixtureParameters, MixtureStatistics
+from spectral_nn.models.mixtures.report import ClassesReport
 from spectral_nn.models.mixtures.together import posteriors
 from spectral_nn.runners.base import Runner
 
@@ -126,12 +127,12 @@ def fit_crowd(
     chunks = run.place(table.chunks(run.chunk_rows))
     pooled = CategoricalItems.pooled(x, 1, (L,) * (x.shape[1] // L))
     start = _majority_start(model, x, pooled, L)
-    notes: dict[str, Any] = {}
+    report = ClassesReport()
     if options.init == "tensor":
         made = tensor_start(ItemRows(chunks, table, pooled, run), L, rng)
         if made is not None:
-            start = made[0]
-            notes["moments"] = made[1].note()
+            start, evidence = made
+            report = ClassesReport(moments=(evidence.report(),))
     result = maximise_likelihood(
         model,
         start.parameters,
@@ -142,7 +143,7 @@ def fit_crowd(
     )
     if start.kind == "tensor":
         result = replace(result, parameters=_name_classes(result.parameters, x, L))
-    return finish(result, [start], notes)
+    return finish(result, [start], report)
 
 
 def infer_labels(parameters: MixtureParameters, x: Any) -> NDArray[np.float64]:

@@ -13,10 +13,11 @@ import numpy as np
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.base import Fit, OnStep, Start, silent
-from spectral_nn.models.fit import advance, maximise_likelihood
+from spectral_nn.models.fit import advance, complete, maximise_likelihood
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.models.mixtures.report import MixtureReport
 from spectral_nn.models.mixtures.spectral import tensor_start
 from spectral_nn.models.mixtures.split_merge import improve
 from spectral_nn.models.mixtures.starts import Frame, given_start, make_start, with_fixed
@@ -70,7 +71,7 @@ def fit_mixture(
     Returns
     -------
     Fit
-        Of starts and winner ``diagnostics`` adds what moments had to say, under "moments".
+        Its report is a MixtureReport.
 
     Raises
     ------
@@ -85,21 +86,21 @@ def fit_mixture(
     the end on all: its winner, and k-means of all rows that are in memory.
     """
     fitter = _Fitter(table, options, rng, run, on_step)
-    notes: dict[str, Any] = {}
+    report = MixtureReport()
     if start is not None:
         result, starts = fitter.climb([Start("warm", start)])
     elif (alone := fitter.without_race()) is not None:
         result, starts = fitter.climb(alone)
     elif options.n_iter == 0:
-        first, notes["moments"] = _moments_start(table, options, run, strict=True)
+        first, report = _moments_start(table, options, run, strict=True)
         result, starts = fitter.climb([fitter.fixed(first)])
     else:
-        result, starts = fitter.race(notes)
+        moments, report = fitter.tensor()
+        result, starts = fitter.race(moments)
     converged = result.converged
     if len(result.history) == 1:
         converged |= abs(result.history[0] - before) < fitter.tol
-    found = {"winner": starts[0].kind, "starts": [one.note() for one in starts]}
-    return Fit(result.parameters, result.history, converged, notes | found)
+    return complete(Fit(result.parameters, result.history, converged, report), starts)
 
 
 class _Fitter:
@@ -133,15 +134,14 @@ class _Fitter:
             return self.make([kind] * n, self.frame(_ALONE_ROWS))
         return None
 
-    def race(self, notes: dict[str, Any]) -> Pair:
+    def race(self, moments: list[Start[MixtureParameters]]) -> Pair:
         """Race moments and clusters, climb from the winner and from k-means; keep the better."""
         frame = self.frame(_ALONE_ROWS)
         clusters = self.make(["kmeans"], frame, or_none=True)
         if self.table.n_rows > _RACE_ROWS:
             frame = self.frame(_RACE_ROWS)
-        starts = self.tensor(notes)
         kinds = list(_PORTFOLIO) * self.options.n_init
-        starts += self.make(kinds, frame, or_none=bool(clusters or starts))
+        starts = moments + self.make(kinds, frame, or_none=bool(clusters or moments))
         attempts: list[Callable[[], Pair]] = []
         if clusters:
             attempts.append(lambda: self.climb(clusters))
@@ -181,14 +181,13 @@ class _Fitter:
                 return moved
         return advance(rough, starts, rows, figure="likelihood", on_step=self.on_step, **how)
 
-    def tensor(self, notes: dict[str, Any]) -> list[Start[MixtureParameters]]:
-        """The start of moments, if they carry one."""
+    def tensor(self) -> tuple[list[Start[MixtureParameters]], MixtureReport]:
+        """The start of moments, if they carry one, and what they show."""
         try:
-            start, notes["moments"] = _moments_start(self.table, self.options, self.run)
+            start, report = _moments_start(self.table, self.options, self.run)
         except RankError as error:
-            notes["moments"] = str(error)
-            return []
-        return [self.fixed(start)]
+            return [], MixtureReport(fault=str(error))
+        return [self.fixed(start)], report
 
     def make(
         self, kinds: list[str], frame: Frame, *, or_none: bool = False

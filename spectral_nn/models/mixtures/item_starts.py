@@ -12,6 +12,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.emissions.categorical_items import CategoricalItems
 from spectral_nn.models.base import Start
 from spectral_nn.models.mixtures.model import MixtureParameters, log_joint
+from spectral_nn.models.mixtures.report import ViewsEvidence
 from spectral_nn.models.mixtures.views import (
     Spectrum,
     ViewMixture,
@@ -68,15 +69,15 @@ class Evidence:
     n_shown: int
     residual: float
 
-    def note(self) -> dict[str, Any]:
-        """What diagnostics keep of it."""
-        return {
-            "canonical_correlations": self.spectrum.correlations,
-            "noise_floor": self.spectrum.floor,
-            "rank": self.spectrum.rank,
-            "n_shown": self.n_shown,
-            "residual": self.residual,
-        }
+    def report(self) -> ViewsEvidence:
+        """What reports keep of it."""
+        return ViewsEvidence(
+            canonical_correlations=self.spectrum.correlations,
+            noise_floor=self.spectrum.floor,
+            rank=self.spectrum.rank,
+            n_shown=self.n_shown,
+            residual=self.residual,
+        )
 
 
 def moments_alone(

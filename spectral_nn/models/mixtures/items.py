@@ -14,7 +14,7 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.emissions.categorical_items import CategoricalItems, indicators
 from spectral_nn.emissions.simplex import restore_rows
 from spectral_nn.models.base import Fit, OnStep, Start, silent
-from spectral_nn.models.fit import finish, maximise_likelihood
+from spectral_nn.models.fit import complete, finish, maximise_likelihood
 from spectral_nn.models.mixtures.item_starts import (
     Evidence,
     ItemRows,
@@ -23,6 +23,7 @@ from spectral_nn.models.mixtures.item_starts import (
     tensor_start,
 )
 from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters, MixtureStatistics
+from spectral_nn.models.mixtures.report import ClassesReport
 from spectral_nn.models.mixtures.together import advance_together, expect_together, posteriors
 from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import Runner
@@ -113,8 +114,7 @@ def fit_items(
     Returns
     -------
     Fit
-        ``diagnostics`` holds starts, winner, the number of distinct rows, and of moments what they
-        had to say.
+        Its report is a ClassesReport.
 
     Raises
     ------
@@ -137,11 +137,10 @@ def fit_items(
     pooled = _pooled(table, n_categories)
     rows = ItemRows(chunks, table.sample(_RACE_ROWS), pooled, run)
     starts, evidence = _make_starts(rows, options, rng)
-    notes: dict[str, Any] = {"n_distinct_rows": table.n_rows}
-    if evidence:
-        notes["moments"] = [one.note() for one in evidence]
+    shown = tuple(one.report() for one in evidence or ())
+    report = ClassesReport(n_distinct_rows=table.n_rows, moments=shown)
     if options.n_iter == 0:
-        return _only_start(options.model, starts[0], chunks, run, notes)
+        return _only_start(options.model, starts[0], chunks, run, report)
     if len(starts) > 1:
         starts = _race(starts, rows, options, on_step)
     result = maximise_likelihood(
@@ -153,7 +152,7 @@ def fit_items(
         on_step=on_step,
     )
     winner = replace(starts[0], likelihood=result.history[-1])
-    return finish(result, [winner, *starts[1:]], notes)
+    return finish(result, [winner, *starts[1:]], report)
 
 
 def _make_starts(
@@ -236,13 +235,14 @@ def _only_start(
     start: Start[MixtureParameters],
     chunks: Any,
     run: Runner,
-    notes: dict[str, Any],
+    report: ClassesReport,
 ) -> Fit[MixtureParameters]:
     """A fit without EM: the start, and its objective."""
     found = run.total(partial(model.statistic, start.parameters), chunks)
     value = found.log_likelihood + model.log_prior(start.parameters)
-    notes = notes | {"winner": start.kind, "starts": [replace(start, likelihood=value).note()]}
-    return Fit(start.parameters, [value], False, notes)
+    return complete(
+        Fit(start.parameters, [value], False, report), [replace(start, likelihood=value)]
+    )
 
 
 def infer_classes(

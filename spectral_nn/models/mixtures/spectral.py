@@ -16,7 +16,7 @@ more variance.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from spectral_nn.models.base import Start
 from spectral_nn.models.mixtures.gaussian import with_ridge
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.models.mixtures.report import MixtureReport
 from spectral_nn.moments.mixtures import ThirdMoments, second_moments, third_moments
 from spectral_nn.results import RankError
 from spectral_nn.runners.base import Runner
@@ -71,7 +72,7 @@ class MomentMixture(NamedTuple):
 
 def tensor_start(
     table: Table, options: MixtureOptions, run: Runner, *, strict: bool = False
-) -> tuple[Start[MixtureParameters], dict[str, Any]]:
+) -> tuple[Start[MixtureParameters], MixtureReport]:
     """The start that moments of all rows make, and what they show; as `mixture_of_moments`.
 
     Of correlated columns all components have the mean covariance.
@@ -83,8 +84,8 @@ def tensor_start(
     found = mixture_of_moments(table, law.means[0], K, noise, run, strict=strict)
     law = replace(law, means=found.means, covariances=_covariances(found, kind))
     law = with_ridge(law, np.full(K, options.ridge))
-    notes = {"eigenvalues": found.eigenvalues, "edge": found.edge, "fault": found.fault}
-    return Start("tensor", MixtureParameters(found.weights, law)), notes
+    report = MixtureReport(eigenvalues=found.eigenvalues, edge=found.edge, fault=found.fault)
+    return Start("tensor", MixtureParameters(found.weights, law)), report
 
 
 def _covariances(found: MomentMixture, covariance_type: str) -> NDArray[np.float64]:

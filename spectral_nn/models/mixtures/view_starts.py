@@ -20,6 +20,7 @@ from spectral_nn.models.base import Start
 from spectral_nn.models.mixtures.gaussian import with_ridge
 from spectral_nn.models.mixtures.model import MixtureParameters
 from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.models.mixtures.report import MixtureReport
 from spectral_nn.models.mixtures.views import mixture_of_views, spectrum_of_views
 from spectral_nn.moments.views import Views, ViewSums, count_views, mean_moments
 from spectral_nn.results import RankError
@@ -63,7 +64,7 @@ class _Frame(NamedTuple):
 
 def view_start(
     table: Table, options: MixtureOptions, run: Runner, *, strict: bool = False
-) -> tuple[Start[MixtureParameters], dict[str, Any]]:
+) -> tuple[Start[MixtureParameters], MixtureReport]:
     """The start that moments of three views make, and what they show.
 
     Parameters
@@ -114,13 +115,14 @@ def view_start(
     within = _within(law, frame, (away.T * found.weights) @ away)
     law = replace(law, means=means * frame.scale + frame.mean, covariances=within)
     law = with_ridge(law, np.full(K, options.ridge))
-    notes = {
-        "canonical_correlations": spectrum.correlations,
-        "noise_floor": spectrum.floor,
-        "rank": spectrum.rank,
-        "residual": found.residual,
-    }
-    return Start("tensor", MixtureParameters(found.weights, law)), notes
+    report = MixtureReport(
+        canonical_correlations=spectrum.correlations,
+        noise_floor=spectrum.floor,
+        rank=spectrum.rank,
+        residual=found.residual,
+        fault="",
+    )
+    return Start("tensor", MixtureParameters(found.weights, law)), report
 
 
 def join_views(views: tuple[int, ...]) -> list[NDArray[np.int64]]:

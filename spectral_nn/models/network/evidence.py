@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import dense
 from spectral_nn.data.table import Table
 from spectral_nn.models.network.moments import Summary, null_rows, subspace, summarise
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.moments.frame import Frame
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
@@ -42,7 +42,7 @@ class Evidence:
     frame : the K dimensions that outputs depend on most.
     singular_values : (d',) of the matrix whose columns lie in the span of the units' weights,
         each of its blocks in units of its noise.
-    null_level : largest singular value that noise alone would show; diagnostics keep the level
+    null_level : largest singular value that noise alone would show; reports keep the level
         that counts as signal, 5 % above.
     n_units : k, as asked for, or as the spectrum supports.
     heavy, discrete, shaped : columns with heavy tails, with few values, or otherwise not Gaussian.
@@ -83,16 +83,16 @@ class Evidence:
         needed = rows_needed(self.seen.frame.n_dimensions, self.n_units)
         return self.n_effective < _HOPELESS * needed
 
-    def notes(self) -> dict[str, Any]:
-        """What diagnostics keep."""
-        return {
-            "singular_values": self.singular_values,
-            "null_level": _ABOVE_NOISE * self.null_level,
-            "n_supported": self.n_supported,
-            "n_effective": self.n_effective,
-            "n_needed": rows_needed(self.seen.frame.n_dimensions, self.n_units),
-            "n_dimensions": self.frame.n_dimensions,
-        }
+    def report(self) -> NetworkReport:
+        """What reports keep."""
+        return NetworkReport(
+            singular_values=self.singular_values,
+            null_level=_ABOVE_NOISE * self.null_level,
+            n_supported=self.n_supported,
+            n_effective=self.n_effective,
+            n_needed=rows_needed(self.seen.frame.n_dimensions, self.n_units),
+            n_dimensions=self.frame.n_dimensions,
+        )
 
     def warn(self, n_features: int, *, law_known: bool = False) -> None:
         """Say what was left out, and what makes recovery doubtful.

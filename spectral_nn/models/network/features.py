@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table, placed
 from spectral_nn.models.network.evidence import Evidence, gather
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.scaling import Scaling, explain_overflow, scale_weights
-from spectral_nn.models.network.starts import figures_of, find_directions, warn_of_doubt
+from spectral_nn.models.network.starts import find_directions, warn_of_doubt, with_figures
 from spectral_nn.models.network.stream import StreamMoments, stream_moments, tensors_of_stream
 from spectral_nn.moments.frame import ColumnMoments, Frame, column_moments
 from spectral_nn.runners.base import Runner
@@ -33,13 +34,13 @@ class Directions:
     components : (k, d) unit rows, in the space of X.
     mean : (d,)
     singular_values : of the moments.
-    diagnostics : dict
+    report : NetworkReport
     """
 
     components: NDArray
     mean: NDArray
     singular_values: NDArray
-    diagnostics: dict[str, Any]
+    report: NetworkReport
 
 
 def directions(
@@ -78,8 +79,8 @@ def directions(
         evidence.warn(table.n_features, law_known=input_score is not None)
         model = input_model if input_score is None else input_score
         factors, moments, kind = find_directions(table, evidence, model, rng, run)
-        columns, notes = evidence.seen.columns, {"input_model": kind}
-        return _to_input_space(factors, moments.frame, evidence, columns, notes)
+        report = replace(evidence.report(), winner=kind)
+        return _to_input_space(factors, moments.frame, evidence, evidence.seen.columns, report)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +166,10 @@ def directions_of_stream(seen: Stream, *, rng: np.random.Generator) -> Direction
     with explain_overflow():
         moments = tensors_of_stream(seen.sums, seen.evidence.frame)
         factors = shared_cp(moments.tensors, seen.evidence.n_units, rng=rng)
-        notes = {"input_model": "gaussian", "n_effective": moments.noise**-2}
+        n_effective = moments.noise**-2
+        report = replace(seen.evidence.report(), winner="gaussian", n_effective=n_effective)
         warn_of_doubt(factors)
-        return _to_input_space(factors, moments.frame, seen.evidence, seen.columns, notes)
+        return _to_input_space(factors, moments.frame, seen.evidence, seen.columns, report)
 
 
 def _to_input_space(
@@ -175,7 +177,7 @@ def _to_input_space(
     frame: Frame,
     evidence: Evidence,
     moments: ColumnMoments,
-    notes: dict[str, Any],
+    report: NetworkReport,
 ) -> Directions:
     """Directions in the space of X, the one with the largest weights first."""
     columns = evidence.seen.columns.mean.size - evidence.seen.frame.y_mean.size
@@ -189,5 +191,5 @@ def _to_input_space(
         components,
         moments.mean[:columns],
         evidence.singular_values,
-        evidence.notes() | figures_of(factors) | notes,
+        with_figures(report, factors),
     )

@@ -24,6 +24,7 @@ from spectral_nn.models.network.dense import Network, flatten, random_network, u
 from spectral_nn.models.network.early_stopping import Record, Validation, check_finite, hold_out
 from spectral_nn.models.network.objective import Objective, objective_of
 from spectral_nn.models.network.options import NetworkFit, NetworkOptions, SolverState
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.scaling import (
     Scaling,
     check_outputs,
@@ -121,7 +122,7 @@ def _in_users_units(found: NetworkFit, scaling: Scaling) -> NetworkFit:
         network=scaling.outside(found.network),
         loss_curve=[scaling.loss(loss) for loss in found.loss_curve],
         loss=scaling.loss(found.loss),
-        diagnostics=scaling.notes(found.diagnostics),
+        report=scaling.report(found.report),
     )
 
 
@@ -143,9 +144,9 @@ def _fit_in_units(
         start, init = _draw_start(rows, options, rng), "random"
     chosen, validation = _split(rows, options, rng)
     train = placed(chosen, run) if isinstance(chosen, Rows) else chosen
-    notes: dict[str, Any] = {}
+    report = NetworkReport(winner=init)
     if start is None:
-        start, init, notes = _start(train, options, run, rng, on_step)
+        start, init, report = _start(train, options, run, rng, on_step)
     network, trainer = start.on(train.like), options.trainer
     problem: Problem = objective_of(train, run, network, options.alpha)
     if "rows" in trainer.needs:
@@ -158,12 +159,12 @@ def _fit_in_units(
     found = Minimum(flatten(network), loss, [], False, "no iteration is left", state=state)
     if trainer.max_iter > 0:
         if isinstance(trainer, LBFGS):  # the race took steps of L-BFGS, and so does repair
-            left = trainer.with_max_iter(trainer.max_iter - notes.get("race_steps", 0))
-            if options.init == "tensor" and options.output == "identity" and notes:
+            left = trainer.with_max_iter(trainer.max_iter - (report.race_steps or 0))
+            if options.init == "tensor" and options.output == "identity":
                 from spectral_nn.models.network.repair import repair_start  # late, as in `_start`
 
                 how: dict[str, Any] = {"rng": rng, "run": run, "record": record}
-                network, left = repair_start(network, train, options, left, notes, **how)
+                network, left, report = repair_start(network, train, options, left, report, **how)
             trainer = left
         found = _refine(network, problem, trainer, rng, state, record)
     return NetworkFit(
@@ -177,7 +178,7 @@ def _fit_in_units(
         converged=found.converged,
         message=found.message,
         loss=found.value,
-        diagnostics=notes,
+        report=replace(report, n_iter=len(record.losses), converged=found.converged),
         solver_state=None if found.state is None else SolverState(scaling, found.state),
         cosines=found.cosines,
     )
@@ -214,14 +215,14 @@ def start_table(
     run: Runner,
     rng: np.random.Generator,
     on_step: OnStep | None = None,
-) -> tuple[Network, str, dict[str, Any]]:
+) -> tuple[Network, str, NetworkReport]:
     """Make the start of a fit, as `fit_table` does on the rows that it trains on.
 
     Returns
     -------
     network : Network
     init : what it is: "tensor", "nn-lift" or "random", whichever won.
-    diagnostics : dict
+    report : NetworkReport
 
     Raises
     ------
@@ -236,8 +237,8 @@ def start_table(
     scaling = choose_scaling(rows, options, run)
     scaled = replace(options, alpha=scaling.penalty(options.alpha))
     with explain_overflow():
-        network, init, notes = _start(scaling.rows(rows), scaled, run, rng, scaling.tell(on_step))
-    return scaling.outside(network), init, scaling.notes(notes)
+        network, init, report = _start(scaling.rows(rows), scaled, run, rng, scaling.tell(on_step))
+    return scaling.outside(network), init, scaling.report(report)
 
 
 def _start(
@@ -246,10 +247,10 @@ def _start(
     run: Runner,
     rng: np.random.Generator,
     on_step: OnStep | None,
-) -> tuple[Network, str, dict[str, Any]]:
+) -> tuple[Network, str, NetworkReport]:
     """The start in the units of the table."""
     if options.init == "random":
-        return _draw_start(rows, options, rng), "random", {}
+        return _draw_start(rows, options, rng), "random", NetworkReport(winner="random")
     # imported late: the moment recipe is a large part that a random start does not need
     from spectral_nn.models.network.evidence import NoMoments
     from spectral_nn.models.network.starts import make_start
@@ -260,7 +261,7 @@ def _start(
         if options.init != "tensor" or options.hidden_layer_sizes == "auto":
             raise
         warnings.warn(f"The start is random: {why}", RecoveryWarning, stacklevel=2)
-        return _draw_start(rows, options, rng), "random", {}
+        return _draw_start(rows, options, rng), "random", NetworkReport(winner="random")
 
 
 def _draw_start(rows: Table, options: NetworkOptions, rng: np.random.Generator) -> Network:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from spectral_nn.models.network.dense import Network
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.scaling import Penalty, Scaling
 from spectral_nn.trainers.base import Trainer
 from spectral_nn.trainers.lbfgs import LBFGS
@@ -76,12 +77,12 @@ class NetworkFit:
     validation_scores : R^2 or accuracy on the validation rows after each step; None without early
         stopping.
     n_iter : steps or epochs of the refinement; the length of `loss_curve`.  Steps of the race and
-        of repair, which count towards `max_iter`, are in the diagnostics.
+        of repair, which count towards `max_iter`, are in the report.
     converged : whether the trainer stopped by itself rather than at a limit.
     message : why it stopped.
     loss : of the network as returned, on the training rows, penalty included; of mini-batches
         without early stopping, the last entry of `loss_curve`.
-    diagnostics : what the start had to say.
+    report : what the start and the race had to say.
     solver_state : what the trainer needs to go on; None if it cannot.
     cosines : see `spectral_nn.trainers.base.Minimum`.
     """
@@ -96,6 +97,6 @@ class NetworkFit:
     converged: bool
     message: str
     loss: float
-    diagnostics: dict[str, Any] = field(default_factory=dict)
+    report: NetworkReport
     solver_state: SolverState | None = None
     cosines: Sequence[float] = ()

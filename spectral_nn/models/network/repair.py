@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from spectral_nn.models.network.moments import (
 )
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
+from spectral_nn.models.network.report import NetworkReport, RepairRound
 from spectral_nn.models.network.scaling import Penalty
 from spectral_nn.models.network.starts import in_doubt
 from spectral_nn.models.network.units import (
@@ -59,12 +59,12 @@ class Repaired:
     ----------
     network : of as many units as before, its loss not larger.
     n_iter : steps of L-BFGS taken.
-    rounds : of each round, who gave the new units and the losses grown and pruned.
+    rounds : who gave the new units of each, and the losses.
     """
 
     network: Network
     n_iter: int
-    rounds: list[dict[str, Any]]
+    rounds: tuple[RepairRound, ...]
 
 
 def repair_start(
@@ -72,12 +72,12 @@ def repair_start(
     rows: Table,
     options: NetworkOptions,
     trainer: LBFGS,
-    notes: dict[str, Any],
+    report: NetworkReport,
     *,
     rng: np.random.Generator,
     run: Runner,
     record: Record,
-) -> tuple[Network, LBFGS]:
+) -> tuple[Network, LBFGS, NetworkReport]:
     """Repair a start that moments are not sure of.
 
     Only where rows are fewer than recovery needs or the decomposition is in doubt, and where the
@@ -89,7 +89,7 @@ def repair_start(
     rows : training table.
     options : what to fit.
     trainer : its limits are those of repair, too.
-    notes : diagnostics of the start, to which those of repair are added.
+    report : of the start.
     rng, run : see `repair`.
     record : told the steps before the residuals are looked at.
 
@@ -97,12 +97,12 @@ def repair_start(
     -------
     network : what refinement is to begin with.
     trainer : with the steps that are left.
+    report : with what repair adds.
     """
-    if _steps_left(trainer) < FIRST_STEPS + MIN_STEPS or not in_doubt(notes):
-        return network, trainer
+    if _steps_left(trainer) < FIRST_STEPS + MIN_STEPS or not in_doubt(report):
+        return network, trainer, report
     objective = objective_of(rows, run, network, options.alpha)
-    few = notes["n_effective"] < notes["n_needed"]
-    first = replace(trainer, max_iter=FIRST_STEPS) if few else trainer
+    first = replace(trainer, max_iter=FIRST_STEPS) if report.few_rows else trainer
     found = first.train(objective, to_numpy(flatten(network)), on_iterate=record)
     check_finite(found.value, trainer, found.n_iter)
     network = unflatten(found.x, network)
@@ -112,21 +112,21 @@ def repair_start(
         max_fun=trainer.max_fun - found.n_evaluations,
     )
     if record.validation is not None and record.validation.exhausted:
-        return network, replace(trainer, max_iter=0)
+        return network, replace(trainer, max_iter=0), report
     left = _steps_left(trainer)
     if left < MIN_STEPS:
-        return network, trainer
+        return network, trainer, report
     signal = residual_signal(network, rows, rng, run)
-    notes["residual_signal"] = signal
+    report = replace(report, residual_signal=signal)
     if signal <= 1:
-        return network, trainer
+        return network, trainer, report
     tell = record.on_step or silent
     done = repair(network, rows, options.alpha, budget=left, rng=rng, run=run, on_step=tell)
-    notes["repair"], notes["repair_steps"] = done.rounds, done.n_iter
+    report = replace(report, repair=done.rounds, repair_steps=done.n_iter)
     trainer = replace(
         trainer, max_iter=trainer.max_iter - done.n_iter, max_fun=trainer.max_fun - done.n_iter
     )
-    return done.network.on(rows.like), trainer
+    return done.network.on(rows.like), trainer, report
 
 
 def _steps_left(trainer: LBFGS) -> int:
@@ -183,7 +183,7 @@ def repair(
     (d=200, k=10, n=10,000: 5 of 8 networks found; 9 of 10 with them, in the same rounds).
     """
     value = objective_of(rows, run, network, alpha).value(flatten(network))
-    rounds: list[dict[str, Any]] = []
+    rounds: list[RepairRound] = []
     used, failures = 0, 0
     while used < _SHARE * budget and len(rounds) < MAX_ROUNDS and failures < 3:
         source = "random" if failures == 2 else "moments"
@@ -194,14 +194,14 @@ def repair(
         n_drop = grown.coefs[0].shape[1] - network.coefs[0].shape[1]
         pruned, pruned_value, more = _prune(grown, n_drop, rows, alpha, run)
         used += steps + more
-        rounds.append({"units": source, "grown": grown_value, "pruned": pruned_value})
+        rounds.append(RepairRound(units=source, grown=grown_value, pruned=pruned_value))
         on_step("repair", len(rounds), min(value, pruned_value))
         failures = 0 if pruned_value < _GAIN * value else failures + 1
         if pruned_value < value:
             network, value = pruned, pruned_value
         if failures == 1 and residual_signal(network, rows, rng, run) <= 1:
             break
-    return Repaired(network, used, rounds)
+    return Repaired(network, used, tuple(rounds))
 
 
 def _longest_round(growths: int) -> int:

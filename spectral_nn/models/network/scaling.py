@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from spectral_nn.data.table import ChunkedRows, Table
 from spectral_nn.models.base import OnStep
 from spectral_nn.models.network.dense import Network, Shape
 from spectral_nn.models.network.outputs import OUTPUTS
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.moments.extent import Extent, exponents, powers
 from spectral_nn.moments.frame import ColumnMoments, column_moments, extent_of
 from spectral_nn.runners.base import Runner
@@ -160,17 +161,16 @@ class Scaling:
 
         return tell
 
-    def notes(self, notes: dict[str, Any]) -> dict[str, Any]:
-        """Diagnostics with losses in the user's units."""
-        notes = dict(notes)
-        if "starts" in notes:
-            notes["starts"] = [(kind, self.loss(loss)) for kind, loss in notes["starts"]]
-        if "repair" in notes:
-            notes["repair"] = [
-                done | {name: self.loss(done[name]) for name in ("grown", "pruned")}
-                for done in notes["repair"]
-            ]
-        return notes
+    def report(self, report: NetworkReport) -> NetworkReport:
+        """The report with losses in the user's units."""
+        return replace(
+            report,
+            starts=tuple(replace(one, loss=self.loss(one.loss)) for one in report.starts),
+            repair=tuple(
+                replace(one, grown=self.loss(one.grown), pruned=self.loss(one.pruned))
+                for one in report.repair
+            ),
+        )
 
     def penalty(self, alpha: float | Penalty) -> float | Penalty:
         """The user's penalty, one number, in these units."""

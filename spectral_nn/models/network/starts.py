@@ -23,9 +23,11 @@ from spectral_nn.models.network.moments import NetworkMoments, network_moments
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.race import Start, finite_loss, race, random_starts
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.scaling import layers_above
 from spectral_nn.models.network.score_tensors import moments_from_score
 from spectral_nn.models.network.units import fit_second_layer, read_units_on_data
+from spectral_nn.models.report import StartReport
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
@@ -33,7 +35,6 @@ from spectral_nn.trainers.lbfgs import lbfgs
 
 __all__ = [
     "check_identifiable",
-    "figures_of",
     "find_directions",
     "in_doubt",
     "make_start",
@@ -75,7 +76,7 @@ def make_start(
     rng: np.random.Generator,
     run: Runner,
     tell: OnStep = silent,
-) -> tuple[Network, str, dict[str, Any]]:
+) -> tuple[Network, str, NetworkReport]:
     """Find a start for a network with one hidden layer.
 
     Parameters
@@ -90,7 +91,7 @@ def make_start(
     -------
     network : with ``options.output``.
     init : "tensor" or "random", whichever won; "nn-lift" has no race.
-    diagnostics : dict
+    report : NetworkReport
 
     Raises
     ------
@@ -141,8 +142,9 @@ def make_start(
         ]
         starts = [replace(s, loss=loss) for s, loss in zip(starts, losses, strict=True)]
         starts.sort(key=finite_loss)
-    notes = evidence.notes() | {"reason": reason} | _report(starts)
-    return starts[0].network, notes["init"], notes
+    report = _complete(replace(evidence.report(), reason=reason), starts)
+    init = "random" if starts[0].kind == "random" else "tensor"
+    return starts[0].network, init, report
 
 
 def find_directions(
@@ -163,11 +165,11 @@ def _decompose(
     return shared_cp(moments.tensors, evidence.n_units, thorough=thorough, rng=rng)
 
 
-def in_doubt(notes: dict[str, Any]) -> bool:
-    """Tell from a start's diagnostics whether the weights may be half-recovered."""
-    if "cp_agreement" not in notes:
+def in_doubt(report: NetworkReport) -> bool:
+    """Tell from the report of a start whether the weights may be half-recovered."""
+    if report.cp_agreement is None:
         return False
-    return notes["n_effective"] < notes["n_needed"] or notes["cp_agreement"] < _AGREEMENT
+    return report.few_rows or report.cp_agreement < _AGREEMENT
 
 
 def _moments(
@@ -227,7 +229,7 @@ def _read(
 
 def _textbook(
     rows: Table, evidence: Evidence, options: NetworkOptions, rng: np.random.Generator, run: Runner
-) -> tuple[Network, str, dict[str, Any]]:
+) -> tuple[Network, str, NetworkReport]:
     """The algorithm of Janzamin, Sedghi and Anandkumar, with neither race nor repair."""
     from spectral_nn.models.network.lift import lift
     from spectral_nn.moments.scores import GaussianMixtureScore, GaussianScore
@@ -257,15 +259,15 @@ def _textbook(
             score = GaussianScore.fit(sample)
     found = lift(rows, evidence.n_units, options.activation, score=score, rng=rng, run=run)
     network = _fit_output_layer(rows, found.network, options, run)
-    notes = evidence.notes() | {
-        "init": "nn-lift",
-        "winner": "nn-lift",
-        "whitening": found.whitener.kind,
-        "whitening_definite": found.whitener.definite,
-        "whitening_condition": found.whitener.condition,
-        "cp_residual": found.residual,
-    }
-    return network, "nn-lift", notes
+    report = replace(
+        evidence.report(),
+        winner="nn-lift",
+        whitening=found.whitener.kind,
+        whitening_definite=found.whitener.definite,
+        whitening_condition=found.whitener.condition,
+        cp_residual=found.residual,
+    )
+    return network, "nn-lift", report
 
 
 def _fit_output_layer(
@@ -293,8 +295,8 @@ def _hidden_rows(rows: Rows, network: Network) -> Rows:
     return rows._replace(X=network.on(rows.Y).hidden(rows.X))
 
 
-def _report(starts: list[Start]) -> dict[str, Any]:
-    """Diagnostics of the starts, the winner first; warns where decompositions are in doubt."""
+def _complete(report: NetworkReport, starts: list[Start]) -> NetworkReport:
+    """The report with the starts, the winner first; warns where decompositions are in doubt."""
     winner = starts[0]
     best = min(
         (s for s in starts if s.factors is not None),
@@ -303,21 +305,22 @@ def _report(starts: list[Start]) -> dict[str, Any]:
     factors = best.factors
     assert factors is not None
     warn_of_doubt(factors)
-    return {
-        "init": "random" if winner.kind == "random" else "tensor",
-        "winner": winner.kind,
-        "starts": [(start.kind, start.loss) for start in starts],
-        "race_steps": winner.n_iter,
-    } | figures_of(factors)
+    return replace(
+        with_figures(report, factors),
+        winner=winner.kind,
+        starts=tuple(StartReport(kind=start.kind, loss=start.loss) for start in starts),
+        race_steps=winner.n_iter,
+    )
 
 
-def figures_of(factors: SharedFactors) -> dict[str, float]:
-    """What diagnostics keep of a decomposition."""
-    return {
-        "cp_agreement": factors.agreement,
-        "cp_condition": factors.condition,
-        "cp_explained": factors.explained,
-    }
+def with_figures(report: NetworkReport, factors: SharedFactors) -> NetworkReport:
+    """The report with what it keeps of a decomposition."""
+    return replace(
+        report,
+        cp_agreement=factors.agreement,
+        cp_condition=factors.condition,
+        cp_explained=factors.explained,
+    )
 
 
 def warn_of_doubt(factors: SharedFactors) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from spectral_nn.data import Sequences, Source
 from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.order import hold_out
 from spectral_nn.models.operators.hankel import hankel
+from spectral_nn.models.operators.report import OperatorReport, RankEvidence
 from spectral_nn.models.operators.solve import Operators, filtered, solve
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.moments.surroundings import (
@@ -53,27 +53,13 @@ class OperatorOptions:
     n_substrings: int
 
 
-@dataclass(frozen=True)
-class RankEvidence:
-    """What speaks for one rank.
-
-    Attributes
-    ----------
-    n_components : K.
-    held_out : mean log-likelihood of a held-out symbol, nats.
-    """
-
-    n_components: int
-    held_out: float
-
-
 @dataclass(frozen=True, eq=False)
 class OperatorFit:
     """A fitted model, and what there is to say about it."""
 
     model: Operators
     negative_fraction: float
-    diagnostics: dict[str, Any]
+    report: OperatorReport
 
 
 def count(source: Source, options: OperatorOptions, run: Runner) -> NgramCounts:
@@ -125,7 +111,7 @@ def fit_operators(
         options = replace(options, rank=best.n_components)
     found = fit_counts(count(source, options, run), options, rng=rng)
     if evidence:
-        found.diagnostics["auto_evidence"] = evidence
+        return replace(found, report=replace(found.report, evidence=tuple(evidence)))
     return found
 
 
@@ -142,13 +128,14 @@ def fit_counts(
     assert not isinstance(options.rank, str)
     matrix = hankel(counts, options.ends, options.kind, options.n_substrings)
     model = solve(matrix, options.rank, ends=options.ends, rng=rng)
-    diagnostics = {
-        "singular_values": model.singular_values,
-        "sigma_ratio": float(model.singular_values[model.rank - 1] / model.singular_values[0]),
-        "n_substrings": (len(matrix.past), len(matrix.future)),
-        "max_length": matrix.order // 2,
-    }
-    return OperatorFit(model, _negative_fraction(model, counts), diagnostics)
+    report = OperatorReport(
+        winner="moments",
+        singular_values=model.singular_values,
+        sigma_ratio=float(model.singular_values[model.rank - 1] / model.singular_values[0]),
+        n_substrings=(len(matrix.past), len(matrix.future)),
+        max_length=matrix.order // 2,
+    )
+    return OperatorFit(model, _negative_fraction(model, counts), report)
 
 
 def _held_out(

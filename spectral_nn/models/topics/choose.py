@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +11,7 @@ from spectral_nn.models.topics.collapsed import collapse
 from spectral_nn.models.topics.evaluate import complete_documents
 from spectral_nn.models.topics.fit import soften
 from spectral_nn.models.topics.priors import TopicPriors
+from spectral_nn.models.topics.report import TopicEvidence
 from spectral_nn.models.topics.spectral import find_topics
 from spectral_nn.models.topics.variational import counts_of
 from spectral_nn.moments.documents import document_moments
@@ -28,31 +27,6 @@ _MAX_DOCUMENTS = 8192
 _HELD_OUT = 0.25
 _PASSES = 20
 _PATIENCE = 3  # numbers in a row that are no better than the best before
-
-
-@dataclass(frozen=True, eq=False)
-class TopicEvidence:
-    """What held-out documents say of each number of topics.
-
-    Attributes
-    ----------
-    numbers : ndarray of int
-        Of topics.
-    perplexity : ndarray
-        Of half of each held-out document, told by the other half.
-    behind : ndarray
-        Mean log-likelihood of a document that is lost against the best number, nats.
-    errors : ndarray
-        Standard errors of that.
-    chosen : int
-        The smallest number that is not behind by more than its standard error.
-    """
-
-    numbers: NDArray[np.int64]
-    perplexity: NDArray[np.float64]
-    behind: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    chosen: int
 
 
 def choose_topics(table: Table, alpha0: float, rng: np.random.Generator) -> TopicEvidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from spectral_nn.models.fit import maximise_likelihood
 from spectral_nn.models.tables import TableData
 from spectral_nn.models.topics.collapsed import collapse, memory_of
 from spectral_nn.models.topics.priors import TopicPriors
+from spectral_nn.models.topics.report import TopicReport
 from spectral_nn.models.topics.spectral import SpectralTopics, find_topics
 from spectral_nn.models.topics.variational import (
     TopicModel,
@@ -112,7 +113,7 @@ class TopicFit:
         What moments showed.
     moments : DocumentMoments or None
         The moments.
-    diagnostics : dict
+    report : TopicReport
     """
 
     components: NDArray[np.float64]
@@ -123,7 +124,7 @@ class TopicFit:
     init: str
     spectral: SpectralTopics | None
     moments: DocumentMoments | None
-    diagnostics: dict[str, Any] = field(default_factory=dict)
+    report: TopicReport
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ class _Start:
     kind: str
     spectral: SpectralTopics | None = None
     moments: DocumentMoments | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    report: TopicReport = field(default_factory=TopicReport)
 
 
 def fit_topics(
@@ -178,7 +179,7 @@ def fit_topics(
         If a tenth of the documents is too short for moments.
     """
     start = _start(table, options, rng, run, strict=options.max_iter == 0)
-    notes = {"method": options.method} | start.notes
+    method = options.method
 
     def told(stage: str, step: int, nats: float) -> None:
         tell(stage, step, float(np.exp(-nats / max(start.n_tokens, 1.0))))
@@ -190,14 +191,16 @@ def fit_topics(
     elif (X := _counts_here(table, options)) is not None:
         found = _collapse(X, start, options, told)
     else:
-        notes["method"] = "batch"
+        method = "batch"
         found = _climb(table, start, options, run, told)
-    return _report(start, found, notes)
+    return _complete(start, found, method)
 
 
-def _report(start: _Start, found: Any, notes: dict[str, Any]) -> TopicFit:
+def _complete(start: _Start, found: Any, method: str) -> TopicFit:
     components, history, n_iter, converged = found
-    how = start.n_tokens, start.kind, start.spectral, start.moments, notes
+    facts = {"winner": start.kind, "n_iter": n_iter, "converged": converged, "method": method}
+    report = replace(start.report, **facts)
+    how = start.n_tokens, start.kind, start.spectral, start.moments, report
     return TopicFit(components, history, n_iter, converged, *how)
 
 
@@ -207,8 +210,7 @@ def begin_online(
     """Topics that online steps may start from, see `fit_topics`."""
     start = _start(table, options, rng, run, strict=False)
     components = _as_parameters(start, options.priors, mixed=0.0)
-    notes = {"method": "online"} | start.notes
-    return _report(start, (components, [], 0, False), notes)
+    return _complete(start, (components, [], 0, False), "online")
 
 
 def _start(
@@ -255,12 +257,12 @@ def _start(
         "tensor",
         spectral,
         moments,
-        {
-            "n_short_documents": n_short,
-            "workable": spectral.workable,
-            "eigenvalues": spectral.eigenvalues,
-            "residual": spectral.residual,
-        },
+        TopicReport(
+            n_short_documents=n_short,
+            workable=spectral.workable,
+            eigenvalues=spectral.eigenvalues,
+            residual=spectral.residual,
+        ),
     )
 
 

@@ -123,7 +123,7 @@ def test_em_keeps_the_support(planted):
     fit = fit_hmm(data, options, rng=np.random.default_rng(1))
     zero = start.parameters.emission.probs == 0
     assert zero.any()
-    assert not fit.diagnostics["support"][zero].any()
+    assert not fit.report.support[zero].any()
     assert (fit.parameters.emission.probs > 0).all()  # what EM may not, the model may
     assert fit.parameters.emission.probs[zero].max() < 0.01
     assert parameter_errors(fit.parameters, truth)["transmat"] < 0.05
@@ -132,7 +132,7 @@ def test_em_keeps_the_support(planted):
 def test_the_race_is_judged_by_what_it_holds_out(planted):
     _, data, _ = planted
     fit = fit_hmm(data, HMMOptions(K, D, init="anchor"), rng=np.random.default_rng(1))
-    held_out = [start["held_out"] for start in fit.diagnostics["starts"]]
+    held_out = [start.held_out for start in fit.report.starts]
     assert np.isfinite(held_out).all()
     assert held_out[0] >= held_out[1]  # the others left in an earlier round
     tokens = 0.1 * data.values.size

@@ -51,7 +51,7 @@ def assert_same_fit(a, b):
         assert_array_equal(x, y)
     assert a.history == b.history
     assert a.converged == b.converged
-    assert a.diagnostics["winner"] == b.diagnostics["winner"]
+    assert a.report.winner == b.report.winner
 
 
 def assert_model(parameters, n_components, n_symbols):
@@ -188,7 +188,7 @@ def test_planted_model_as_well_as_from_the_truth(sticky, sticky_fit):
     truth, data = sticky
     fixed = parts(truth)
     best = fit_hmm(data, HMMOptions(4, 20, fixed=fixed, emission_prior=1.0), rng=rng_of())
-    assert best.diagnostics["winner"] == "given"
+    assert best.report.winner == "given"
     found, bound = (parameter_errors(f.parameters, truth) for f in (sticky_fit, best))
     assert bound["emissionprob"] < 0.08
     for name in ("emissionprob", "transmat"):
@@ -206,18 +206,20 @@ def test_history_is_the_likelihood_and_never_falls(sticky, sticky_fit):
     assert gains[-1] < 3e-6 * 30_000 <= gains[:-1].min(initial=np.inf)
 
 
-def test_diagnostics(sticky_fit):
-    diagnostics = sticky_fit.diagnostics
-    assert not diagnostics["exact"]
-    assert 0 <= diagnostics["lane_error"] < 1e-4
-    assert diagnostics["winner"] == diagnostics["starts"][0]["kind"]
-    assert diagnostics["sigma_ratio"] == pytest.approx(
-        diagnostics["singular_values"][3] / diagnostics["singular_values"][0]
+def test_report(sticky_fit):
+    report = sticky_fit.report
+    assert report.n_iter == len(sticky_fit.history)
+    assert report.converged == sticky_fit.converged
+    assert not report.exact
+    assert 0 <= report.lane_error < 1e-4
+    assert report.winner == report.starts[0].kind
+    assert report.sigma_ratio == pytest.approx(
+        report.singular_values[3] / report.singular_values[0]
     )
-    assert diagnostics["starts"][0]["likelihood"] == sticky_fit.history[-1]
-    assert all(np.isfinite(start["likelihood"]) for start in diagnostics["starts"])
-    for start in diagnostics["starts"]:
-        assert np.isfinite(start["composite"]) == (start["kind"] not in LASTING)
+    assert report.starts[0].likelihood == sticky_fit.history[-1]
+    assert all(np.isfinite(start.likelihood) for start in report.starts)
+    for start in report.starts:
+        assert np.isfinite(start.composite) == (start.kind not in LASTING)
 
 
 def test_moments_alone_recover_the_model(sticky):
@@ -226,7 +228,7 @@ def test_moments_alone_recover_the_model(sticky):
     errors = parameter_errors(fit.parameters, truth)
     assert errors["emissionprob"] < 0.2
     assert errors["transmat"] < 0.25
-    assert fit.diagnostics["winner"] == "tensor"
+    assert fit.report.winner == "tensor"
 
 
 def test_missing_symbols_at_random_leave_the_model(sticky):
@@ -260,7 +262,7 @@ def test_two_workers_change_no_bit_in_lanes(sticky, monkeypatch):
     _, data = sticky
     options = HMMOptions(4, 20, n_init=4, n_iter=10)
     one, two = fits_by_workers(data, options)
-    assert not one.diagnostics["exact"]
+    assert not one.report.exact
     assert_same_fit(one, two)
 
 
@@ -313,7 +315,7 @@ def test_no_iteration_is_no_step_on_the_data(small, init, monkeypatch):
     fit = fit_hmm(data, HMMOptions(3, 6, init=init, n_iter=0), rng=rng_of())
     assert fit.history == []
     assert not fit.converged
-    assert fit.diagnostics["winner"] == init
+    assert fit.report.winner == init
     assert_model(fit.parameters, 3, 6)
     counts = count(data, 6, SerialRunner())
     assert fit_counts(counts, HMMOptions(3, 6, init=init, n_iter=0), rng=rng_of()).history == []
@@ -403,7 +405,7 @@ class TestPlan:
 def test_starts_that_take_part_are_named(small, init):
     _, data = small
     fit = fit_hmm(data, HMMOptions(3, 6, init=init, n_init=2, n_iter=3), rng=rng_of())
-    assert fit.diagnostics["winner"] in {init, "random"}
+    assert fit.report.winner in {init, "random"}
     assert len(fit.history) <= 3
     assert_model(fit.parameters, 3, 6)
 
@@ -479,7 +481,7 @@ def test_best_of_random_restarts(small):
     _, data = small
     options = partial(HMMOptions, 3, 6, init="random", n_iter=40)
     fit = fit_hmm(data, options(n_init=4), rng=rng_of(2))
-    likelihoods = [start["likelihood"] for start in fit.diagnostics["starts"]]
+    likelihoods = [start.likelihood for start in fit.report.starts]
     assert len(likelihoods) == 4
     assert likelihoods[0] == max(likelihoods) == fit.history[-1]
 
@@ -516,7 +518,7 @@ def test_a_few_labels_name_the_states(small, n):
     # no matching: state k is the one that was labelled k
     assert np.abs(fit.parameters.emission.probs - truth.emission.probs).sum(axis=1).mean() < 0.15
     assert np.abs(fit.parameters.transmat - truth.transmat).sum(axis=1).mean() < 0.2
-    assert fit.diagnostics["winner"] == "labels"
+    assert fit.report.winner == "labels"
     assert (np.diff(fit.history) >= 0).all()
 
 
@@ -528,7 +530,7 @@ def test_too_many_components_for_the_features_start_at_random():
     with pytest.warns(RankWarning, match="n_components=12 needs as many features"):
         fit = fit_hmm(data, HMMOptions(12, 2, n_init=4, n_iter=3), rng=rng_of())
     assert_model(fit.parameters, 12, 2)
-    assert {start["kind"] for start in fit.diagnostics["starts"]} == {"random"}
+    assert {start.kind for start in fit.report.starts} == {"random"}
 
 
 def test_moments_that_barely_carry_the_components_warn():
@@ -537,7 +539,7 @@ def test_moments_that_barely_carry_the_components_warn():
     with pytest.warns(RankWarning, match=r"barely carry n_components=3: sigma_K = .* of sigma_1"):
         fit = fit_hmm(data, HMMOptions(3, 2, n_init=4, n_iter=5), rng=rng_of())
     assert_model(fit.parameters, 3, 2)
-    assert fit.diagnostics["sigma_ratio"] < 1e-3
+    assert fit.report.sigma_ratio < 1e-3
 
 
 def test_good_conditions_do_not_warn(small):
@@ -644,17 +646,17 @@ def test_very_unlikely_is_not_impossible_in_single_precision(rng):
     options = HMMOptions(2, 2, fixed=fixed, n_iter=3, emission_prior=1.0)
     fit = fit_hmm(Sequences.from_lengths(codes, [100] * 60), options, rng=rng_of())
     assert np.isfinite(fit.history).all()
-    assert fit.diagnostics["exact"]
+    assert fit.report.exact
 
 
 def test_all_starts_are_noted(small):
     _, data = small
-    starts = fit_hmm(data, HMMOptions(3, 6), rng=rng_of()).diagnostics["starts"]
+    starts = fit_hmm(data, HMMOptions(3, 6), rng=rng_of()).report.starts
     assert len(starts) == 10
-    assert [np.isfinite(start["composite"]) for start in starts] == [
-        start["kind"] not in LASTING for start in starts
+    assert [np.isfinite(start.composite) for start in starts] == [
+        start.kind not in LASTING for start in starts
     ]
-    assert np.isfinite([start["likelihood"] for start in starts]).all()
+    assert np.isfinite([start.likelihood for start in starts]).all()
 
 
 def test_more_states_than_observations_in_a_stream():

@@ -52,7 +52,7 @@ def test_history_starts_race_where_states_outnumber_symbols(rng):
     truth = noisy_cycle()
     data = Sequences.from_lengths(sample_hmm(truth, 5000, rng)[0].ravel().astype(np.int32))
     kinds = [
-        [one["kind"] for one in fit.diagnostics["starts"]]
+        [one.kind for one in fit.report.starts]
         for fit in (
             fit_hmm(data, HMMOptions(8, 2, n_iter=10), rng=rng),
             fit_hmm(data, HMMOptions(2, 2, n_iter=10), rng=rng),

@@ -74,7 +74,7 @@ def test_a_default_fit_ends_as_em_from_the_truth_does(slow):
     parts = {"startprob": truth.startprob, "transmat": truth.transmat, "emission": truth.emission}
     best = fit_hmm(data, HMMOptions(K, D, fixed=parts), rng=np.random.default_rng(0))
     found = fit_hmm(data, HMMOptions(K, D), rng=np.random.default_rng(0))
-    assert found.diagnostics["window"] == 30
+    assert found.report.window == 30
     assert found.history[-1] > best.history[-1] - 20  # of 70,000 nats
     assert parameter_errors(found.parameters, truth)["transmat"] < 0.1
 
@@ -83,8 +83,8 @@ def test_chains_that_change_fast_are_left_to_narrow_windows(rng):
     model = planted_hmm(4, 20, stay=0.5, rng=rng)
     data = Sequences.from_lengths(sample_hmm(model, 50_000, rng)[0].ravel().astype(np.int32))
     fit = fit_hmm(data, HMMOptions(4, 20, n_iter=0), rng=rng)
-    assert fit.diagnostics["winner"] == "tensor"
-    assert "window" not in fit.diagnostics
+    assert fit.report.winner == "tensor"
+    assert not fit.report.window
 
 
 def test_sequences_too_short_for_any_window_have_no_wide_moments(rng):
@@ -92,7 +92,7 @@ def test_sequences_too_short_for_any_window_have_no_wide_moments(rng):
     short = Sequences.from_list(list(sample_hmm(model, 6, rng, n_sequences=500)[0]))
     counts = count(short, D, SerialRunner())
     assert wide_moments(excerpt_of(short, D), counts, 3, rng) is None
-    kinds = [one["kind"] for one in fit_hmm(short, HMMOptions(3, D), rng=rng).diagnostics["starts"]]
+    kinds = [one.kind for one in fit_hmm(short, HMMOptions(3, D), rng=rng).report.starts]
     assert "wide-windows" not in kinds
     assert {"tensor", "sticky", "random"} == set(kinds)
 
@@ -100,7 +100,7 @@ def test_sequences_too_short_for_any_window_have_no_wide_moments(rng):
 def test_counts_alone_have_no_wide_windows(slow, rng):
     _, data = slow
     fit = fit_counts(count(data, D, SerialRunner()), HMMOptions(K, D, n_iter=0), rng=rng)
-    assert fit.diagnostics["winner"] == "tensor"
+    assert fit.report.winner == "tensor"
 
 
 def test_sticky_starts_stay_and_emit_around_the_frequencies(rng):

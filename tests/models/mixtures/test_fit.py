@@ -40,7 +40,7 @@ def test_the_fit_is_at_least_as_good_as_from_its_own_k_means(rng, kind):
     best = run_fit(X, 8, kind)
     clusters = run_fit(X, 8, kind, init="kmeans")
     assert mean_likelihood(best.parameters, X) >= mean_likelihood(clusters.parameters, X) - 1e-9
-    kinds = {start["kind"] for start in best.diagnostics["starts"]}
+    kinds = {start.kind for start in best.report.starts}
     assert {"tensor", "kmeans", "quick", "scaled"} <= kinds
 
 
@@ -55,8 +55,9 @@ def test_moments_alone_take_no_step(rng):
     X, _ = blobs(rng, n=20_000, K=3)
     found = run_fit(X, 3, "diag", n_iter=0)
     assert found.history == []
-    assert found.diagnostics["winner"] == "tensor"
-    assert set(found.diagnostics["moments"]) == {"eigenvalues", "edge", "fault"}
+    assert found.report.winner == "tensor"
+    assert found.report.eigenvalues[0] > found.report.edge
+    assert not found.report.fault
 
 
 def test_chunks_and_rows_give_the_same(rng):
@@ -113,7 +114,7 @@ def test_a_climb_that_collapses_leaves_the_other(rng, monkeypatch):
 
     monkeypatch.setattr(fit_module, "maximise_likelihood", collapse)
     found = run_fit(X, 3, "diag")
-    assert found.diagnostics["winner"] in ("tensor", "quick", "scaled")
+    assert found.report.winner in ("tensor", "quick", "scaled")
     monkeypatch.setattr(fit_module, "maximise_likelihood", fail)  # of the winner, too
     with pytest.raises(DegenerateError, match="collapsed"):
         run_fit(X, 3, "diag")

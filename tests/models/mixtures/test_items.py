@@ -181,7 +181,7 @@ def test_moments_alone():
     found = fit(sample(rng, weights, law, 20_000), 3, n_iter=0)
     order = matched(found.parameters.emission.probs, law.probs)
     assert_allclose(found.parameters.emission.probs[order], law.probs, atol=0.1)
-    assert found.diagnostics["moments"][0]["rank"] == 3
+    assert found.report.moments[0].rank == 3
     assert len(found.history) == 1
 
 
@@ -199,8 +199,8 @@ def test_moments_that_show_fewer_classes_are_completed():
     codes = rng.integers(0, 2, (500, 6))
     with pytest.warns(RankWarning, match=r"show 1 classes, and n_components=3"):
         found = fit(codes, 3, n_init=1)
-    assert found.diagnostics["winner"] == "tensor"
-    assert found.diagnostics["moments"][0]["n_shown"] == 1
+    assert found.report.winner == "tensor"
+    assert found.report.moments[0].n_shown == 1
 
 
 def test_seeds_make_fits_and_the_order_of_rows_does_not():

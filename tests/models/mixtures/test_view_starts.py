@@ -42,13 +42,13 @@ def test_the_population_gives_the_mixture_back(views, kind):
     weights, means = np.array([0.2, 0.3, 0.5]), rng.standard_normal((3, 6)) * 2 + 100
     rows = population(rng, weights, means, views)
     options = MixtureOptions(3, kind, ridge=0.0, views=views)
-    start, notes = view_start(rows, options, RUN)
+    start, report = view_start(rows, options, RUN)
     found = start.parameters
     order = nearest(found.emission.means, means)
     assert_allclose(found.emission.means[order], means, atol=1e-6)
     assert_allclose(found.weights[order], weights, atol=1e-6)
-    assert notes["canonical_correlations"][0] == pytest.approx(1)
-    assert notes["residual"] < 1e-6
+    assert report.canonical_correlations[0] == pytest.approx(1)
+    assert report.residual < 1e-6
     spread = found.emission.covariances
     assert spread.shape == ((3, 6, 6) if kind == "full" else (3, 6))
     if kind == "full":
@@ -84,7 +84,7 @@ def test_means_are_found_under_noise_that_hides_them_from_clusters():
             found = fit.parameters.emission.means
             gaps.append(np.sqrt(((found[nearest(found, means)] - means) ** 2).sum(axis=1).mean()))
         assert gaps[0] < 1 < 4 < gaps[1]
-        assert fit.diagnostics["winner"] == "kmeans"
+        assert fit.report.winner == "kmeans"
 
 
 def test_views_of_many_columns_are_seen_along_their_axes(rng):
@@ -92,7 +92,7 @@ def test_views_of_many_columns_are_seen_along_their_axes(rng):
     views = tuple(np.repeat(range(3), size).tolist())
     means = rng.standard_normal((K, 3 * size))
     X = means[rng.integers(K, size=3000)] + rng.standard_normal((3000, 3 * size))
-    start, notes = view_start(Rows.of(X), MixtureOptions(K, "diag", views=views), RUN)
+    start, report = view_start(Rows.of(X), MixtureOptions(K, "diag", views=views), RUN)
     found = start.parameters.emission.means
-    assert notes["canonical_correlations"].size == 33
+    assert report.canonical_correlations.size == 33
     assert np.abs(found[nearest(found, means)] - means).mean() < 0.2

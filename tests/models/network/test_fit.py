@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from spectral_nn.models.network.evidence import gather, rows_needed
 from spectral_nn.models.network.fit import NetworkOptions, fit_table, start_table
 from spectral_nn.models.network.objective import Objective
 from spectral_nn.models.network.repair import repair, residual_signal
+from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.starts import check_identifiable, in_doubt
 from spectral_nn.moments.scores import GaussianScore
 from spectral_nn.results import RecoveryWarning
@@ -195,8 +197,8 @@ class TestPureMoments:
         assert (found.init, found.n_iter, found.loss_curve) == ("tensor", 0, [])
         assert 0.95 < r2(found.network, teacher) < 0.9999
         assert worst_angle(found.network, teacher) < 20
-        assert [kind for kind, _ in found.diagnostics["starts"]] == ["gaussian"]
-        assert found.diagnostics["race_steps"] == 0
+        assert [start.kind for start in found.report.starts] == ["gaussian"]
+        assert found.report.race_steps == 0
         assert not any(stage.startswith(("race", "lbfgs", "repair")) for stage in stages)
         assert "moments" in stages
         value = Objective(X, Y, found.network, 1e-4).value(flatten(found.network))
@@ -230,8 +232,8 @@ class TestPureMoments:
         # Up to the order of units, which hangs on the start that ends best by a hair.
         assert_allclose(found.network.predict(X), expected.network.predict(X), atol=1e-4)
         assert_allclose(
-            found.diagnostics["singular_values"],
-            expected.diagnostics["singular_values"],
+            found.report.singular_values,
+            expected.report.singular_values,
             rtol=1e-10,
         )
 
@@ -286,10 +288,10 @@ class TestRace:
         X, Y, _ = planted(0, 8, 3, 6000)
         told = []
         found = fit(X, Y, 3, max_iter=20, on_step=lambda *step: told.append(step))
-        kinds = [kind for kind, _ in found.diagnostics["starts"]]
-        assert kinds[0] == found.diagnostics["winner"] == "gaussian"
+        kinds = [start.kind for start in found.report.starts]
+        assert kinds[0] == found.report.winner == "gaussian"
         assert sorted(kinds) == ["gaussian", "random", "random"]
-        losses = [loss for _, loss in found.diagnostics["starts"]]
+        losses = [start.loss for start in found.report.starts]
         assert losses[0] == min(losses)
         races = [step for step in told if step[0].startswith("race ")]
         assert sorted(stage for stage, _, _ in races) == [f"race {kind}" for kind in sorted(kinds)]
@@ -302,8 +304,8 @@ class TestRace:
         monkeypatch.setattr(network_starts, "random_starts", lambda *_: [lucky])
         found = fit(X, Y, 3, max_iter=20)
         assert found.init == "random"
-        assert found.diagnostics["init"] == found.diagnostics["winner"] == "random"
-        assert found.diagnostics["starts"][0][0] == "random"
+        assert found.report.winner == "random"
+        assert found.report.starts[0].kind == "random"
         assert worst_angle(found.network, teacher) < 1
 
     def test_a_hopeless_start_loses(self, monkeypatch):
@@ -315,7 +317,7 @@ class TestRace:
         bad = network_starts.Start("random", nothing)
         monkeypatch.setattr(network_starts, "random_starts", lambda *_: [bad])
         found = fit(X, Y, 3, max_iter=20)
-        assert found.diagnostics["winner"] == "gaussian"
+        assert found.report.winner == "gaussian"
         assert np.isfinite(found.loss)
 
     def test_noise_does_not_hide_the_better_start(self):
@@ -337,28 +339,28 @@ class TestRace:
     def test_models_of_the_inputs_are_chosen_by_their_shape(self, inputs, kinds):
         X, Y, _ = planted(0, 6, 3, 8000, inputs=inputs)
         found = quietly(X, Y, 3, max_iter=2)
-        taken = {kind for kind, _ in found.diagnostics["starts"]} - {"random", "mixture"}
+        taken = {start.kind for start in found.report.starts} - {"random", "mixture"}
         assert taken == kinds
 
     def test_heavy_tails_see_no_mixture(self):
         X, Y, _ = planted(0, 5, 2, 8000, inputs="heavy")
         X[:, 0] **= 3
         found, said = doubts(X, Y, 2, max_iter=2)
-        assert "mixture" not in {kind for kind, _ in found.diagnostics["starts"]}
+        assert "mixture" not in {start.kind for start in found.report.starts}
         assert any("heavy tails" in message for _, message in said)
 
     @pytest.mark.parametrize("model", ["gaussian", "mixture", "cubic"])
     def test_a_model_of_the_inputs_may_be_asked_for(self, model):
         X, Y, teacher = planted(0, 6, 2, 8000, inputs="mixture", activation="tanh")
         found = fit(X, Y, 2, max_iter=0, input_model=model, activation="tanh")
-        assert [kind for kind, _ in found.diagnostics["starts"]] == [model]
+        assert [start.kind for start in found.report.starts] == [model]
         assert r2(found.network, teacher, "mixture") > 0.9
 
     def test_a_score_may_be_given(self):
         X, Y, teacher = planted(0, 5, 2, 20_000, activation="tanh")
         score = GaussianScore(np.zeros(5), np.eye(5))
         found = fit(X, Y, 2, max_iter=0, input_model=score, activation="tanh")
-        assert found.diagnostics["winner"] == "score"
+        assert found.report.winner == "score"
         assert r2(found.network, teacher) > 0.95
         assert r2(fit(X, Y, 2, input_model=score, activation="tanh").network, teacher) > 0.999
 
@@ -368,25 +370,26 @@ class TestFlow:
         X, Y, _ = planted(0, 12, 5, 4000, noise=0.3)
         for max_iter, steps in ((31, 15), (16, 8), (1, 0)):
             found = fit(X, Y, 5, max_iter=max_iter, tol=1e-12)
-            assert found.diagnostics["race_steps"] == steps
+            assert found.report.race_steps == steps
             assert found.n_iter == max_iter - steps
 
     def test_a_given_start_is_refined_and_no_more(self):
         X, Y, teacher = planted(0, 8, 3, 500)
         found = fit_network(X, Y, NetworkOptions((3,)), rng=np.random.default_rng(0), start=teacher)
         assert found.init == "given"
-        assert found.diagnostics == {}
+        assert found.report.winner == "given"
+        assert not found.report.starts
         assert worst_angle(found.network, teacher) < 4
 
     def test_starts_are_those_of_the_fit(self):
         X, Y, _ = planted(0, 8, 3, 3000)
         options = options_of(3, max_iter=0)
         rows = Rows.of(X, Y)
-        network, name, notes = start_table(rows, options, run=RUN, rng=np.random.default_rng(4))
+        network, name, report = start_table(rows, options, run=RUN, rng=np.random.default_rng(4))
         assert name == "tensor"
         found = fit_network(X, Y, options, rng=np.random.default_rng(4))
         assert_array_equal(full(network), full(found.network))
-        assert notes["n_supported"] == found.diagnostics["n_supported"]
+        assert report.n_supported == found.report.n_supported
 
     def test_validation_rows_are_kept_from_the_moments(self):
         """Held out, whatever they say: garbage there does not move the start."""
@@ -446,12 +449,14 @@ class TestFlow:
         X, Y, teacher = planted(0, 8, 3, 30_000, kind="positive", activation="tanh", noise=0.02)
         found = fit(X, Y, 3, init="nn-lift", activation="tanh", max_iter=0)
         assert found.init == "nn-lift"
-        assert "starts" not in found.diagnostics
-        assert {"whitening", "n_needed", "singular_values"} <= found.diagnostics.keys()
+        assert not found.report.starts
+        assert found.report.winner == "nn-lift"
+        for fact in ("whitening", "n_needed", "singular_values"):
+            assert getattr(found.report, fact) is not None
         assert r2(found.network, teacher) > 0.9
         refined = fit(X, Y, 3, init="nn-lift", activation="tanh", max_iter=50)
         assert refined.init == "nn-lift"
-        assert "repair" not in refined.diagnostics
+        assert not refined.report.repair
         assert refined.loss < found.loss
 
 
@@ -462,7 +467,7 @@ class TestEvidence:
             X, Y, _ = planted(seed, 12, k, 30_000, kind="orthonormal")
             found = fit(X, Y, "auto", max_iter=5)
             assert found.network.sizes == (12, k, 1)
-            assert found.diagnostics["n_supported"] == k
+            assert found.report.n_supported == k
 
     def test_noise_supports_nothing(self):
         for seed in range(4):
@@ -475,11 +480,11 @@ class TestEvidence:
         X, Y, _ = planted(0, 12, 3, 5000)
         weight = np.random.default_rng(0).uniform(0, 2, 5000)
         evidence = gather(Rows.of(X, Y, weight), 3, np.random.default_rng(0), RUN)
-        notes = evidence.notes()
-        assert notes["n_effective"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
-        assert notes["n_needed"] == rows_needed(12, 3) == 5 * 12 * 9
-        assert notes["n_dimensions"] == 3
-        assert notes["singular_values"].shape == (12,)
+        report = evidence.report()
+        assert report.n_effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+        assert report.n_needed == rows_needed(12, 3) == 5 * 12 * 9
+        assert report.n_dimensions == 3
+        assert report.singular_values.shape == (12,)
         assert evidence.enough
         assert (evidence.heavy, evidence.discrete, evidence.shaped) == (0, 0, 0)
 
@@ -498,11 +503,11 @@ class TestEvidence:
             gather(rows, 2, np.random.default_rng(0), RUN)
 
     def test_doubt(self):
-        sure = {"n_effective": 1000, "n_needed": 500, "cp_agreement": 1.0}
+        sure = NetworkReport(n_effective=1000.0, n_needed=500, cp_agreement=1.0)
         assert not in_doubt(sure)
-        assert in_doubt(sure | {"n_effective": 400})
-        assert in_doubt(sure | {"cp_agreement": 0.1})
-        assert not in_doubt({})
+        assert in_doubt(replace(sure, n_effective=400.0))
+        assert in_doubt(replace(sure, cp_agreement=0.1))
+        assert not in_doubt(NetworkReport())
 
 
 class TestSaidOutLoud:
@@ -511,7 +516,7 @@ class TestSaidOutLoud:
     def said(self, X, Y, k, **options):
         found, messages = doubts(X, Y, k, **({"max_iter": 3} | options))
         assert np.isfinite(found.loss)
-        assert found.diagnostics["init"] == found.init
+        assert (found.report.winner == "random") == (found.init == "random")
         return messages
 
     def recovery(self, messages):
@@ -579,7 +584,7 @@ class TestSaidOutLoud:
         X[:, 2:4] = np.sign(X[:, 2:4])
         found, messages = doubts(X, teacher.predict(X), 2, max_iter=3)
         assert "2 columns of X hold few values" in self.recovery(messages)
-        assert "cubic" in {kind for kind, _ in found.diagnostics["starts"]}
+        assert "cubic" in {start.kind for start in found.report.starts}
 
     def test_constant_columns(self):
         X, Y, _ = planted(0, 6, 2, 5000)
@@ -644,11 +649,11 @@ class TestRepair:
         scores = {True: [], False: []}
         for doubt in (True, False):
             if not doubt:
-                monkeypatch.setattr(network_repair, "in_doubt", lambda notes: False)
+                monkeypatch.setattr(network_repair, "in_doubt", lambda report: False)
             for seed in range(4):
                 X, Y, teacher = planted(seed, 40, 5, 800)
                 found = quietly(X, Y, 5, seed=seed, max_iter=500)
-                assert ("repair" in found.diagnostics) == doubt
+                assert bool(found.report.repair) == doubt
                 scores[doubt].append(r2(found.network, teacher))
         assert (np.array(scores[True]) > 0.998).sum() >= 3
         assert np.mean(scores[True]) > np.mean(scores[False]) + 0.005
@@ -672,7 +677,7 @@ class TestRepair:
             assert [step[:2] for step in told] == [
                 ("repair", i + 1) for i in range(len(done.rounds))
             ]
-            assert done.rounds[0]["units"] == "moments"
+            assert done.rounds[0].units == "moments"
             assert done.n_iter > 0
 
     def test_a_round_that_ends_worse_is_undone(self, monkeypatch):
@@ -684,7 +689,7 @@ class TestRepair:
         done = mended(teacher, Rows.of(X, Y), 0.0, 1000, np.random.default_rng(0), [])
         assert done.network is teacher
         # Rounds of moments, then of random units, and no more after these.
-        sources = [one["units"] for one in done.rounds]
+        sources = [one.units for one in done.rounds]
         assert sources[0] == "moments"
         assert sources[-1] == "random"
         assert sources.count("random") == 1
@@ -693,7 +698,7 @@ class TestRepair:
         X, Y, teacher = planted(0, 6, 3, 300)
         done = mended(teacher, Rows.of(X, Y), 0.0, 0, np.random.default_rng(0), [])
         assert done.network is teacher
-        assert (done.n_iter, done.rounds) == (0, [])
+        assert (done.n_iter, done.rounds) == (0, ())
 
     def test_a_unit_that_is_missing_is_put_back(self):
         """And one that is there twice taken away for it."""
@@ -739,8 +744,8 @@ class TestRepair:
         found = quietly(X, Y, 5, tol=1e-10, **({"max_iter": 1000} | {limit: most}))
         total = sum(taken)
         if limit == "max_iter":
-            total += found.diagnostics["race_steps"]
-        repaired = "repair" in found.diagnostics
+            total += found.report.race_steps
+        repaired = bool(found.report.repair)
         assert repaired == (most >= 200)
         assert total <= most + (150 if repaired else 0) + 20 * (limit == "max_fun")
         assert total > 0.5 * most
@@ -749,8 +754,8 @@ class TestRepair:
         monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 0.9)
         X, Y, _ = planted(0, 30, 5, 700)
         found = quietly(X, Y, 5, max_iter=300)
-        assert found.diagnostics["residual_signal"] == 0.9
-        assert "repair" not in found.diagnostics
+        assert found.report.residual_signal == 0.9
+        assert not found.report.repair
 
     @pytest.mark.parametrize("options", [{"trainer": "adam"}, {"output": "logistic"}])
     def test_squared_errors_and_lbfgs_only(self, options):
@@ -758,16 +763,16 @@ class TestRepair:
         if "output" in options:
             Y = np.heaviside(Y - np.median(Y), 0.0)
         found = quietly(X, Y, 4, **({"max_iter": 200, "alpha": 1.0} | options))
-        assert "repair" not in found.diagnostics
+        assert not found.report.repair
 
     def test_weights_and_sparse_rows_are_repaired_too(self, monkeypatch):
         monkeypatch.setattr(network_repair, "residual_signal", lambda *_: 2.0)
         X, Y, _ = planted(0, 30, 5, 700)
         weight = np.random.default_rng(0).uniform(0.5, 1.5, 700)
         found = quietly(sparse.csr_array(X), Y, 5, max_iter=200, sample_weight=weight)
-        assert found.diagnostics["repair"]
+        assert found.report.repair
         single = quietly(X.astype(np.float32), Y.astype(np.float32), 5, max_iter=200)
-        assert single.diagnostics["repair"]
+        assert single.report.repair
         assert single.network.coefs[0].dtype == np.float32
 
 
@@ -780,9 +785,9 @@ class TestDirections:
         assert direction_angles(found.components.T, teacher.coefs[0]).max() < 10
         assert_allclose(found.mean, X.mean(axis=0), atol=1e-10)
         assert found.singular_values.shape == (12,)
-        assert found.diagnostics["n_supported"] == 4
-        assert found.diagnostics["input_model"] == "gaussian"
-        assert 0 < found.diagnostics["cp_explained"] <= 1
+        assert found.report.n_supported == 4
+        assert found.report.winner == "gaussian"
+        assert 0 < found.report.cp_explained <= 1
 
     def test_the_loudest_unit_comes_first(self):
         rng = np.random.default_rng(0)
@@ -803,7 +808,7 @@ class TestDirections:
     def test_models_of_the_inputs(self, model):
         X, Y, teacher = planted(1, 8, 3, 15_000, inputs="uniform", activation="tanh")
         found = directions(X, Y, 3, rng=np.random.default_rng(0), input_model=model)
-        assert found.diagnostics["input_model"] == {"auto": "gaussian"}.get(model, model)
+        assert found.report.winner == {"auto": "gaussian"}.get(model, model)
         assert direction_angles(found.components.T, teacher.coefs[0]).max() < 20
 
     def test_constant_columns_have_no_part(self):
@@ -844,5 +849,5 @@ def test_repair_keeps_to_its_budget_on_sparse_rows():
     for budget in (100, 130, 285, 600):
         done = mended(start, rows, 1e-4, budget, np.random.default_rng(0), [])
         assert done.n_iter <= budget
-    assert {one["units"] for one in done.rounds} >= {"moments"}
+    assert {one.units for one in done.rounds} >= {"moments"}
     assert r2(done.network, teacher) > r2(start, teacher)
