@@ -90,8 +90,13 @@ def test_every_page_is_in_the_index():
     assert linked.issuperset({*PAGES} - {index})
 
 
-def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 110
+def test_the_readme_is_short_and_shows_code_and_a_picture_at_once():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 90
+    begin = "\n".join(lines[:30])
+    assert "```python" in begin
+    assert "```text" in begin
+    assert re.search(r"!\[.+\]\(.+\.png\)", begin)
 
 
 def test_pictures_of_the_demo_are_ignored():

@@ -24,7 +24,9 @@ def entries(page):
     [
         ("spectral_estimators", ""),
         ("spectral_estimators.trainers", "trainers."),
-        ("spectral_nn.datasets", "datasets."),
+        ("spectral_estimators.datasets", "datasets."),
+        ("spectral_estimators.metrics", "metrics."),
+        ("spectral_estimators.reports", "reports."),
     ],
 )
 def test_every_public_name_is_on_the_page(module, prefix):
