@@ -18,7 +18,6 @@ RUN = (
     "docs/certainty.md",
     "docs/graphs.md",
     "docs/hmm.md",
-    "docs/index.md",
     "docs/latent_classes.md",
     "docs/missing.md",
     "docs/mixtures.md",
