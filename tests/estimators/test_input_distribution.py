@@ -55,7 +55,7 @@ def test_the_scores_race(kind):
     X, y, _ = planted(UNIFORM, n=3000, d=4, k=2)
     y = y > np.median(y) if kind is MLPClassifier else y
     net = kind(hidden_layer_sizes=(2,), max_iter=30, input_distribution=UNIFORM, random_state=0)
-    kinds = [name for name, _ in clone(net).fit(X, y).report_.starts]
+    kinds = [start.kind for start in clone(net).fit(X, y).report_.starts]
     assert {"gaussian", "score", "random"} <= set(kinds)
     net.set_params(init="random", input_distribution=[stats.norm()])  # which takes no moments
     assert net.fit(X, y).init_ == "random"

@@ -32,6 +32,7 @@ def line_angles(directions: NDArray) -> NDArray[np.float64]:
     """
     columns = np.asarray(directions, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
+        columns = columns / np.abs(columns).max(axis=0)  # squares of large ones overflow
         columns = columns / np.linalg.norm(columns, axis=0)
     cosines = np.abs(columns.T @ columns)
     np.fill_diagonal(cosines, np.nan)
