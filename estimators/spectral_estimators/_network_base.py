@@ -370,7 +370,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
     def _move(self, put: Callable[[Any], Any]) -> Self:
         """Move what `partial_fit` goes on from, too."""
         if hasattr(self, "_optimizer"):
-            self._optimizer = move_fields(self._optimizer, put)
+            self._optimizer: Any = move_fields(self._optimizer, put)
         return super()._move(put)
 
     def _resume_from(self, options: NetworkOptions, given: Given) -> Network:
