@@ -22,7 +22,7 @@ class ModelVersionWarning(UserWarning):
 
 
 class SpectralEstimator(BaseEstimator):
-    """scikit-learn's base class, with the version of spectral-nn in the state that is saved.
+    """Base of all estimators: the state that is saved has the version of spectral-nn.
 
     pickle, joblib, copy and skops all ask for the state and set it by the two methods below.
     scikit-learn notes its own version in the same way, for its own classes alone.
