@@ -2,11 +2,13 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from examples.demo_pictures import FOLDER
+from spectral_nn import __version__
 
 ROOT = Path(__file__).parents[1]
 GENERATED = ROOT / "docs/generated"
@@ -27,6 +29,7 @@ RUN = (
     "docs/moving/statsmodels.md",
     "docs/moving/stepmix.md",
     "docs/networks.md",
+    "docs/saving.md",
     "docs/start.md",
     "docs/topics.md",
     "docs/trainers.md",
@@ -96,6 +99,14 @@ def test_the_readme_is_short_and_shows_code_and_a_picture_at_once():
     assert "```python" in begin
     assert "```text" in begin
     assert re.search(r"!\[.+\]\(.+\.png\)", begin)
+
+
+def test_version_and_licence_are_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    cited = dict(re.findall(r"^(version|license): (\S+)$", citation, re.MULTILINE))
+    assert project["version"] == cited["version"] == __version__
+    assert project["license"] == cited["license"]
 
 
 def test_pictures_of_the_demo_are_ignored():

@@ -1,5 +1,6 @@
 """Estimators with scikit-learn's interface for models learned by the method of moments."""
 
+from spectral_estimators._base import ModelVersionWarning
 from spectral_estimators.compare import TrainersReport, compare_trainers
 from spectral_estimators.dawid_skene import DawidSkene
 from spectral_estimators.displays import (
@@ -40,6 +41,7 @@ from spectral_estimators.network import MLPClassifier, MLPRegressor
 from spectral_estimators.operators import ObservableOperatorModel
 from spectral_estimators.per_sequence import PerSequence
 from spectral_estimators.pmi_embedding import PMIEmbedding
+from spectral_estimators.saving import TRUSTED_TYPES
 from spectral_estimators.spiking import SpikingClassifier
 from spectral_estimators.tensor_features import TensorFeatures
 from spectral_estimators.topics import LatentDirichletAllocation
@@ -50,6 +52,7 @@ from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 
 __all__ = [
     "GMMHMM",
+    "TRUSTED_TYPES",
     "ActiveSubspaceDisplay",
     "BernoulliHMM",
     "CategoricalHMM",
@@ -72,6 +75,7 @@ __all__ = [
     "LossDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "ModelVersionWarning",
     "MultiViewGaussianMixture",
     "MultiViewMixture",
     "MultinomialHMM",

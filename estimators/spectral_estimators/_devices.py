@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Self
 
 import array_api_compat
@@ -20,7 +21,15 @@ from spectral_nn.blas import one_blas_thread
 from spectral_nn.data import Sequences
 from spectral_nn.runners.base import Runner, runner
 
-__all__ = ["MovableMixin", "at_home", "check_device", "home_of", "on_host", "runner_at"]
+__all__ = [
+    "MovableMixin",
+    "at_home",
+    "check_device",
+    "home_of",
+    "move_fields",
+    "on_host",
+    "runner_at",
+]
 
 
 class MovableMixin:
@@ -51,7 +60,7 @@ class MovableMixin:
 
     def _move(self, put: Callable[[Any], Any]) -> Self:
         for name, value in list(vars(self).items()):
-            if name.endswith("_") and not name.startswith("_"):
+            if name.endswith("_"):
                 setattr(self, name, _moved(value, put))
         return self
 
@@ -144,6 +153,14 @@ def runner_at(
 def _on_processor(x: Array) -> bool:
     """Whether an array is in the memory of the host, where compiled loops are the fastest."""
     return where_it_lives(x).endswith(("on cpu", "on CPU_DEVICE"))
+
+
+def move_fields(value: Any, put: Callable[[Any], Any]) -> Any:
+    """A dataclass of arrays, and of dataclasses of them, with its arrays put elsewhere."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return _moved(value, put)
+    names = [field.name for field in fields(value)]
+    return replace(value, **{name: move_fields(getattr(value, name), put) for name in names})
 
 
 def _moved(value: Any, put: Callable[[Any], Any]) -> Any:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import refuse_chunks, warn_of_epochs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._progress import listener, print_iteration
@@ -33,7 +33,7 @@ from spectral_nn.trainers.sgd import LEARNING_RATES
 __all__ = ["BaseEquilibrium"]
 
 
-class BaseEquilibrium(MovableMixin, BaseEstimator):
+class BaseEquilibrium(MovableMixin, SpectralEstimator):
     """The common part; a subclass has its own settings, and a model."""
 
     _numeric: ClassVar[bool] = True  # whether targets are numbers

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._graph_input import (
     check_weights,
@@ -44,7 +45,7 @@ _MAX_EIGENVECTORS = 1 << 15  # all of a graph: 8 GiB in double precision
 _MAX_NEIGHBORS = 1 << 21  # whose labels are averaged at a time
 
 
-class LabelBase(ClassifierMixin, BaseEstimator):
+class LabelBase(ClassifierMixin, SpectralEstimator):
     """Checks, graph, fit and prediction; a subclass says whether labels are clamped."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -108,7 +109,7 @@ class LabelBase(ClassifierMixin, BaseEstimator):
             rows = sparse.csr_array(rows)
         options, finder = self._options(len(given)), None
         if self.kernel == "knn":
-            finder = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs).fit(rows)
+            finder = self._find_neighbors(rows, self.n_neighbors)
         with runner_at(None, self.n_jobs, None, False) as run:
             graph = self._make_graph(rows, finder, run)
             given = given.astype(graph.degrees.dtype)
@@ -171,6 +172,9 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         totals = means.sum(axis=1, keepdims=True)
         return np.where(totals > 0, means / np.where(totals > 0, totals, 1), self._prior)
 
+    def _find_neighbors(self, rows: Any, n_neighbors: int) -> NearestNeighbors:
+        return NearestNeighbors(n_neighbors=n_neighbors, n_jobs=self.n_jobs).fit(rows)
+
     def _average_neighbors(self, rows: Any) -> NDArray:
         """Mean distribution of the nearest neighbours of each row, some rows at a time."""
         shares = self.label_distributions_
@@ -230,6 +234,20 @@ class LabelBase(ClassifierMixin, BaseEstimator):
                 "Connect them (a lower gamma, more n_neighbors), or label a row of each component.",
                 UserWarning,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: of the search tree its number of neighbours."""
+        state = super().__getstate__()
+        if state.get("_neighbors") is not None:
+            state["_neighbors"] = state["_neighbors"].n_neighbors
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was saved, and make the search tree anew."""
+        super().__setstate__(state)
+        n_neighbors = state.get("_neighbors")
+        if n_neighbors is not None:
+            self._neighbors = self._find_neighbors(self.X_, n_neighbors)
 
     def __sklearn_tags__(self) -> Any:
         tags = with_input_tags(super().__sklearn_tags__(), sparse=True)

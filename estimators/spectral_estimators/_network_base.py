@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from numbers import Integral, Real
@@ -9,12 +10,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
+from spectral_estimators._base import SpectralEstimator
+from spectral_estimators._devices import (
+    MovableMixin,
+    check_device,
+    home_of,
+    move_fields,
+    runner_at,
+)
 from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_sensitivity import SensitivityMixin
@@ -58,7 +65,7 @@ __all__ = ["BaseNetwork"]
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
 
-class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
+class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
     """The common part of the network estimators."""
 
     _numeric: ClassVar[bool] = True  # whether targets are numbers
@@ -345,6 +352,12 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
         """What the last fit left for `partial_fit`, under the name that scikit-learn gives it."""
         optimizer = getattr(self, "_optimizer", None)
         return None if optimizer is None else SolverState(self._scaling, optimizer)
+
+    def _move(self, put: Callable[[Any], Any]) -> Self:
+        """Move what `partial_fit` goes on from, too."""
+        if hasattr(self, "_optimizer"):
+            self._optimizer: Any = move_fields(self._optimizer, put)
+        return super()._move(put)
 
     def _resume_from(self, options: NetworkOptions, given: Given) -> Network:
         """Take the fitted network as a start, if it still has the right shape.

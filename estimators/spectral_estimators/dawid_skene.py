@@ -6,11 +6,12 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._answers import categories_of, codes_of, is_missing, read_answers
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._sklearn_compat import (
     Interval,
@@ -50,7 +51,7 @@ class _Labels(NamedTuple):
     tasks: NDArray
 
 
-class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator):
     r"""True labels of tasks from those that several workers gave, each with errors of their own.
 
     Every worker has a matrix of confusion, and labels of different workers are independent given

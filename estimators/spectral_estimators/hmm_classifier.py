@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import on_host
 from spectral_estimators._sklearn_compat import check_constraints, with_input_tags
 from spectral_estimators._validation import in_memory, is_table, read, together
@@ -21,7 +22,7 @@ from spectral_nn.data import Sequences, Source, is_list_of_sequences
 __all__ = ["HMMClassifier"]
 
 
-class HMMClassifier(ClassifierMixin, BaseEstimator):
+class HMMClassifier(ClassifierMixin, SpectralEstimator):
     r"""Classify sequences by the hidden Markov model of each class that explains them best.
 
     A clone of ``estimator`` is fitted to the sequences of each class.  Bayes' rule does the rest:

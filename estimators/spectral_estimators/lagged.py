@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._network_input import DTYPES
 from spectral_estimators._sklearn_compat import Interval, check_constraints
 from spectral_nn.runners.parts import Walk
@@ -19,7 +20,7 @@ from spectral_nn.runners.parts import Walk
 __all__ = ["Lagged"]
 
 
-class Lagged(TransformerMixin, BaseEstimator):
+class Lagged(TransformerMixin, SpectralEstimator):
     r"""The last frames of a stimulus, side by side, as the columns of a regression.
 
     Row t of the output is :math:`(x_{t-l+1}, \dots, x_{t-1}, x_t)` for l = ``n_lags``, the oldest

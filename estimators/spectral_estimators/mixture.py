@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._mixture_input import given_parts
 from spectral_estimators._network_input import DTYPES
@@ -42,7 +43,7 @@ from spectral_nn.models.mixtures.options import MixtureOptions
 __all__ = ["GaussianMixture", "moments_init"]
 
 
-class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
+class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
     r"""Mixture of Gaussians: starts from moments and from clusters, raced, then EM.
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k\, N(x; \mu_k, \Sigma_k)

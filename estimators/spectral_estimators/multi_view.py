@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -18,6 +18,7 @@ from spectral_estimators._answers import (
     read_answers,
     values_of,
 )
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._network_input import row_weights
 from spectral_estimators._sklearn_compat import (
@@ -35,7 +36,7 @@ from spectral_nn.models.mixtures.model import MixtureParameters
 __all__ = ["MultiViewMixture"]
 
 
-class MultiViewMixture(DensityMixin, BaseEstimator):
+class MultiViewMixture(DensityMixin, SpectralEstimator):
     r"""Latent classes of rows whose columns are categorical and independent within each class.
 
     Latent-class analysis of any number of items, with any number of categories each and with

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._sklearn_compat import (
     Interval,
@@ -49,7 +49,7 @@ _AUTO = (
 )
 
 
-class ObservableOperatorModel(MovableMixin, BaseEstimator):
+class ObservableOperatorModel(MovableMixin, SpectralEstimator):
     r"""Probabilities of sequences of symbols from moments alone: no states, no local optima.
 
     A hidden Markov model gives a sequence the probability :math:`1^T A_{x_t} \cdots A_{x_1} \pi`,

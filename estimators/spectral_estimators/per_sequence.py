@@ -3,11 +3,12 @@
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import TransformerMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._sklearn_compat import HasMethods, check_constraints
 from spectral_estimators._validation import is_table
 from spectral_nn.data import Sequences
@@ -22,7 +23,7 @@ def _inner_has(name: str) -> Any:
     return check
 
 
-class PerSequence(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Apply a transformer of rows to sequences, so that it can stand before a sequence model.
 
     One sample of a sequence model is a sequence, whereas `StandardScaler` and its like take tables

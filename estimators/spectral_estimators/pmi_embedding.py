@@ -8,9 +8,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._sklearn_compat import Interval, check_constraints, with_input_tags
 from spectral_estimators._validation import spawn_rng
 from spectral_estimators._word_input import (
@@ -28,10 +29,10 @@ from spectral_nn.moments.cooccurrences import (
 )
 from spectral_nn.runners.base import Runner, runner
 
-__all__ = ["PMIEmbedding"]
+__all__ = ["PMIEmbedding", "WordsSeen"]
 
 
-class _Seen(NamedTuple):
+class WordsSeen(NamedTuple):
     """What has been counted: of documents, `CoOccurrences`; of matrices, their sum.
 
     Attributes
@@ -48,7 +49,7 @@ class _Seen(NamedTuple):
     settings: tuple[Any, ...]
 
 
-class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
+class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
     r"""Vectors of words: a factorisation of their mutual information.
 
     Words that stand near the same words get similar vectors. They are the largest singular vectors
@@ -146,7 +147,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    _seen: _Seen | None = None
+    _seen: WordsSeen | None = None
 
     def __init__(
         self,
@@ -311,7 +312,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
             keyed.set_vecattr(word, "count", int(count))
         return keyed
 
-    def _learn(self, X: Any, words: Iterable[Any] | None, before: _Seen | None) -> Self:
+    def _learn(self, X: Any, words: Iterable[Any] | None, before: WordsSeen | None) -> Self:
         """Count, add, decompose, and assign all at once."""
         with runner(self.n_jobs) as run:
             seen = _of_matrix(X, words, before) if is_matrix(X) else self._count(X, before, run)
@@ -335,7 +336,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         self.embedding_ = found.left * found.values**self.eigenvalue_power
         return self
 
-    def _count(self, X: Any, before: _Seen | None, run: Runner) -> _Seen:
+    def _count(self, X: Any, before: WordsSeen | None, run: Runner) -> WordsSeen:
         """Count the words of documents, in addition to those of before."""
         documents = check_documents(X)
         settings = (self.window, self.dynamic_window)
@@ -352,9 +353,9 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         counts = count_cooccurrences(documents, vocabulary, weights, run)
         if before is not None:
             counts = before.counts + counts
-        return _Seen(counts, list(vocabulary), settings)
+        return WordsSeen(counts, list(vocabulary), settings)
 
-    def _choose(self, seen: _Seen) -> tuple[list[Any], NDArray, sparse.csr_array, Any]:
+    def _choose(self, seen: WordsSeen) -> tuple[list[Any], NDArray, sparse.csr_array, Any]:
         """Frequent words, how often they occur, and near each other; the number of all tokens."""
         if not isinstance(seen.counts, CoOccurrences):
             sums = seen.counts.sum(axis=1)
@@ -405,19 +406,19 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         )
 
 
-def _of_matrix(X: Any, words: Iterable[Any] | None, before: _Seen | None) -> _Seen:
+def _of_matrix(X: Any, words: Iterable[Any] | None, before: WordsSeen | None) -> WordsSeen:
     """A matrix of counts, in addition to that of before."""
     counts = check_cooccurrences(X)
     names = names_of_rows(X, words)
     if before is None:
-        return _Seen(counts, names, ())
+        return WordsSeen(counts, names, ())
     if before.settings or before.counts.shape != counts.shape or before.words != names:
         raise ValueError(
             f"X is a matrix of shape {counts.shape}, and does not add to what was given before: "
             f"{'documents' if before.settings else f'shape {before.counts.shape}'}, or "
             "other words. Give the same words and contexts, or call fit."
         )
-    return _Seen(before.counts + counts, names, ())
+    return WordsSeen(before.counts + counts, names, ())
 
 
 def _listed(given: Any) -> list[Any]:
@@ -431,7 +432,7 @@ def _is_vector(one: Any) -> bool:
     return isinstance(one, np.ndarray) and one.ndim > 0 and one.dtype.kind in "fiu"
 
 
-def _describe(seen: _Seen) -> str:
+def _describe(seen: WordsSeen) -> str:
     if isinstance(seen.counts, CoOccurrences):
         n_tokens, n_pairs = seen.counts.words.sum(), seen.counts.following.nnz
         return f"counted: {n_tokens:,} tokens, {len(seen.words):,} words, {n_pairs:,} pairs\n"

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import make_batch_trainer, refuse_chunks, warn_of_epochs
 from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
@@ -35,7 +35,7 @@ from spectral_nn.trainers.sgd import LEARNING_RATES
 __all__ = ["SpikingClassifier"]
 
 
-class SpikingClassifier(ClassOutputs, MovableMixin, BaseEstimator):
+class SpikingClassifier(ClassOutputs, MovableMixin, SpectralEstimator):
     r"""Classification by layers of spiking neurons, trained by a surrogate gradient.
 
     A neuron has a potential that decays, takes in a current, and falls by the threshold, 1, after

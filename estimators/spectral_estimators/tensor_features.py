@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, check_device, home_of, runner_at
 from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import (
@@ -51,7 +52,7 @@ _FAR = 1.0  # standard errors of a direction
 
 
 class TensorFeatures(
-    MovableMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    MovableMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator
 ):
     r"""Supervised dimension reduction along the directions that a hidden layer would look in.
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_estimators._devices import check_device, home_of, runner_at
+from spectral_estimators._base import SpectralEstimator
+from spectral_estimators._devices import check_device, home_of, on_host, runner_at
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
     Interval,
@@ -39,6 +40,7 @@ from spectral_nn.models.topics.fit import (
     online_step,
 )
 from spectral_nn.models.topics.variational import TopicModel, TopicParameters, expect_logs
+from spectral_nn.moments.documents import DocumentMoments
 from spectral_nn.runners.base import SerialRunner
 
 __all__ = ["LatentDirichletAllocation"]
@@ -47,7 +49,7 @@ _PRIOR = [None, Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
 class LatentDirichletAllocation(
-    TopicEvaluationMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    TopicEvaluationMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator
 ):
     r"""Topics of documents: latent Dirichlet allocation, started from moments.
 
@@ -437,7 +439,8 @@ class LatentDirichletAllocation(
         )
         self.n_iter_, self.converged_, self.history_ = found.n_iter, found.converged, found.history
         self.init_, self.report_, self.bound_ = found.init, found.report, bound
-        self.moments_ = found.moments
+        moments = found.moments  # which are where X is, all else is here
+        self.moments_ = None if moments is None else DocumentMoments(*map(on_host, moments))
         self.negative_mass_ = found.spectral.negative_mass if found.spectral else float("nan")
 
     def _set_components(self, components: NDArray[np.float64], dtype: Any) -> None:

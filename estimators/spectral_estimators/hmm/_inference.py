@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host
 from spectral_estimators._validation import is_table, takes_lengths_second, together
 from spectral_estimators.hmm._parameters import check_shape, probabilities
@@ -19,7 +19,7 @@ from spectral_nn.models.chains.forecast import Forecast, forecast
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
 
 
-class HMMInference(MovableMixin, BaseEstimator, ABC):
+class HMMInference(MovableMixin, SpectralEstimator, ABC):
     """Exact inference: the base of an estimator that holds the parameters of a chain.
 
     It needs ``n_components``, ``algorithm`` and ``random_state`` from the constructor, and the
