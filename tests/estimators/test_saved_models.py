@@ -2,6 +2,7 @@
 
 import pickle
 from copy import deepcopy
+from dataclasses import is_dataclass
 from functools import cache
 
 import dask.base
@@ -142,12 +143,24 @@ def answers(model, asked):
     return found
 
 
+def types_of(report):
+    """Types of a report and of the records in it."""
+    facts = vars(report).values()
+    records = [one for fact in facts for one in (fact if isinstance(fact, tuple) else [fact])]
+    return {type(one) for one in [report, *records] if is_dataclass(one)}
+
+
 def kept_besides(model):
     """Types in a file of a model fitted to all data at once, besides its own."""
+    reported = types_of(model.report_) if hasattr(model, "report_") else set()
+    return reported | kept_besides_reports(model)
+
+
+def kept_besides_reports(model):
     if isinstance(model, BaseHMM):
         return {ConvergenceMonitor}
     if isinstance(model, HMMClassifier):
-        return {ConvergenceMonitor, GaussianHMM}
+        return {GaussianHMM}.union(*map(kept_besides, model.estimators_))
     if isinstance(model, LatentDirichletAllocation):
         return {DocumentMoments}
     if isinstance(model, ObservableOperatorModel):
