@@ -215,6 +215,15 @@ class BaseHMM(HMMCriteria, HMMErrors):
         EM step, for at most 65,536 windows, however much was seen before.  Rows: after the first
         call, an E-step of X (Neal, Hinton, "A view of the EM algorithm that justifies incremental,
         sparse, and other variants", 1998).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import PoissonHMM
+        >>> X = np.random.default_rng(0).poisson(np.repeat([2.0, 9.0, 2.0, 9.0], 100))
+        >>> model = PoissonHMM(2, random_state=0).partial_fit(X[:200]).partial_fit(X[200:])
+        >>> np.sort(model.lambdas_.ravel()).round(1).tolist()
+        [2.1, 8.6]
         """
         X, y, lengths, home = self._given(X, y, lengths)
         if self.n_components == "auto":
