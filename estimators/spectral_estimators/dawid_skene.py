@@ -101,7 +101,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     lower_bound_ : float
         Log-likelihood plus log prior, in nats a task, before the last step.
     diagnostics_ : dict
-    n_features_in_, feature_names_in_ : int and array
+    n_features_in_, feature_names_in_ : int and array (n_features_in_,)
         Columns of X, and their names if it has any.
 
     See Also
@@ -256,16 +256,44 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return infer_labels(MixtureParameters(self.class_prior_, law), x)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each label for each task; another name of `transform`."""
+        """Return the probability of each label for each task; another name of `transform`.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+
+        Returns
+        -------
+        array, shape (n_tasks, L)
+        """
         return self.transform(X)
 
     def predict(self, X: Any) -> NDArray:
-        """Return the most probable label of each task; see `transform`."""
+        """Return the most probable label of each task; see `transform`.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+
+        Returns
+        -------
+        array, shape (n_tasks,)
+        """
         shares = self.transform(X)
         return self.classes_[shares.argmax(axis=1)]
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray:
-        """Find true labels, and return them: ``labels_``."""
+        """Find true labels, and return them: ``labels_``.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+        y : ignored
+
+        Returns
+        -------
+        array, shape (n_tasks,)
+        """
         return self.fit(X).labels_
 
     def _read(self, X: Any, *, reset: bool) -> _Labels:

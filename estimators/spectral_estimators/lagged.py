@@ -40,7 +40,7 @@ class Lagged(TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    MLPRegressor : finds the subunits of a cell in such columns.
+    MLPRegressor : Finds the subunits of a cell in such columns.
 
     Notes
     -----
@@ -101,6 +101,11 @@ class Lagged(TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault, such as NaN in X.
         """
         check_constraints(self)
         validate_data(self, X, dtype=DTYPES)

@@ -273,6 +273,15 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         ------
         ValueError
             Naming words that have no vector; if there are none; if a vector has another length.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import PMIEmbedding
+        >>> counts = np.kron(np.eye(2), np.full((3, 4), 5)) + 1  # two groups of three
+        >>> model = PMIEmbedding(1, random_state=0).fit(counts, words=list("abcdef"))
+        >>> sorted(word for word, cosine in model.most_similar("a", topn=2))
+        ['b', 'c']
         """
         check_is_fitted(self)
         wanted, unwanted = _listed(positive), _listed(negative)
