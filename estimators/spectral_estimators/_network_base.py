@@ -304,6 +304,17 @@ class BaseNetwork(SensitivityMixin, MovableMixin, BaseEstimator):
             a line, to those of the nearest other unit), and what ``diagnostics_`` holds:
             ``singular_values`` of the moments, ``cp_agreement`` of the decompositions,
             ``n_needed`` rows, the ``starts`` raced, the ``winner`` and the ``reason``, in words.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import MLPRegressor
+        >>> X = np.random.default_rng(0).standard_normal((3000, 4))
+        >>> y = np.maximum(X[:, 0], 0) - np.maximum(X[:, 1], 0)
+        >>> net = MLPRegressor(hidden_layer_sizes=(2,), random_state=0).fit(X, y)
+        >>> report = net.components_report()
+        >>> report["n_components"], report["unit_angles"].round().tolist()
+        (2, [90.0, 90.0])
         """
         check_is_fitted(self)
         return ComponentsReport.of(to_numpy(self.coefs_[0]), self.init_, self.diagnostics_)

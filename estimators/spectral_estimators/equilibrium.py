@@ -273,7 +273,7 @@ class EquilibriumMLPClassifier(ClassOutputs, _EquilibriumMLP):
 
     where g is the logistic function for two classes and for each of several labels, and the
     softmax for more classes.  ``fit`` lowers what `MLPClassifier` lowers, with W among the weights
-    of the penalty.
+    of the penalty.  Gradients are implicit [1]_, or Jacobian-free [2]_.
 
     Parameters
     ----------
@@ -298,6 +298,12 @@ class EquilibriumMLPClassifier(ClassOutputs, _EquilibriumMLP):
     --------
     EquilibriumMLPRegressor : The same for numbers; equations, papers and costs.
     EquilibriumPropagationClassifier : An equilibrium that learns without sending errors back.
+
+    References
+    ----------
+    .. [1] Bai, Kolter, Koltun, "Deep equilibrium models", NeurIPS 2019, theorem 1.
+    .. [2] Wu Fung, Heaton, Li, McKenzie, Osher, Yin, "JFB: Jacobian-free backpropagation for
+       implicit networks", AAAI 2022.
 
     Examples
     --------

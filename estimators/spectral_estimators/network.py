@@ -182,6 +182,14 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+    TensorFeatures : The directions alone, for other estimators.
+    EquilibriumMLPRegressor : One layer, applied until nothing changes.
+    spectral_estimators.trainers : Rules for ``solver``.
+    sklearn.neural_network.MLPRegressor : Backpropagation from random weights.
+
     Notes
     -----
     **How far to trust a start.**  With near-Gaussian inputs and ReLU units, moments and refinement
@@ -440,7 +448,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
 
     See Also
     --------
-    MLPRegressor : the same for numbers; how far to trust a start, and what a fit costs.
+    MLPRegressor : The same for numbers; how far to trust a start, and what a fit costs.
+    EquilibriumMLPClassifier : One layer, applied until nothing changes.
+    SpikingClassifier : Units that fire.
+    sklearn.neural_network.MLPClassifier : Backpropagation from random weights.
 
     Notes
     -----
