@@ -101,7 +101,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     lower_bound_ : float
         Log-likelihood plus log prior, in nats a task, before the last step.
     diagnostics_ : dict
-    n_features_in_, feature_names_in_ : int and array (n_features_in_,)
+    n_features_in_, feature_names_in_ : int and array (n_columns,)
         Columns of X, and their names if it has any.
 
     See Also
