@@ -206,3 +206,23 @@ def test_fitted_attributes_are_listed_with_types(name):
             untyped.append(entry.name)
     assert fitted_attributes(public()[name]) - listed == set()
     assert untyped == []
+
+
+def test_gaps_are_seen():
+    doc = NumpyDocString(
+        """Say nothing of some shapes.
+
+        Parameters
+        ----------
+        X : array, shape (n, d)
+        y : array
+            Numbers (of any kind, or of some).
+        rows : array-like of shape (n,)
+        W : array, as `X`
+        columns : list of arrays
+        """
+    )
+    assert list(without_shape(doc)) == ["y", "columns"]
+    assert resolve("spectral_estimators.NoHMM") is None
+    assert raises(resolve) is False
+    assert raises(public()["spectral_nn.metrics.bits_per_symbol"])

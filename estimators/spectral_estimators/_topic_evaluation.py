@@ -75,6 +75,20 @@ class TopicEvaluationMixin:
         ------
         ValueError
             If ``method`` is unknown, or X is at fault.
+
+        Examples
+        --------
+        Topics that fit tell words better than one topic does:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import LatentDirichletAllocation
+        >>> rng = np.random.default_rng(0)
+        >>> topics = rng.dirichlet(np.full(50, 0.1), 3)
+        >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 2000) @ topics)
+        >>> models = [LatentDirichletAllocation(k, random_state=0).fit(X[:1500]) for k in (1, 3)]
+        >>> one, three = (model.perplexity(X[1500:], method="completion") for model in models)
+        >>> three < one
+        True
         """
         check_is_fitted(self)
         counts = self._counts(X, "perplexity")

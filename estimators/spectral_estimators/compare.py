@@ -195,7 +195,7 @@ def compare_trainers(
     See Also
     --------
     TrainersDisplay : The report as pictures.
-    spectral_estimators.trainers : The rules.
+    trainers.Frozen : The rule to be beaten.
 
     Notes
     -----

@@ -309,9 +309,9 @@ class EquilibriumMLPClassifier(ClassOutputs, _EquilibriumMLP):
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((500, 2))
+    >>> X = rng.standard_normal((300, 2))
     >>> y = np.where(np.abs(X).sum(axis=1) > 1.2, "outside", "inside")
-    >>> net = EquilibriumMLPClassifier(32, learning_rate_init=0.01, random_state=0)
+    >>> net = EquilibriumMLPClassifier(16, learning_rate_init=0.01, random_state=0)
     >>> net.fit(X, y).predict([[0.1, 0.1], [2.0, 1.0]]).tolist()
     ['inside', 'outside']
     """

@@ -126,6 +126,14 @@ class Lagged(TransformerMixin, BaseEstimator):
         -------
         lagged : array (n, n_lags * d)
             A read-only view of a copy of X, in float32 if X is.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import Lagged
+        >>> frames = np.arange(4.0)[:, None]
+        >>> Lagged(2).fit(frames).transform(frames[2:], before=frames[:2]).tolist()
+        [[1.0, 2.0], [2.0, 3.0]]
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=DTYPES)

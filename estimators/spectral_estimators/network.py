@@ -187,7 +187,7 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     MLPClassifier : The same for classes.
     TensorFeatures : The directions alone, for other estimators.
     EquilibriumMLPRegressor : One layer, applied until nothing changes.
-    spectral_estimators.trainers : Rules for ``solver``.
+    compare_trainers : Rules for ``solver``, side by side.
     sklearn.neural_network.MLPRegressor : Backpropagation from random weights.
 
     Notes

@@ -225,6 +225,18 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, BaseEstimator):
         ------
         TypeError, ValueError, RankError
             As `fit`; if ``window`` or ``dynamic_window`` have changed since the first call.
+
+        Examples
+        --------
+        More text, and then other settings without reading it again:
+
+        >>> from spectral_estimators import PMIEmbedding
+        >>> model = PMIEmbedding(2, min_count=1, random_state=0)
+        >>> model = model.partial_fit([["a", "b", "c"], ["a", "c", "b"]]).partial_fit([["d", "a"]])
+        >>> model.n_tokens_, sorted(model.words_)
+        (8, ['a', 'b', 'c', 'd'])
+        >>> model.set_params(n_components=1).partial_fit([]).embedding_.shape
+        (4, 1)
         """
         check_constraints(self)
         return self._learn(X, words, self._seen)

@@ -159,6 +159,17 @@ class SeriesDisplay:
         ------
         ValueError
             If the model is of symbols, or index, columns or ax do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM, SeriesDisplay
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> SeriesDisplay.from_estimator(model, [[0.1], [0.2], [4.1], [3.9]]).states.tolist()
+        [0, 0, 1, 1]
         """
         law, rows, offsets = rows_of(estimator, X, lengths)
         if index is None and hasattr(X, "columns"):

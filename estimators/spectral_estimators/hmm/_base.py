@@ -155,6 +155,19 @@ class BaseHMM(HMMCriteria, HMMErrors):
         UserWarning
             If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
             by hand are overwritten; if the data are impossible under the start.
+
+        Examples
+        --------
+        Two sequences in a table, of which the first two rows are known to be of state 1:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import PoissonHMM
+        >>> X = np.random.default_rng(0).poisson(np.repeat([2.0, 9.0, 2.0], [50, 100, 50]))[:, None]
+        >>> y = np.full(200, -1)
+        >>> y[:2] = 1
+        >>> model = PoissonHMM(2).fit(X, y, lengths=[120, 80])
+        >>> bool(model.lambdas_[1, 0] < model.lambdas_[0, 0])
+        True
         """
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)

@@ -113,7 +113,6 @@ class GaussianHMM(RowHMM):
     GMMHMM : A mixture of Gaussians a state.
     PoissonHMM : Rows of counts.
     GaussianMixture : Rows that do not follow each other.
-    sklearn.mixture.GaussianMixture : The same, without moments.
 
     Notes
     -----
