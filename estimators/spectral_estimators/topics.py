@@ -137,7 +137,7 @@ class LatentDirichletAllocation(
     --------
     PMIEmbedding : Vectors of words, from those that stand near each other.
     TopicsDisplay : Topics as bars of their likeliest words.
-    sklearn.decomposition.LatentDirichletAllocation : The same from random topics.
+    sklearn.decomposition.LatentDirichletAllocation : Variational Bayes from random topics.
     spectral_nn.moments.documents : The moments.
     spectral_nn.models.topics.collapsed : The refinement.
 
