@@ -30,6 +30,10 @@ def bits_per_symbol(log_likelihood_nats: float, n_symbols: int) -> float:
     ValueError
         If there are no symbols.
 
+    See Also
+    --------
+    smooth : What to do to models first, so that all symbols are possible.
+
     Examples
     --------
     >>> import math
@@ -51,13 +55,22 @@ def smooth(parameters: HMMParameters, weight: float = 1e-3) -> HMMParameters:
     ----------
     parameters : HMMParameters
         The model.
-    weight : float in [0, 1]
+    weight : float in [0, 1], default=1e-3
         Share of the uniform distribution.
 
     Returns
     -------
     HMMParameters
         ``(1 - weight) * row + weight / row.size`` for start, transitions and emissions.
+
+    Raises
+    ------
+    AttributeError
+        If the model is not of symbols.
+
+    See Also
+    --------
+    bits_per_symbol : What held-out symbols cost.
 
     Examples
     --------
@@ -99,6 +112,11 @@ def parameter_errors(estimated: HMMParameters, true: HMMParameters) -> dict[str,
     ------
     ValueError
         If the two models differ in shape.
+
+    See Also
+    --------
+    direction_angles : The same for hidden units of networks.
+    spectral_nn.datasets.planted_hmm : Models to be recovered.
 
     Notes
     -----
@@ -156,6 +174,11 @@ def direction_angles(
     ------
     ValueError
         If the directions differ in length, or an entry is not finite.
+
+    See Also
+    --------
+    parameter_errors : The same for hidden Markov models.
+    spectral_nn.datasets.planted_network : Networks to be recovered.
 
     Notes
     -----

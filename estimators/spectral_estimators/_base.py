@@ -18,6 +18,19 @@ class ModelVersionWarning(UserWarning):
 
     The message names the class, both versions and what to do. What the model answers may differ
     from what it answered when it was saved, or its methods may fail.
+
+    See Also
+    --------
+    spectral_estimators.RankWarning : Another warning of this package.
+    sklearn.exceptions.InconsistentVersionWarning : That of scikit-learn, of its own version.
+
+    Examples
+    --------
+    >>> import pickle, warnings
+    >>> from spectral_estimators import GaussianHMM, ModelVersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ModelVersionWarning)
+    ...     model = pickle.loads(pickle.dumps(GaussianHMM(2)))
     """
 
 

@@ -49,7 +49,7 @@ class MovableMixin:
 
         Parameters
         ----------
-        like : array
+        like : array of any shape
             Of the library, and on the device, that they shall be of.
 
         Returns

@@ -70,6 +70,25 @@ class TopicEvaluationMixin:
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If ``method`` is unknown, or X is at fault.
+
+        Examples
+        --------
+        Topics that fit tell words better than one topic does:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import LatentDirichletAllocation
+        >>> rng = np.random.default_rng(0)
+        >>> topics = rng.dirichlet(np.full(50, 0.1), 3)
+        >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 2000) @ topics)
+        >>> models = [LatentDirichletAllocation(k, random_state=0).fit(X[:1500]) for k in (1, 3)]
+        >>> one, three = (model.perplexity(X[1500:], method="completion") for model in models)
+        >>> three < one
+        True
         """
         check_is_fitted(self)
         counts = self._counts(X, "perplexity")
@@ -137,6 +156,17 @@ class TopicEvaluationMixin:
         See Also
         --------
         spectral_nn.models.topics.spectral.find_topics : The equations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import LatentDirichletAllocation
+        >>> rng = np.random.default_rng(0)
+        >>> topics = rng.dirichlet(np.full(50, 0.1), 3)
+        >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 2000) @ topics)
+        >>> lda = LatentDirichletAllocation(3, random_state=0).fit(X)
+        >>> [lda.resolve(alpha0).topics.shape for alpha0 in (0.1, 0.9)]
+        [(3, 50), (3, 50)]
         """
         check_is_fitted(self)
         if not alpha0 > 0:
@@ -174,6 +204,17 @@ class TopicEvaluationMixin:
         See Also
         --------
         spectral_nn.models.topics.errors : The method.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import LatentDirichletAllocation
+        >>> rng = np.random.default_rng(0)
+        >>> topics = rng.dirichlet(np.full(50, 0.1), 3)
+        >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 2000) @ topics)
+        >>> found = LatentDirichletAllocation(3, random_state=0).fit(X).standard_errors(X)
+        >>> found.errors.shape, bool(found.errors.max() < 0.05)
+        ((3, 50), True)
         """
         check_is_fitted(self)
         if not isinstance(n_groups, Integral) or n_groups < 2:

@@ -68,17 +68,42 @@ class TrainerRow:
 class TrainersReport:
     """Rules side by side; ``print`` shows it as a table.
 
-    Attributes
+    Parameters
     ----------
-    rows : list of TrainerRow, in the order in which they were given.
-    metric : "accuracy" or "R2".
+    rows : list of TrainerRow
+        In the order in which they were given.
+    metric : {"accuracy", "R2"}, default="accuracy"
+        What scores are.
+
+    See Also
+    --------
+    compare_trainers : Makes the report.
+    TrainersDisplay : The report as pictures.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from spectral_estimators import MLPClassifier, compare_trainers
+    >>> from spectral_estimators.trainers import Backprop, Frozen
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPClassifier((8,), init="random", learning_rate="cosine", max_iter=5)
+    >>> rules = {"backprop": Backprop(), "frozen": Frozen()}
+    >>> report = compare_trainers(net, X, y, rules, learning_rates=[0.01], n_fits=1)
+    >>> table = report.as_dict()
+    >>> table["name"], table["exact"], table["uses_backward"]
+    (['backprop', 'frozen'], [True, False], [True, False])
     """
 
     rows: list[TrainerRow] = field(default_factory=list)
     metric: str = "accuracy"
 
     def as_dict(self) -> dict[str, list[Any]]:
-        """Return the table as columns, for ``pandas.DataFrame`` or ``polars.DataFrame``."""
+        """Return the table as columns, for ``pandas.DataFrame`` or ``polars.DataFrame``.
+
+        Returns
+        -------
+        dict of str to list
+        """
         return {
             "name": [row.name for row in self.rows],
             self.metric: [row.score for row in self.rows],
@@ -169,7 +194,8 @@ def compare_trainers(
 
     See Also
     --------
-    TrainersDisplay : the report as pictures.
+    TrainersDisplay : The report as pictures.
+    trainers.Frozen : The rule to be beaten.
 
     Notes
     -----

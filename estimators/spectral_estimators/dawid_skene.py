@@ -102,7 +102,8 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
     lower_bound_ : float
         Log-likelihood plus log prior, in nats a task, before the last step.
     report_ : ClassesReport
-    n_features_in_, feature_names_in_ : int and array
+        Starts and winner, and what moments showed with ``init="tensor"``.
+    n_features_in_, feature_names_in_ : int and array (n_columns,)
         Columns of X, and their names if it has any.
 
     See Also
@@ -257,16 +258,44 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         return infer_labels(MixtureParameters(self.class_prior_, law), x)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each label for each task; another name of `transform`."""
+        """Return the probability of each label for each task; another name of `transform`.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+
+        Returns
+        -------
+        array, shape (n_tasks, L)
+        """
         return self.transform(X)
 
     def predict(self, X: Any) -> NDArray:
-        """Return the most probable label of each task; see `transform`."""
+        """Return the most probable label of each task; see `transform`.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+
+        Returns
+        -------
+        array, shape (n_tasks,)
+        """
         shares = self.transform(X)
         return self.classes_[shares.argmax(axis=1)]
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray:
-        """Find true labels, and return them: ``labels_``."""
+        """Find true labels, and return them: ``labels_``.
+
+        Parameters
+        ----------
+        X : array or data frame, as in `fit`
+        y : ignored
+
+        Returns
+        -------
+        array, shape (n_tasks,)
+        """
         return self.fit(X).labels_
 
     def _read(self, X: Any, *, reset: bool) -> _Labels:

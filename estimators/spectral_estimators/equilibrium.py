@@ -273,7 +273,7 @@ class EquilibriumMLPClassifier(ClassOutputs, _EquilibriumMLP):
 
     where g is the logistic function for two classes and for each of several labels, and the
     softmax for more classes.  ``fit`` lowers what `MLPClassifier` lowers, with W among the weights
-    of the penalty.
+    of the penalty.  Gradients are implicit [1]_, or Jacobian-free [2]_.
 
     Parameters
     ----------
@@ -299,13 +299,19 @@ class EquilibriumMLPClassifier(ClassOutputs, _EquilibriumMLP):
     EquilibriumMLPRegressor : The same for numbers; equations, papers and costs.
     EquilibriumPropagationClassifier : An equilibrium that learns without sending errors back.
 
+    References
+    ----------
+    .. [1] Bai, Kolter, Koltun, "Deep equilibrium models", NeurIPS 2019, theorem 1.
+    .. [2] Wu Fung, Heaton, Li, McKenzie, Osher, Yin, "JFB: Jacobian-free backpropagation for
+       implicit networks", AAAI 2022.
+
     Examples
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((500, 2))
+    >>> X = rng.standard_normal((300, 2))
     >>> y = np.where(np.abs(X).sum(axis=1) > 1.2, "outside", "inside")
-    >>> net = EquilibriumMLPClassifier(32, learning_rate_init=0.01, random_state=0)
+    >>> net = EquilibriumMLPClassifier(16, learning_rate_init=0.01, random_state=0)
     >>> net.fit(X, y).predict([[0.1, 0.1], [2.0, 1.0]]).tolist()
     ['inside', 'outside']
     """

@@ -41,7 +41,7 @@ class Lagged(TransformerMixin, SpectralEstimator):
 
     See Also
     --------
-    MLPRegressor : finds the subunits of a cell in such columns.
+    MLPRegressor : Finds the subunits of a cell in such columns.
 
     Notes
     -----
@@ -102,6 +102,11 @@ class Lagged(TransformerMixin, SpectralEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            Naming the argument at fault, such as NaN in X.
         """
         check_constraints(self)
         validate_data(self, X, dtype=DTYPES)
@@ -122,6 +127,14 @@ class Lagged(TransformerMixin, SpectralEstimator):
         -------
         lagged : array (n, n_lags * d)
             A read-only view of a copy of X, in float32 if X is.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import Lagged
+        >>> frames = np.arange(4.0)[:, None]
+        >>> Lagged(2).fit(frames).transform(frames[2:], before=frames[:2]).tolist()
+        [[1.0, 2.0], [2.0, 3.0]]
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=DTYPES)

@@ -75,8 +75,8 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
         Where starts come from.  "tensor": the race told above.  "kmeans", "k-means++", "random" and
         "random_from_data": scikit-learn's.
     weights_init, means_init, precisions_init : array-like, optional
-        Parts of the start, in the shapes of ``weights_``, ``means_`` and ``precisions_``.  With
-        means there is one start: rows belong to the nearest.
+        Parts of the start, in the shapes of ``weights_``, (K,), ``means_``, (K, p), and
+        ``precisions_``.  With means there is one start: rows belong to the nearest.
     random_state : int, RandomState or None
         Equal seeds give equal models, whatever ``n_jobs``.
     warm_start : bool, default=False
@@ -373,6 +373,11 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
         -------
         X : array (n_samples, p)
         y : array (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
         """
         check_is_fitted(self)
         if n_samples < 1:
@@ -490,6 +495,15 @@ def moments_init(
     See Also
     --------
     GaussianMixture : Races this start against others.
+    sklearn.mixture.GaussianMixture : Takes it.
+
+    References
+    ----------
+    Hsu, Kakade, "Learning mixtures of spherical Gaussians: moment methods and spectral
+    decompositions", ITCS 2013.
+
+    Pereira, Kileel, Kolda, "Tensor moments of Gaussian mixture models: theory and applications",
+    2022.
 
     Examples
     --------

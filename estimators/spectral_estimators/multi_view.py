@@ -57,7 +57,7 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         Most EM steps on all data. 0: the start alone; with "tensor", moments and no likelihood.
     tol : float, default=1e-9
         EM stops when a step gains less, in nats a row.
-    categories : "auto" or list of array-likes, default="auto"
+    categories : "auto" or list of p array-likes of shape (n_categories,), default="auto"
         Categories of each item, sorted; "auto": those that X holds. Name them if X may lack some.
     item_probs_prior : float, default=1.0
         Parameter of the Dirichlet prior of the answers to an item in a class; 1 is flat. With 2,
@@ -75,7 +75,7 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         Share of each class, the largest first.
     item_probs_ : list of p arrays (K, n_categories)
         Probability of each answer to each item in each class.
-    categories_ : list of p arrays
+    categories_ : list of p arrays (n_categories,)
         Of each item.
     n_iter_ : int
         EM steps on all data.
@@ -251,7 +251,18 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         return self.predict_proba(X).argmax(axis=1)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
-        """Find the classes, and return the most probable one of each row; see `fit`."""
+        """Find the classes, and return the most probable one of each row; see `fit`.
+
+        Parameters
+        ----------
+        X : array or data frame, shape (n, p)
+        y : ignored
+        sample_weight : array, shape (n,), optional
+
+        Returns
+        -------
+        array, shape (n,)
+        """
         return self.fit(X, y, sample_weight).predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -296,11 +307,29 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         return float(self.score_samples(X).mean())
 
     def aic(self, X: Any) -> float:
-        """Akaike's information criterion on X; the lower the better."""
+        """Akaike's information criterion on X; the lower the better.
+
+        Parameters
+        ----------
+        X : array or data frame, shape (n, p)
+
+        Returns
+        -------
+        float
+        """
         return float(2 * self._n_parameters() - 2 * self.score_samples(X).sum())
 
     def bic(self, X: Any) -> float:
-        """Bayesian information criterion on X; the lower the better."""
+        """Bayesian information criterion on X; the lower the better.
+
+        Parameters
+        ----------
+        X : array or data frame, shape (n, p)
+
+        Returns
+        -------
+        float
+        """
         values = self.score_samples(X)
         return float(self._n_parameters() * np.log(values.size) - 2 * values.sum())
 
@@ -317,6 +346,11 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
             Of objects if the items are of several kinds.
         classes : array, shape (n_samples,)
             That each row was drawn from.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
         """
         check_is_fitted(self)
         if n_samples < 1:

@@ -31,7 +31,7 @@ class MultiViewGaussianMixture(GaussianMixture):
     ----------
     n_components : int, default=1
         Number of components K.
-    views : list of array-likes of int, optional
+    views : list of array-likes of int, each of shape (n_columns,), optional
         Columns of each view; every column belongs to one. None: each column is a view.
     covariance_type : {"full", "diag"}, default="full"
         Of each view and component: a covariance matrix, or a variance for each column.
@@ -64,7 +64,7 @@ class MultiViewGaussianMixture(GaussianMixture):
     means_ : array (K, p)
     covariances_, precisions_, precisions_cholesky_ : array
         (K, p, p), zero between views, if full; (K, p) if diagonal.
-    views_ : list of arrays of int
+    views_ : list of arrays of int (n_columns,)
         Columns of each view.
     converged_, n_iter_, lower_bound_, lower_bounds_, init_
         As of `GaussianMixture`.

@@ -184,6 +184,14 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
 
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+    TensorFeatures : The directions alone, for other estimators.
+    EquilibriumMLPRegressor : One layer, applied until nothing changes.
+    compare_trainers : Rules for ``solver``, side by side.
+    sklearn.neural_network.MLPRegressor : Backpropagation from random weights.
+
     Notes
     -----
     **How far to trust a start.**  With near-Gaussian inputs and ReLU units, moments and refinement
@@ -442,7 +450,10 @@ class MLPClassifier(ClassifierMixin, BaseNetwork):
 
     See Also
     --------
-    MLPRegressor : the same for numbers; how far to trust a start, and what a fit costs.
+    MLPRegressor : The same for numbers; how far to trust a start, and what a fit costs.
+    EquilibriumMLPClassifier : One layer, applied until nothing changes.
+    SpikingClassifier : Units that fire.
+    sklearn.neural_network.MLPClassifier : Backpropagation from random weights.
 
     Notes
     -----

@@ -40,6 +40,12 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
     ----------
     transformer_ : the fitted clone.
 
+    See Also
+    --------
+    HMMClassifier : A model that may stand behind it in a pipeline.
+    Sequences : What comes out.
+    sklearn.preprocessing.StandardScaler : A transformer that may stand in it.
+
     Notes
     -----
     A table (n, p) passes through the transformer as it is, and only then do ``set_output`` and
@@ -72,6 +78,11 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If X holds no sequences, or the transformer refuses its rows.
         """
         check_constraints(self)
         transformer = clone(self.transformer)
@@ -122,11 +133,11 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
 
         Parameters
         ----------
-        input_features : array of str, optional
+        input_features : array of str, shape (p,), optional
 
         Returns
         -------
-        array of str
+        array of str, shape (n_columns,)
         """
         check_is_fitted(self, "transformer_")
         return self.transformer_.get_feature_names_out(input_features)

@@ -226,6 +226,18 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         ------
         TypeError, ValueError, RankError
             As `fit`; if ``window`` or ``dynamic_window`` have changed since the first call.
+
+        Examples
+        --------
+        More text, and then other settings without reading it again:
+
+        >>> from spectral_estimators import PMIEmbedding
+        >>> model = PMIEmbedding(2, min_count=1, random_state=0)
+        >>> model = model.partial_fit([["a", "b", "c"], ["a", "c", "b"]]).partial_fit([["d", "a"]])
+        >>> model.n_tokens_, sorted(model.words_)
+        (8, ['a', 'b', 'c', 'd'])
+        >>> model.set_params(n_components=1).partial_fit([]).embedding_.shape
+        (4, 1)
         """
         check_constraints(self)
         return self._learn(X, words, self._seen)
@@ -274,6 +286,15 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         ------
         ValueError
             Naming words that have no vector; if there are none; if a vector has another length.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import PMIEmbedding
+        >>> counts = np.kron(np.eye(2), np.full((3, 4), 5)) + 1  # two groups of three
+        >>> model = PMIEmbedding(1, random_state=0).fit(counts, words=list("abcdef"))
+        >>> sorted(word for word, cosine in model.most_similar("a", topn=2))
+        ['b', 'c']
         """
         check_is_fitted(self)
         wanted, unwanted = _listed(positive), _listed(negative)

@@ -95,13 +95,20 @@ class TensorFeatures(
     components_ : array (k, d)
         Directions u_j, rows of unit length, of the dtype of X.
     mean_ : array (d,)
-    singular_values_ : array
+    singular_values_ : array (r,)
         Of the moments; where they fall off says how many directions the data support.
     n_components_ : int
         k.
     report_ : NetworkReport
     n_features_in_, feature_names_in_ : int and array (d,)
         Columns of X, and their names if it has any.
+
+    See Also
+    --------
+    MLPRegressor : A network with such units.
+    Lagged : Columns of a stimulus in time, whose directions are films.
+    ReceptiveFieldDisplay : Directions as images.
+    sklearn.cross_decomposition.PLSRegression : Directions by linear dependence alone.
 
     Notes
     -----
@@ -218,7 +225,7 @@ class TensorFeatures(
         X : array or sparse matrix, shape (n, d)
         y : array, shape (n,) or (n, q)
         sample_weight : array, shape (n,), optional
-        classes : array, optional
+        classes : array, shape (n_classes,), optional
             All labels that y will ever hold, in the first call; by default those it holds there.
 
         Returns
@@ -261,7 +268,7 @@ class TensorFeatures(
 
         Parameters
         ----------
-        X, y, sample_weight : array-likes
+        X, y, sample_weight : array-likes, as in `fit`
             What `fit` was given.
         n_groups : int, default=20
             Number of groups, at least 2. Intervals are by Student's t with one degree of freedom

@@ -129,7 +129,7 @@ class LatentDirichletAllocation(
         text, which is not what the model says. NaN for other starts.
     moments_ : DocumentMoments or None
         The moments that topics were read off.
-    doc_topic_prior_, topic_word_prior_ : float or ndarray
+    doc_topic_prior_, topic_word_prior_ : float or ndarray of shape (K,), (K, V)
         The priors used.
     report_ : TopicReport
         The method used, eigenvalues of the second moment, how many topics they carry
@@ -138,7 +138,9 @@ class LatentDirichletAllocation(
 
     See Also
     --------
-    GaussianMixture : Mixtures of rows of numbers.
+    PMIEmbedding : Vectors of words, from those that stand near each other.
+    TopicsDisplay : Topics as bars of their likeliest words.
+    sklearn.decomposition.LatentDirichletAllocation : Variational Bayes from random topics.
     spectral_nn.moments.documents : The moments.
     spectral_nn.models.topics.collapsed : The refinement.
 

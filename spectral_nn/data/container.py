@@ -56,6 +56,12 @@ class Sequences:
         If the offsets do not describe non-empty sequences that fill ``values``, or weights are not
         finite numbers of at least 0, one a sequence.
 
+    See Also
+    --------
+    SequenceStream : Sequences that do not fit in memory.
+    sequences_of_table : Sequences of a data frame.
+    PerSequence : Transforms the rows of sequences.
+
     Examples
     --------
     >>> import numpy as np
@@ -111,6 +117,12 @@ class Sequences:
             If there are none, one is empty or no array, or their widths differ.
         TypeError
             If one is a sparse matrix.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Sequences.from_list([np.zeros((3, 2)), np.ones((1, 2))]).lengths.tolist()
+        [3, 1]
         """
         arrays = [as_rows(s, f"sequence {i} of {name}") for i, s in enumerate(sequences)]
         if not arrays:
@@ -152,6 +164,12 @@ class Sequences:
         Notes
         -----
         O(m).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Sequences.from_lengths(np.arange(5), [2, 3])[1].tolist()
+        [2, 3, 4]
         """
         values = as_rows(X, "X")
         return cls(values, offsets_of(values.shape, lengths), table=True)
@@ -178,6 +196,16 @@ class Sequences:
         ------
         ValueError
             If the form is not one of these or ``lengths`` does not fit it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Sequences.from_input([[0, 1], [2]]).lengths.tolist()  # a list of sequences
+        [2, 1]
+        >>> Sequences.from_input([0, 1, 2]).lengths.tolist()  # one sequence
+        [3]
+        >>> len(Sequences.from_input(np.zeros((4, 10, 2))))  # four of ten rows
+        4
         """
         if lengths is None:
             if isinstance(X, Sequences):
@@ -241,19 +269,56 @@ class Sequences:
         return Place(offsets=None if self.table else self.offsets)
 
     def pieces(self) -> Iterator[Sequences]:
-        """Yield the whole, once."""
+        """Yield the whole, once.
+
+        Yields
+        ------
+        Sequences
+        """
         yield self
 
     def look(self, function: Callable[[Any, Place], T]) -> list[T]:
-        """``function(values, place)`` of all values, called here."""
+        """``function(values, place)`` of all values, called here.
+
+        Parameters
+        ----------
+        function : callable, (values, place) -> T
+
+        Returns
+        -------
+        list of T
+            One entry.
+        """
         return [function(self.values, self.place)]
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> Sequences:
-        """The same sequences of ``encode(values, place)``, which is called here."""
+        """The same sequences of ``encode(values, place)``, which is called here.
+
+        Parameters
+        ----------
+        encode : callable, (values, place) -> values
+
+        Returns
+        -------
+        Sequences
+        """
         return Sequences(encode(self.values, self.place), self.offsets, weight=self.weight)
 
     def parts(self, cut: Cut, make: Callable[[Any, Window], T], row: int = 0) -> list[T]:
-        """``make(values, window)`` of each window, called here; `row` is where the data begin."""
+        """``make(values, window)`` of each window, called here.
+
+        Parameters
+        ----------
+        cut : Cut
+            How sequences are cut into blocks, and blocks into windows.
+        make : callable, (values, window) -> T
+        row : int, default=0
+            Where the data begin.
+
+        Returns
+        -------
+        list of T
+        """
         windows = (frame.window() for frame in frames(self.offsets, cut, row))
         weighed = (self._weighed(w, row) for w in windows if w is not None)
         return [make(self.values[w.low : w.high], w) for w in weighed]
@@ -272,6 +337,10 @@ class Sequences:
 
         Fractions are carried on to the next sequence.  Where that would make fewer rows than there
         are, or more than twice as many and half a million, it makes as many.
+
+        Returns
+        -------
+        Sequences
         """
         assert self.weight is not None
         n, largest = int(self.offsets[-1]), float(self.weight.max())

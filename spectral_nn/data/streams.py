@@ -24,9 +24,24 @@ class SequenceStream:
         a class with ``__iter__`` around it.  Empty arrays add nothing.
     encode : callable, (values, place) -> values, optional
         Applied to the values of every piece as it is made.
-    chunk_tokens : int
+    chunk_tokens : int, default=2**18
         Least number of rows in a piece, apart from the last.  Memory is about that of one
         piece and its longest sequence.
+
+    See Also
+    --------
+    Sequences : Sequences in memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Days:
+    ...     def __iter__(self):
+    ...         for day in range(3):
+    ...             yield np.full(4, day)  # read from a file, say
+    >>> stream = SequenceStream(Days(), chunk_tokens=8)
+    >>> [piece.lengths.tolist() for piece in stream.pieces()]
+    [[4, 4], [4]]
     """
 
     remote = False
@@ -44,6 +59,10 @@ class SequenceStream:
     def pieces(self) -> Iterator[Sequences]:
         """Yield the data as `Sequences` of at least ``chunk_tokens`` rows (the last may be less).
 
+        Yields
+        ------
+        Sequences
+
         Raises
         ------
         ValueError
@@ -56,15 +75,44 @@ class SequenceStream:
                 yield Sequences(self.encode(piece.values, place), piece.offsets)
 
     def look(self, function: Callable[[Any, Place], T]) -> Walk:
-        """``function(values, place)`` of each piece, without encoding it, in every walk."""
+        """``function(values, place)`` of each piece, without encoding it, in every walk.
+
+        Parameters
+        ----------
+        function : callable, (values, place) -> T
+
+        Returns
+        -------
+        Walk of T
+        """
         return Walk(lambda: (function(piece.values, place) for piece, place in self._placed()))
 
     def coded(self, encode: Callable[[Any, Place], Any]) -> SequenceStream:
-        """The same sequences of ``encode(values, place)``, which is called in every walk."""
+        """The same sequences of ``encode(values, place)``, which is called in every walk.
+
+        Parameters
+        ----------
+        encode : callable, (values, place) -> values
+
+        Returns
+        -------
+        SequenceStream
+        """
         return SequenceStream(self.iterable, encode, self.chunk_tokens)
 
     def parts(self, cut: Cut, make: Callable[[Any, Window], T]) -> Walk:
-        """``make(values, window)`` of each window of each piece, in every walk."""
+        """``make(values, window)`` of each window of each piece, in every walk.
+
+        Parameters
+        ----------
+        cut : Cut
+            How sequences are cut into blocks, and blocks into windows.
+        make : callable, (values, window) -> T
+
+        Returns
+        -------
+        Walk of T
+        """
 
         def walk() -> Iterator[T]:
             row = 0

@@ -44,6 +44,18 @@ def planted_hmm(
     ------
     ValueError
         If ``stay`` is given with a single state.
+
+    See Also
+    --------
+    sample_hmm : Sequences of it.
+    spectral_nn.metrics.parameter_errors : How far an estimate is from it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> true = planted_hmm(3, 5, stay=0.9, rng=np.random.default_rng(0))
+    >>> np.diag(true.transmat).round(6).tolist(), true.emission.probs.shape
+    ([0.9, 0.9, 0.9], (3, 5))
     """
     emissionprob = rng.dirichlet(np.full(n_symbols, concentration), size=n_components)
     if stay is None:
@@ -81,9 +93,27 @@ def sample_hmm(
     codes, states : int32 arrays of shape (n_sequences, n)
         What was emitted, and from which state. ``list(codes)`` is a list of sequences.
 
+    Raises
+    ------
+    ValueError
+        If ``n`` or ``n_sequences`` is negative.
+
+    See Also
+    --------
+    planted_hmm : Draws a model.
+    spectral_estimators.CategoricalHMM.sample : Draws from a fitted one.
+
     Notes
     -----
     Cost: O(log K + log d) a token, in compiled code; about 40 bytes a token.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> codes, states = sample_hmm(planted_hmm(3, 5, rng=rng), 100, rng, n_sequences=2)
+    >>> codes.shape, bool(codes.max() < 5), bool(states.max() < 3)
+    ((2, 100), True, True)
     """
     codes = np.empty((n_sequences, n), dtype=np.int32)
     states = np.empty((n_sequences, n), dtype=np.int32)

@@ -76,6 +76,7 @@ def make_mnist1d(
     See Also
     --------
     planted_network : Networks to be recovered from samples.
+    spectral_estimators.compare_trainers : Learning rules side by side, for instance on these.
 
     Notes
     -----

@@ -55,6 +55,11 @@ def planted_network(
     ValueError
         If `kind` is unknown, or there are more orthonormal columns than dimensions.
 
+    See Also
+    --------
+    sample_network : Rows of it.
+    spectral_nn.metrics.direction_angles : How far learned units are from its own.
+
     Notes
     -----
     Cost: O(d k + k q); O(d k^2) for orthonormal columns, which are the Q factor of a Gaussian
@@ -139,6 +144,10 @@ def sample_network(
     ------
     ValueError
         If the law is unknown.
+
+    See Also
+    --------
+    planted_network : Draws a network.
 
     Notes
     -----

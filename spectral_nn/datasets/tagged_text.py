@@ -24,6 +24,18 @@ def read_conllu(path: str | PathLike[str]) -> Iterator[list[tuple[str, str]]]:
     list of (str, str)
         The words of a sentence, each with its tag.
 
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    UnicodeDecodeError
+        If it is not in UTF-8.
+
+    See Also
+    --------
+    python_manual_text : A text without tags.
+    spectral_estimators.CategoricalHMM : Finds classes of words without tags.
+
     References
     ----------
     https://universaldependencies.org/format.html

@@ -33,6 +33,17 @@ def python_manual_text() -> str:
     -------
     str
         The articles, joined by blank lines.
+
+    See Also
+    --------
+    encode_characters : Turns it into integers.
+    split_text : Cuts it into a part to learn from and another.
+
+    Examples
+    --------
+    >>> text = python_manual_text()
+    >>> len(text) > 300_000, "list comprehension" in text
+    (True, True)
     """
     from pydoc_data.topics import topics  # half a megabyte: loaded by those who ask for it
 
@@ -65,6 +76,10 @@ def encode_characters(text: str, alphabet: str | None = None) -> tuple[NDArray[n
     ------
     ValueError
         If a given alphabet has no symbol for everything else.
+
+    See Also
+    --------
+    split_text : The same for a text of which a part is held out.
 
     Examples
     --------
@@ -106,7 +121,7 @@ def split_text(
 
     Returns
     -------
-    train, held_out : int32 arrays
+    train, held_out : int32 arrays of shapes (n_train,) and (n_held_out,)
         Codes below ``len(alphabet)``.
     alphabet : str of length d
 
@@ -114,6 +129,11 @@ def split_text(
     ------
     ValueError
         If fewer than ``n_train / 20`` characters would be held out.
+
+    See Also
+    --------
+    encode_characters : How characters become codes.
+    spectral_nn.metrics.bits_per_symbol : The score of held-out characters.
 
     Examples
     --------

@@ -199,9 +199,31 @@ class GaussianScore:
     ValueError
         If shapes do not fit or the covariance is not positive definite.
 
+    See Also
+    --------
+    GaussianMixtureScore : Scores of a density with several modes.
+    MLPRegressor : Takes a score as ``input_model``.
+    TensorFeatures : Takes one as well.
+
     Notes
     -----
     Parameters are kept on the host and follow X to its library, device and precision.
+
+    References
+    ----------
+    Janzamin, Sedghi, Anandkumar, "Score function features for discriminative learning: matrix and
+    tensor framework", arXiv 1412.2863, 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_estimators import GaussianScore
+    >>> score = GaussianScore(np.zeros(2), np.diag([1.0, 4.0]))
+    >>> first, second, third = score(np.array([[1.0, 2.0]]), np.array([1.0, 0.0]))
+    >>> first.tolist(), second.tolist()
+    ([[1.0, 0.5]], [[[0.0, 0.5], [0.5, 0.0]]])
+    >>> third.shape  # contracted with theta
+    (1, 2, 2)
     """
 
     mean: NDArray[np.float64]
@@ -212,7 +234,21 @@ class GaussianScore:
 
     @classmethod
     def fit(cls, X: NDArray[np.floating]) -> GaussianScore:
-        """Return the score of the Gaussian that has mean and covariance of a sample X (n, d)."""
+        """Return the score of the Gaussian that has mean and covariance of a sample.
+
+        Parameters
+        ----------
+        X : ndarray (n, d)
+
+        Returns
+        -------
+        GaussianScore
+
+        Raises
+        ------
+        ValueError
+            If the covariance is not positive definite.
+        """
         centred = X - X.mean(axis=0)
         return cls(X.mean(axis=0), centred.T @ centred / len(X))
 
@@ -222,12 +258,36 @@ class GaussianScore:
         return _scores(D, from_numpy(self._precision, like=X), theta)
 
     def moments(self, X: Array, R: Array, theta: Array) -> Triple:
-        """Sum R times the scores over rows by matrix products; shapes as in `ScoreMoments`."""
+        """Sum R times the scores over rows by matrix products.
+
+        Parameters
+        ----------
+        X : array (n, d)
+        R : array (n,) or (n, o)
+            Responses.
+        theta : array (d,) or (d, m)
+            Directions that the third score is contracted with.
+
+        Returns
+        -------
+        first : array (d,) or (o, d)
+        second : array (d, d) or (o, d, d)
+        third : array (d, d), with an axis (o, ...) in front for (n, o), and (m, ...) for (d, m)
+        """
         D = X - from_numpy(self.mean, like=X)
         return _sums(D, from_numpy(self._precision, like=X), R, theta)
 
     def log_density(self, X: Array) -> Array:
-        """Return log p(x) (n,) of rows X (n, d)."""
+        """Return log p(x) of rows.
+
+        Parameters
+        ----------
+        X : array (n, d)
+
+        Returns
+        -------
+        array (n,), nats
+        """
         D = X - from_numpy(self.mean, like=X)
         return _log_gaussian(D, from_numpy(self._precision, like=X), self._log_scale)
 
@@ -286,9 +346,31 @@ class GaussianMixtureScore:
         If shapes do not fit, weights are no probabilities, or a covariance is not positive
         definite.
 
+    See Also
+    --------
+    GaussianScore : One component.
+    GaussianMixture : Mixtures for their own sake.
+
     Notes
     -----
     Cost of the sums: C times that of one Gaussian.
+
+    References
+    ----------
+    Janzamin, Sedghi, Anandkumar, "Score function features for discriminative learning: matrix and
+    tensor framework", arXiv 1412.2863, 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectral_estimators import GaussianMixtureScore
+    >>> score = GaussianMixtureScore(np.full(2, 0.5), np.array([[-2.0], [2.0]]), np.ones((2, 1, 1)))
+    >>> X = np.array([[0.0], [2.0]])
+    >>> score.posteriors(X).round(2).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    >>> first, second, third = score(X, np.ones(1))
+    >>> first.round(2).tolist()  # next to nothing at a mode, and half way
+    [[0.0], [0.0]]
     """
 
     weights: NDArray[np.float64]
@@ -338,6 +420,11 @@ class GaussianMixtureScore:
         -------
         GaussianMixtureScore
 
+        Raises
+        ------
+        ValueError
+            If there are fewer rows than components.
+
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
@@ -373,7 +460,22 @@ class GaussianMixtureScore:
         return summed
 
     def moments(self, X: Array, R: Array, theta: Array) -> Triple:
-        """Sum R times the scores over rows by matrix products; shapes as in `ScoreMoments`."""
+        """Sum R times the scores over rows by matrix products.
+
+        Parameters
+        ----------
+        X : array (n, d)
+        R : array (n,) or (n, o)
+            Responses.
+        theta : array (d,) or (d, m)
+            Directions that the third score is contracted with.
+
+        Returns
+        -------
+        first : array (d,) or (o, d)
+        second : array (d, d) or (o, d, d)
+        third : array (d, d), with an axis (o, ...) in front for (n, o), and (m, ...) for (d, m)
+        """
         posteriors = self.posteriors(X)
         summed: Triple | None = None
         for c, (D, P) in enumerate(self._components(X)):
@@ -383,14 +485,32 @@ class GaussianMixtureScore:
         return summed
 
     def log_density(self, X: Array) -> Array:
-        """Return log p(x) (n,) of rows X (n, d)."""
+        """Return log p(x) of rows.
+
+        Parameters
+        ----------
+        X : array (n, d)
+
+        Returns
+        -------
+        array (n,), nats
+        """
         xp = get_namespace(X)
         joint = self._log_joint(X)
         top = xp.max(joint, axis=1)
         return top + xp.log(xp.sum(xp.exp(joint - top[:, None]), axis=1))
 
     def posteriors(self, X: Array) -> Array:
-        """Return the probabilities (n, C) of the components given rows X (n, d)."""
+        """Return the probabilities of the components given rows.
+
+        Parameters
+        ----------
+        X : array (n, d)
+
+        Returns
+        -------
+        array (n, C)
+        """
         xp = get_namespace(X)
         joint = self._log_joint(X)
         weights = xp.exp(joint - xp.max(joint, axis=1, keepdims=True))

@@ -39,7 +39,7 @@ class DensityDisplay:
     Parameters
     ----------
     means : array (K, q)
-        q is 1 or 2.
+        Mean of each state; q is 1 or 2.
     covars : array (K, q, q)
     rows : array (n, q)
     states : array of int (n,)
@@ -53,10 +53,22 @@ class DensityDisplay:
     ----------
     ax_, figure_ : what the last `plot` drew.
 
+    Raises
+    ------
+    ValueError
+        If there are more than two columns.
+
     See Also
     --------
     EmissionDisplay : States of a `CategoricalHMM`.
     ResidualDisplay : Whether the rows follow the densities.
+
+    Examples
+    --------
+    >>> means, covars = [[0.0], [4.0]], [[[1.0]], [[1.0]]]
+    >>> display = DensityDisplay(means, covars, [[0.1], [-0.3], [4.2]], [0, 0, 1])
+    >>> display.weights.round(2).tolist()
+    [0.67, 0.33]
     """
 
     def __init__(
@@ -137,7 +149,17 @@ class DensityDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         ax = self.ax_ = new_axes(ax, (6.4, 4.2))
         self.figure_ = ax.figure
         if self.means.shape[1] == 1:

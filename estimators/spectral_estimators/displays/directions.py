@@ -41,6 +41,11 @@ class ActiveSubspaceDisplay:
     ----------
     ax_, figure_ : the axes and figure of the last `plot`.
 
+    Raises
+    ------
+    ValueError
+        If there are more than two directions, or the number of rows differs.
+
     See Also
     --------
     MLPRegressor.active_subspace : The directions themselves.
@@ -130,13 +135,29 @@ class ActiveSubspaceDisplay:
         return display.plot(ax=ax)
 
     def means(self) -> NDArray[np.float64]:
-        """Mean position on the first direction and mean y, (b, 2), of b <= 40 groups of rows."""
+        """Mean position on the first direction, and mean y, of groups of neighbouring rows.
+
+        Returns
+        -------
+        array (b, 2)
+            Of b groups, 40 at most.
+        """
         order = np.argsort(self.positions[:, 0], kind="stable")
         groups = np.array_split(order, min(_BINS, order.size))
         return np.array([[self.positions[g, 0].mean(), self.y[g].mean()] for g in groups])
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         two = self.positions.shape[1] == 2
         ax = self.ax_ = new_axes(ax, (5.6, 4.6) if two else (6.4, 4.0))
         self.figure_ = ax.figure
@@ -195,6 +216,11 @@ class ReceptiveFieldDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and figure of the last `plot`.
+
+    Raises
+    ------
+    ValueError
+        If shapes, or the number of names, do not fit each other.
 
     See Also
     --------

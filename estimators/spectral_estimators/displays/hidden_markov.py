@@ -70,6 +70,19 @@ class TransitionDisplay:
     Attributes
     ----------
     ax_, figure_, image_ : what the last `plot` drew.
+
+    See Also
+    --------
+    EmissionDisplay : What states emit, in the same order.
+    DurationDisplay : How long they last.
+
+    Examples
+    --------
+    The third state stands between the two that it connects:
+
+    >>> chain = [[0.9, 0.0, 0.1], [0.0, 0.9, 0.1], [0.05, 0.05, 0.9]]
+    >>> TransitionDisplay(chain, weights=[0.4, 0.2, 0.4]).order.tolist()
+    [0, 2, 1]
     """
 
     def __init__(
@@ -113,7 +126,17 @@ class TransitionDisplay:
         return cls(estimator.transmat_, weights=weights, labels=labels, order=order).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         k = len(self.order)
         side = float(np.clip(2.2 + 0.32 * k, 3.6, 10))
         ax = self.ax_ = new_axes(ax, (side + 0.9, side))
@@ -155,6 +178,24 @@ class EmissionDisplay:
     ----------
     ax_, figure_, image_ : what the last `plot` drew.
     columns_ : symbols shown, from left to right.
+
+    Raises
+    ------
+    ValueError
+        If ``symbols`` are not d names.
+
+    See Also
+    --------
+    TransitionDisplay : How states follow each other.
+    DensityDisplay : Gaussian states.
+    TopicsDisplay : Words of topics.
+
+    Examples
+    --------
+    >>> emissionprob = [[0.9, 0.1, 0.0], [0.1, 0.2, 0.7]]
+    >>> display = EmissionDisplay(emissionprob, symbols=["a", "b", "c"]).plot()
+    >>> display.columns_.tolist()  # those that state 0 claims, then those of state 1
+    [0, 2, 1]
     """
 
     def __init__(
@@ -224,7 +265,17 @@ class EmissionDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         emission = self.emissionprob[self.order]
         self.columns_ = self._choose(emission)
         k, n = emission.shape[0], len(self.columns_)

@@ -43,6 +43,11 @@ class RecoveryDisplay:
     ----------
     ax_, figure_ : the axes and figure of the last `plot`.
 
+    See Also
+    --------
+    spectral_nn.metrics.direction_angles : The angles.
+    LossDisplay : What the fits cost.
+
     Examples
     --------
     >>> display = RecoveryDisplay({"moments": [0.3, 0.5], "backprop": [0.4, 71.0]})
@@ -104,7 +109,17 @@ class RecoveryDisplay:
         return cls(angles, guess=float(np.median(guesses))).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         ax = self.ax_ = new_axes(ax, (7.2, 1.4 + 0.42 * len(self.angles)))
         self.figure_ = ax.figure
         finite = [np.maximum(values, _LEAST_ANGLE) for values in self.angles.values()]
@@ -176,6 +191,11 @@ class LossDisplay:
     curves : dict of str to list of arrays (m, 2)
         Columns: seconds since the first of the restarts began, and loss.
     ax_, figure_ : the axes and figure of the last `plot`.
+
+    See Also
+    --------
+    RecoveryDisplay : What the fits found.
+    MLPRegressor : Keeps ``loss_curve_`` and ``loss_times_``.
 
     Examples
     --------

@@ -57,7 +57,8 @@ class ResidualDisplay:
 
     See Also
     --------
-    spectral_nn.models.chains.residuals.pseudo_residuals : What they are.
+    GaussianHMM.pseudo_residuals : What they are.
+    DensityDisplay : The rows themselves.
 
     Notes
     -----
@@ -69,6 +70,14 @@ class ResidualDisplay:
     ----------
     Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition, 2016,
     chapter 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> residuals = np.random.default_rng(0).standard_normal((400, 1))
+    >>> display = ResidualDisplay(residuals, n_lags=5)
+    >>> display.correlations.shape, bool(abs(display.correlations[:, 1:]).max() < 0.2)
+    ((2, 6, 1), True)
     """
 
     def __init__(
@@ -143,7 +152,22 @@ class ResidualDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | Sequence[Axes] | None = None) -> Self:
-        """Draw on ``ax``, three for each column, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, three for each column, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are fewer or more axes.
+        """
         p = self.residuals.shape[1]
         self.axes_ = panels(ax, p, 3, (10.0, 0.4 + 2.8 * p))
         self.figure_ = self.axes_[0].figure

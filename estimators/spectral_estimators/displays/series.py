@@ -80,6 +80,11 @@ class SeriesDisplay:
     figure_ : matplotlib figure
         The figure of the axes.
 
+    Raises
+    ------
+    ValueError
+        If ``index`` or ``columns`` does not fit the rows.
+
     See Also
     --------
     DurationDisplay : How long the bands are.
@@ -88,6 +93,13 @@ class SeriesDisplay:
     -----
     Six colours, which readers with colour-blindness tell apart; from state 6 on they repeat with
     hatching: ``////``, then dots, then crosses.
+
+    Examples
+    --------
+    >>> rows = [[0.1], [-0.2], [5.0], [5.3]]
+    >>> display = SeriesDisplay(rows, [0, 0, 1, 1], columns=["price"]).plot()
+    >>> [ax.get_ylabel() for ax in display.axes_]
+    ['price']
     """
 
     def __init__(
@@ -147,6 +159,17 @@ class SeriesDisplay:
         ------
         ValueError
             If the model is of symbols, or index, columns or ax do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM, SeriesDisplay
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> SeriesDisplay.from_estimator(model, [[0.1], [0.2], [4.1], [3.9]]).states.tolist()
+        [0, 0, 1, 1]
         """
         law, rows, offsets = rows_of(estimator, X, lengths)
         if index is None and hasattr(X, "columns"):
@@ -164,7 +187,22 @@ class SeriesDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | Sequence[Axes] | None = None) -> Self:
-        """Draw on ``ax``, one for each column, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, one for each column, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If axes are fewer or more than columns.
+        """
         p = self.rows.shape[1]
         beside = 1 + (len(self.means) - 1) // 8  # columns of the legend
         self.axes_ = panels(ax, p, 1, (7.4 + 1.8 * beside, 0.6 + 2.0 * p), sharex=True)
@@ -227,7 +265,7 @@ class DurationDisplay:
 
     Parameters
     ----------
-    durations : sequence of K arrays of int
+    durations : sequence of K arrays of int (n_stays,)
         Rows that each whole stay lasted.
     staying : array (K,)
         Probability of staying, the diagonal of ``transmat_``.
@@ -290,12 +328,37 @@ class DurationDisplay:
         return cls(durations, parameters.transmat.diagonal()).plot(ax=ax)
 
     def law(self, state: int, duration: ArrayLike) -> NDArray[np.float64]:
-        """Probability of durations in a state by the geometric law."""
+        """Probability of durations in a state by the geometric law.
+
+        Parameters
+        ----------
+        state : int
+        duration : array of int (m,)
+
+        Returns
+        -------
+        array (m,)
+        """
         a = self.staying[state]
         return a ** (np.asarray(duration) - 1.0) * (1 - a)
 
     def plot(self, *, ax: Axes | Sequence[Axes] | None = None) -> Self:
-        """Draw on ``ax``, one for each state, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, one for each state, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If axes are fewer or more than states.
+        """
         k = len(self.durations)
         across = min(k, _ACROSS)
         down = -(-k // across)

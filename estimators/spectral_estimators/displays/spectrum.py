@@ -46,6 +46,17 @@ class SpectrumDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and figure of the last `plot`.
+
+    See Also
+    --------
+    RankWarning : What a fit says where there are too few.
+    TopicsDisplay : The topics that the values stand for.
+
+    Examples
+    --------
+    >>> display = SpectrumDisplay([3.0, 1.0, 0.1, 0.05], n_components=2, null_level=0.2)
+    >>> display.n_supported
+    2
     """
 
     def __init__(
@@ -102,7 +113,17 @@ class SpectrumDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw on ``ax``, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+        """
         ax = self.ax_ = new_axes(ax, (6.0, 3.6))
         self.figure_ = ax.figure
         values = self.singular_values[self.singular_values > 0]

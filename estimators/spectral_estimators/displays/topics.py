@@ -48,6 +48,11 @@ class TopicsDisplay:
     words_ : list of k lists of str
         The words drawn, the likeliest first.
 
+    Raises
+    ------
+    ValueError
+        If topics are no matrix, or another argument does not fit it.
+
     See Also
     --------
     LatentDirichletAllocation.coherence : Whether the words of a topic go together.
@@ -149,7 +154,22 @@ class TopicsDisplay:
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Axes | Sequence[Axes] | None = None) -> Self:
-        """Draw on ``ax``, one for each topic, or on a new figure; returns self."""
+        """Draw on ``ax``, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, one for each topic, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If axes are fewer or more than topics.
+        """
         k, n_words = self.likeliest.shape
         across = min(k, _ACROSS)
         down = -(-k // across)

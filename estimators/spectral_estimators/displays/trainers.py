@@ -41,6 +41,11 @@ class TrainersDisplay:
     figure_ : matplotlib figure
         The figure of the axes.
 
+    Raises
+    ------
+    ValueError
+        If the report has no rows.
+
     See Also
     --------
     compare_trainers : Makes the report.
@@ -79,7 +84,22 @@ class TrainersDisplay:
         return cls(report).plot(ax=ax)
 
     def plot(self, *, ax: Sequence[Axes] | None = None) -> Self:
-        """Draw on three axes, or on a new figure; returns self."""
+        """Draw on three axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : three matplotlib axes, optional
+            Default: those of a new figure.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If axes are not three.
+        """
         self.axes_ = panels(ax, 1, 3, (15, 4.2))
         self.figure_ = self.axes_[0].figure
         rows = self.report.rows

@@ -155,6 +155,19 @@ class BaseHMM(HMMCriteria, HMMErrors):
         UserWarning
             If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
             by hand are overwritten; if the data are impossible under the start.
+
+        Examples
+        --------
+        Two sequences in a table, of which the first two rows are known to be of state 1:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import PoissonHMM
+        >>> X = np.random.default_rng(0).poisson(np.repeat([2.0, 9.0, 2.0], [50, 100, 50]))[:, None]
+        >>> y = np.full(200, -1)
+        >>> y[:2] = 1
+        >>> model = PoissonHMM(2).fit(X, y, lengths=[120, 80])
+        >>> bool(model.lambdas_[1, 0] < model.lambdas_[0, 0])
+        True
         """
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
@@ -215,6 +228,15 @@ class BaseHMM(HMMCriteria, HMMErrors):
         EM step, for at most 65,536 windows, however much was seen before.  Rows: after the first
         call, an E-step of X (Neal, Hinton, "A view of the EM algorithm that justifies incremental,
         sparse, and other variants", 1998).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import PoissonHMM
+        >>> X = np.random.default_rng(0).poisson(np.repeat([2.0, 9.0, 2.0, 9.0], 100))
+        >>> model = PoissonHMM(2, random_state=0).partial_fit(X[:200]).partial_fit(X[200:])
+        >>> np.sort(model.lambdas_.ravel()).round(1).tolist()
+        [2.1, 8.6]
         """
         X, y, lengths, home = self._given(X, y, lengths)
         if self.n_components == "auto":

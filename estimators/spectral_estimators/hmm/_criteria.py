@@ -91,6 +91,18 @@ class HMMCriteria(HMMInference):
             posteriors), ``mean_stay`` (positions; inf if it is never left), ``start``,
             ``stationary`` and ``mean`` (K, p) of an observation, for symbols their probabilities
             (K, d).  All are NumPy's.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> found = model.summary([0.1, 4.2, 3.9])
+        >>> found.n_parameters, found.mean_stay.round(6).tolist()
+        (7, [10.0, 5.0])
         """
         parameters = self._parameters()
         return summarise(

@@ -246,6 +246,20 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
         ----------
         Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition,
         2016, chapter 5.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> ahead = model.forecast([0.1, 4.2, 3.9], 2, quantiles=[0.1, 0.9])
+        >>> ahead.states.round(2).tolist(), ahead.mean.round(2).tolist()
+        ([[0.2, 0.8], [0.34, 0.66]], [[3.2], [2.64]])
+        >>> ahead.quantiles.shape  # steps, columns, levels
+        (2, 1, 2)
         """
         if steps < 1 or steps != int(steps):
             raise ValueError(f"steps must be a whole number of at least 1, got {steps}.")
@@ -293,6 +307,20 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
         ------
         ValueError
             If ``n_samples`` is below 1, ``currstate`` is no state, or it comes with ``prefix``.
+
+        Examples
+        --------
+        What may follow a row of 4:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> X, states = model.sample(3, random_state=0, prefix=[4.0])
+        >>> X.shape, states.shape
+        ((3, 1), (3,))
         """
         parameters = self._parameters()
         start = parameters.startprob

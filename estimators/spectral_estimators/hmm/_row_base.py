@@ -94,6 +94,19 @@ class RowHMM(BaseHMM):
         ----------
         Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition,
         2016, chapter 6.
+
+        Examples
+        --------
+        No state is near to the last row:
+
+        >>> import numpy as np
+        >>> from spectral_estimators import GaussianHMM
+        >>> model = GaussianHMM(2)
+        >>> model.startprob_ = np.array([0.5, 0.5])
+        >>> model.transmat_ = np.array([[0.9, 0.1], [0.2, 0.8]])
+        >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+        >>> model.pseudo_residuals([0.1, 4.2, 9.0]).ravel().round(1).tolist()
+        [-1.6, 0.8, 5.0]
         """
         parameters, rows, home = self._prepared(X, lengths)
         found = pseudo_residuals(parameters, rows)

@@ -94,7 +94,10 @@ class BernoulliHMM(RowHMM):
     References
     ----------
     Ernst, Kellis, "ChromHMM: automating chromatin-state discovery and characterization", Nature
-    Methods 9, 2012.
+    Methods 9, 2012: Bernoulli states of several marks.
+
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
 
     Examples
     --------

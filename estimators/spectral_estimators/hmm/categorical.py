@@ -128,6 +128,13 @@ class CategoricalHMM(BaseHMM):
     report_ : ChainReport
         Starts, winner, what moments showed; ``print`` shows it as a table.
 
+    See Also
+    --------
+    MultinomialHMM : Counts of categories, several a row.
+    BernoulliHMM : Several marks a row, each there or not.
+    ObservableOperatorModel : Predicts sequences without states or local optima.
+    HMMClassifier : A model for each class of sequences.
+
     Notes
     -----
     **Input.**  One sample is one sequence, and time runs along its first axis.  X may be a list of
@@ -162,6 +169,12 @@ class CategoricalHMM(BaseHMM):
     ----------
     Anandkumar, Ge, Hsu, Kakade, Telgarsky, "Tensor decompositions for learning latent variable
     models", JMLR 15, 2014.
+
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
+
+    Stratos, Collins, Hsu, "Unsupervised part-of-speech tagging with anchor hidden Markov models",
+    TACL 4, 2016: anchors.
 
     Examples
     --------
@@ -385,7 +398,17 @@ class CategoricalHMM(BaseHMM):
         self.__dict__["n_features"] = value
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed."""
+        """Constructor arguments by name, as scikit-learn; ``n_features`` as it was passed.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            No argument is an estimator, so it makes no difference.
+
+        Returns
+        -------
+        dict
+        """
         return super().get_params(deep) | {"n_features": self.__dict__["n_features"]}
 
     def __sklearn_tags__(self) -> Any:

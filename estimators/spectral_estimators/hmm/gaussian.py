@@ -110,7 +110,9 @@ class GaussianHMM(RowHMM):
 
     See Also
     --------
-    PoissonHMM, CategoricalHMM
+    GMMHMM : A mixture of Gaussians a state.
+    PoissonHMM : Rows of counts.
+    GaussianMixture : Rows that do not follow each other.
 
     Notes
     -----
@@ -127,6 +129,14 @@ class GaussianHMM(RowHMM):
 
     **Cost.**  For each observation and EM step 6 K^2 + 8 K p flops, or 6 K^2 + 2 K p^2 with full
     covariances.
+
+    References
+    ----------
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
+
+    Anandkumar, Hsu, Kakade, "A method of moments for mixture models and hidden Markov models",
+    COLT 2012: the decomposition.
 
     Examples
     --------

@@ -149,6 +149,14 @@ class GMMHMM(RowHMM):
     **Cost.**  For each observation and EM step 6 K^2 + 12 K M p flops, or 6 K^2 + 3 K M p^2 with
     covariance matrices, and 2 K M exponentials.
 
+    References
+    ----------
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
+
+    Anandkumar, Hsu, Kakade, "A method of moments for mixture models and hidden Markov models",
+    COLT 2012: the decomposition.
+
     Examples
     --------
     >>> import numpy as np

@@ -114,6 +114,14 @@ class MultinomialHMM(RowHMM):
 
     **Cost.**  6 K^2 + 4 K d flops for each observation and EM step.
 
+    References
+    ----------
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
+
+    Anandkumar, Hsu, Kakade, "A method of moments for mixture models and hidden Markov models",
+    COLT 2012: the decomposition.
+
     Examples
     --------
     >>> import numpy as np
@@ -183,10 +191,18 @@ class MultinomialHMM(RowHMM):
     def pseudo_residuals(self, X: Any, lengths: Any = None) -> Any:
         """As of every family of rows, where ``n_trials`` is one number for all of them.
 
+        Parameters
+        ----------
+        X, lengths : see `score`; X must fit in memory
+
+        Returns
+        -------
+        array, shape (n, d), for a table; Sequences of such arrays for a list or `Sequences`
+
         Raises
         ------
         ValueError
-            If it is not.
+            If ``n_trials`` is no number.
         """
         if _number(self._trials()) is None:
             raise ValueError(

@@ -81,7 +81,8 @@ class PoissonHMM(RowHMM):
 
     See Also
     --------
-    CategoricalHMM
+    MultinomialHMM : Counts whose sum is given, or says nothing of the state.
+    GaussianHMM : Rows of real numbers.
 
     Notes
     -----
@@ -95,6 +96,17 @@ class PoissonHMM(RowHMM):
     only, and its ``history`` is the objective with the priors.
 
     **Cost.**  6 K^2 + 8 K p flops for each observation and EM step.
+
+    References
+    ----------
+    Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition",
+    Proceedings of the IEEE 77, 1989: EM.
+
+    Anandkumar, Hsu, Kakade, "A method of moments for mixture models and hidden Markov models",
+    COLT 2012: the decomposition.
+
+    Zucchini, MacDonald, Langrock, *Hidden Markov Models for Time Series*, second edition, 2016:
+    Poisson states.
 
     Examples
     --------

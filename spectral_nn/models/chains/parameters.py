@@ -45,6 +45,10 @@ class HMMParameters(Generic[E]):
     ValueError
         If the three do not belong to one model.
 
+    See Also
+    --------
+    spectral_estimators.CategoricalHMM : Has the same arrays as attributes.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,7 +81,21 @@ class HMMParameters(Generic[E]):
     def categorical(
         cls, startprob: Any, transmat: Any, emissionprob: Any
     ) -> HMMParameters[CategoricalEmission]:
-        """Parameters of a model whose states emit symbols with probabilities (K, d)."""
+        """Parameters of a model whose states emit symbols.
+
+        Parameters
+        ----------
+        startprob : array-like of shape (K,)
+            Distribution of the first state.
+        transmat : array-like of shape (K, K)
+            Row i is the distribution of the state that follows state i.
+        emissionprob : array-like of shape (K, d)
+            Row k is the distribution of the symbols of state k.
+
+        Returns
+        -------
+        HMMParameters
+        """
         emission = CategoricalEmission(emissionprob)
         return HMMParameters(startprob, transmat, emission)
 

@@ -57,7 +57,7 @@ class ChainReport(FitReport):
         EM steps on all data.
     converged : bool or None
         Whether the last step gained less than `tol`.
-    singular_values : ndarray or None
+    singular_values : ndarray of shape (n,) or None
         Of the moments that were decomposed, largest first.
     sigma_ratio : float or None
         The K-th singular value over the first; near 0 moments do not carry K states.

@@ -25,11 +25,11 @@ class MixtureReport(FitReport):
         EM steps on all data.
     converged : bool or None
         Whether the last step gained less than `tol`.
-    eigenvalues : ndarray or None
+    eigenvalues : ndarray of shape (n,) or None
         Of the covariance over the noise of its columns, largest first.
     edge : float or None
         Largest eigenvalue that noise alone would show.
-    canonical_correlations : ndarray or None
+    canonical_correlations : ndarray of shape (n,) or None
         Between views, largest first.
     noise_floor : float or None
         Largest correlation that chance would show.
@@ -69,7 +69,7 @@ class ViewsEvidence:
 
     Attributes
     ----------
-    canonical_correlations : ndarray
+    canonical_correlations : ndarray of shape (n,)
         Between views, largest first.
     noise_floor : float
         Largest correlation that chance would show.

@@ -85,7 +85,7 @@ class NetworkReport(FitReport):
         Whether it stopped by itself.
     reason : str or None
         Why the winner won, in words.
-    singular_values : ndarray or None
+    singular_values : ndarray of shape (n,) or None
         Of the moments, each in units of its noise, largest first.
     null_level : float or None
         Level that counts as signal: 5 % above the largest value of noise alone.

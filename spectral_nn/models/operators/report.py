@@ -48,7 +48,7 @@ class OperatorReport(FitReport):
         Empty: there is no race.
     n_iter, converged : None
         Nothing is iterated on the data.
-    singular_values : ndarray or None
+    singular_values : ndarray of shape (n,) or None
         Of the matrix of substrings, largest first.
     sigma_ratio : float or None
         The K-th over the first.

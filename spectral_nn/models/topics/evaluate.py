@@ -45,6 +45,16 @@ def complete_documents(
     n_tokens : ndarray of shape (n,)
         In these; ``exp(-log_likelihood.sum() / n_tokens.sum())`` is the perplexity.
 
+    Raises
+    ------
+    ValueError
+        If ``prior`` and ``topics`` differ in K.
+
+    See Also
+    --------
+    spectral_estimators.LatentDirichletAllocation.perplexity : The same of a fitted model.
+    coherence : Whether words of a topic go together.
+
     Notes
     -----
     No bound and no knowledge of the model is involved: any topics and prior can be compared.
@@ -105,11 +115,32 @@ def coherence(
     -------
     ndarray of shape (K,)
 
+    Raises
+    ------
+    IndexError
+        If the likeliest words of a topic are beyond the columns of X.
+
+    See Also
+    --------
+    spectral_estimators.LatentDirichletAllocation.coherence : The same of a fitted model.
+    complete_documents : How well topics tell words of other documents.
+
     Notes
     -----
     Cost: O(K n_words nnz(columns)).
     Bouma, *Normalized (pointwise) mutual information in collocation extraction*, GSCL 2009; Lau,
     Newman and Baldwin, *Machine reading tea leaves*, EACL 2014.
+
+    Examples
+    --------
+    The words of the first topic are always together, those of the second never:
+
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> X = csr_array(np.array([[1, 1, 0, 0], [2, 1, 0, 0], [0, 0, 1, 3], [0, 0, 1, 1]]))
+    >>> topics = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.5, 0.5, 0.0]])
+    >>> coherence(X, topics, n_words=2).round(6).tolist()
+    [1.0, -1.0]
     """
     occurs = sparse.csc_array(X, dtype=np.float64, copy=True)
     occurs.data[:] = occurs.data > 0

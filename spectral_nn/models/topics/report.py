@@ -18,13 +18,13 @@ class TopicEvidence:
 
     Attributes
     ----------
-    numbers : ndarray of int
+    numbers : ndarray of int, shape (n,)
         Of topics.
-    perplexity : ndarray
+    perplexity : ndarray of shape (n,)
         Of half of each held-out document, told by the other half.
-    behind : ndarray
+    behind : ndarray of shape (n,)
         Mean log-likelihood of a document that is lost against the best number, nats.
-    errors : ndarray
+    errors : ndarray of shape (n,)
         Standard errors of that.
     chosen : int
         The smallest number that is not behind by more than its standard error.
@@ -69,7 +69,7 @@ class TopicReport(FitReport):
         Documents of fewer than three tokens, which moments leave out.
     workable : int or None
         Topics that moments can tell apart.
-    eigenvalues : ndarray or None
+    eigenvalues : ndarray of shape (n,) or None
         Of the second moment, largest first.
     residual : float or None
         Share of the third moment that the topics leave unexplained.

@@ -27,6 +27,11 @@ class Backprop(Rule):
     optimizer : {"adam", "sgd"}, default="adam"
         Takes the steps, with the settings of the estimator.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these.
+
     See Also
     --------
     Checkpointed : the same numbers with less memory.

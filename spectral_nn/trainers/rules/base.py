@@ -79,18 +79,44 @@ class Rule(ABC):
 
         Parameters
         ----------
-        layers : all of them, the last of which is linear; arrays are to be of their library.
-        n_outputs : columns of the targets.
-        rng : draws it.
+        layers : sequence of DenseLayer
+            All of them, the last of which is linear; what is kept is of their library.
+        n_outputs : int
+            Columns of the targets.
+        rng : numpy.random.Generator
+            Draws it.
+
+        Returns
+        -------
+        Memory
         """
         return Memory()
 
     def n_stages(self, n_layers: int) -> int:
-        """Return in how many stages the epochs are done, each with a new optimiser."""
+        """Return in how many stages the epochs are done, each with a new optimiser.
+
+        Parameters
+        ----------
+        n_layers : int
+
+        Returns
+        -------
+        int
+        """
         return 1
 
     def learning(self, stage: int, n_layers: int) -> list[bool] | None:
-        """Return which layers learn in a stage, None for all."""
+        """Return which layers learn in a stage, None for all.
+
+        Parameters
+        ----------
+        stage : int
+        n_layers : int
+
+        Returns
+        -------
+        list of bool, or None
+        """
         return None
 
     @abstractmethod
@@ -109,13 +135,24 @@ class Rule(ABC):
 
         Parameters
         ----------
-        layers : of the network, as it is.
-        batch : rows.
-        into : where directions of weights and intercepts go; zeros where a layer does not learn.
-        memory : see `init`; what is in `fixed` may be changed in place.
-        into_learned : where those of ``memory.learned`` go.
-        rng : what the rule draws from.
-        stage : see `n_stages`.
+        layers : sequence of DenseLayer
+            Of the network, as it is.
+        batch : Batch
+            Rows and targets.
+        into : sequence of pairs of arrays, (fan_in, fan_out) and (fan_out,)
+            Where directions of weights and intercepts go; zeros where a layer does not learn.
+        memory : Memory
+            See `init`; what is in `fixed` may be changed in place.
+        into_learned : sequence of arrays, as ``memory.learned`` of `init`
+            Where their directions go.
+        rng : numpy.random.Generator
+            What the rule draws from.
+        stage : int
+            See `n_stages`.
+
+        Returns
+        -------
+        float
         """
 
 

@@ -32,6 +32,12 @@ class Checkpointed(Rule):
         How many, of nearly equal numbers of layers. The root of the number of layers by default,
         which keeps the fewest values.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these, or ``segments`` is below 1; in a fit, if layers are
+        fewer than ``segments``.
+
     See Also
     --------
     Backprop : the same numbers in less time.

@@ -37,6 +37,11 @@ class FeedbackAlignment(Rule):
     direct : bool, default=True
         Whether the error of the outputs goes to each layer at once.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these.
+
     See Also
     --------
     Backprop : feedback through the weights themselves.

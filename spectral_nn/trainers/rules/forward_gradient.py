@@ -59,6 +59,12 @@ class ForwardGradient(Rule):
     head : {"linear", "mlp"}, default="mlp"
         Heads of blocks: linear, or with one hidden layer of 64 units.
 
+    Raises
+    ------
+    ValueError
+        If a setting is not one of these, ``n_directions`` is above 1 for a guess that is not drawn,
+        or ``space="network"`` comes with another target than "global", or guess than "isotropic".
+
     See Also
     --------
     Backprop : what is estimated.

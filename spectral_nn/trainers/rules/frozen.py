@@ -25,6 +25,11 @@ class Frozen(Rule):
     optimizer : {"adam", "sgd"}, default="adam"
         Takes the steps, with the settings of the estimator.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these.
+
     See Also
     --------
     Backprop : all layers learn, by the gradient.

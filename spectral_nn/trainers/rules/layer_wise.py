@@ -41,6 +41,11 @@ class LayerWise(Rule):
         below stay as they are (Belilovsky et al.), rather than all at once.  Not for
         ``partial_fit``, which knows no last epoch, and trains the last hidden layer alone then.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` or ``head`` is not one of these.
+
     See Also
     --------
     Backprop : one loss for all layers.

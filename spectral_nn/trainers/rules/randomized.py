@@ -38,6 +38,11 @@ class RandomizedAD(Rule):
     keep : float, default=0.1
         Share of the activations that is kept, above 0 and at most 1.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these, or ``keep`` is no such share.
+
     See Also
     --------
     Checkpointed : the exact gradient with less memory, for more time.

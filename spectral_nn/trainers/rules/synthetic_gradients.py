@@ -40,6 +40,11 @@ class SyntheticGradients(Rule):
         Whether modules see the targets, of classes one column a class; without them they predict
         from the values of the layer alone.
 
+    Raises
+    ------
+    ValueError
+        If ``optimizer`` is not one of these.
+
     See Also
     --------
     Backprop : the errors themselves.
