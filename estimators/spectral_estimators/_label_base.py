@@ -21,7 +21,7 @@ from spectral_estimators._graph_input import (
     read_labels,
     weighted_graph,
 )
-from spectral_estimators._network_input import DTYPES
+from spectral_estimators._network_input import DTYPES, row_major
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
@@ -104,8 +104,7 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         )
         classes, given = read_labels(self, y, rows.dtype)
         check_consistent_length(rows, given)
-        if sparse.issparse(rows):
-            rows = sparse.csr_array(rows)
+        rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         options, finder = self._options(len(given)), None
         if self.kernel == "knn":
             finder = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs).fit(rows)
@@ -157,7 +156,7 @@ class LabelBase(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         precomputed = self.kernel == "precomputed"
         rows = validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES)
-        rows = sparse.csr_array(rows) if sparse.issparse(rows) else rows
+        rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         shares = self.label_distributions_
         if self.kernel == "knn":
             return self._average_neighbors(rows)

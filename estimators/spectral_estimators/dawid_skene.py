@@ -16,6 +16,7 @@ from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
     check_constraints,
+    output_container,
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
@@ -239,9 +240,32 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Returns
         -------
         array, shape (n_tasks, L)
-            In the long layout the tasks of X are sorted, as ``numpy.unique`` returns them. A task
-            without labels has the shares of all tasks.
+            In the long layout the tasks of X are sorted, as ``numpy.unique`` returns them; with
+            ``set_output(transform="pandas")`` they are the index. A task without labels has the
+            shares of all tasks.
         """
+        shares, tasks = self._infer(X)
+        if output_container(self) == "pandas" and self._is_long(X):
+            from pandas import DataFrame
+
+            return DataFrame(shares, index=tasks)  # scikit-learn would take the index of X
+        return shares
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each label for each task; another name of `transform`."""
+        return self._infer(X)[0]
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the most probable label of each task; see `transform`."""
+        shares = self._infer(X)[0]
+        return self.classes_[shares.argmax(axis=1)]
+
+    def fit_predict(self, X: Any, y: Any = None) -> NDArray:
+        """Find true labels, and return them: ``labels_``."""
+        return self.fit(X).labels_
+
+    def _infer(self, X: Any) -> tuple[NDArray[np.float64], NDArray]:
+        """Probabilities of the labels (n_tasks, L), and the tasks."""
         check_is_fitted(self)
         given = self._read(X, reset=False)
         nothing = np.zeros(given.label.shape, dtype=bool)
@@ -253,20 +277,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         L = self.classes_.size
         probs = self.confusion_matrices_.transpose(1, 0, 2).reshape(L, -1)
         law = CategoricalItems(probs, (L,) * self.workers_.size)
-        return infer_labels(MixtureParameters(self.class_prior_, law), x)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each label for each task; another name of `transform`."""
-        return self.transform(X)
-
-    def predict(self, X: Any) -> NDArray:
-        """Return the most probable label of each task; see `transform`."""
-        shares = self.transform(X)
-        return self.classes_[shares.argmax(axis=1)]
-
-    def fit_predict(self, X: Any, y: Any = None) -> NDArray:
-        """Find true labels, and return them: ``labels_``."""
-        return self.fit(X).labels_
+        return infer_labels(MixtureParameters(self.class_prior_, law), x), given.tasks
 
     def _read(self, X: Any, *, reset: bool) -> _Labels:
         """Labels of either layout.
@@ -276,15 +287,16 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ValueError
             Naming X.
         """
-        names = list(getattr(X, "columns", ()))
-        named = all(name in names for name in _LONG)
-        if self.layout == "long" or (self.layout == "auto" and named):
-            return self._read_long(X[list(_LONG)] if named else X, reset=reset)
+        if self._is_long(X):
+            return self._read_long(X[list(_LONG)] if _has_names(X) else X, reset=reset)
         table = read_answers(self, X, reset=reset)
         row, column = np.nonzero(~is_missing(table))
         if reset and row.size == 0:
             raise ValueError("X has no labels: all of it is missing.")
         return _Labels(row, column, table[row, column], np.arange(table.shape[0]))
+
+    def _is_long(self, X: Any) -> bool:
+        return self.layout == "long" or (self.layout == "auto" and _has_names(X))
 
     def _read_long(self, X: Any, *, reset: bool) -> _Labels:
         table = read_answers(self, X, reset=reset)
@@ -312,3 +324,9 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def __sklearn_tags__(self) -> Any:
         return with_input_tags(super().__sklearn_tags__(), allow_nan=True, string=True)
+
+
+def _has_names(X: Any) -> bool:
+    """Whether X is a frame with the columns of the long layout."""
+    names = list(getattr(X, "columns", ()))
+    return all(name in names for name in _LONG)

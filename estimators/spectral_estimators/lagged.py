@@ -181,7 +181,7 @@ class Lagged(TransformerMixin, BaseEstimator):
 
     def _lag(self, X: NDArray[np.floating], before: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows of X with those before them, as a view of one copy."""
-        rows = np.concatenate([before, X])
+        rows = np.ascontiguousarray(np.concatenate([before, X]))  # of columns, where X is
         shape = (len(X), self.n_lags * X.shape[1])
         return as_strided(rows, shape, (rows.strides[0], rows.itemsize), writeable=False)
 

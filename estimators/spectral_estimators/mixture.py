@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._mixture_input import given_parts
-from spectral_estimators._network_input import DTYPES
+from spectral_estimators._network_input import DTYPES, row_major
 from spectral_estimators._progress import listener
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
@@ -437,7 +437,7 @@ class GaussianMixture(MovableMixin, DensityMixin, BaseEstimator):
         """A function of joint log-probabilities (n, K) of rows in memory, where they are."""
         home = home_of(X)
         how: dict[str, Any] = {"dtype": DTYPES, "ensure_all_finite": "allow-nan"}
-        table = validate_data(self, on_host(X), reset=False, **how)
+        table = row_major(validate_data(self, on_host(X), reset=False, **how))
         found = function(log_joint(self._parameters(), table.astype(np.float64, copy=False)))
         whole = found.dtype.kind == "i"
         return at_home(found if whole else found.astype(table.dtype), home)

@@ -283,19 +283,25 @@ class MultiViewMixture(DensityMixin, BaseEstimator):
         """
         return self._infer(X)[1]
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log-likelihood of a row, in nats.
 
         Parameters
         ----------
         X : array or data frame, shape (n, p)
         y : ignored
+        sample_weight : array, shape (n,), optional
+            How often each row counts.
 
         Returns
         -------
         float
         """
-        return float(self.score_samples(X).mean())
+        values = self.score_samples(X)
+        if sample_weight is None:
+            return float(values.mean())
+        values, _, weight = row_weights(sample_weight, values, values[:, None])
+        return float(np.average(values, weights=weight))
 
     def aic(self, X: Any) -> float:
         """Akaike's information criterion on X; the lower the better."""

@@ -156,6 +156,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
             If ``n_components="auto"`` stopped at the most states that it tries; if parameters set
             by hand are overwritten; if the data are impossible under the start.
         """
+        names = self._column_names(X)
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
         if sample_weight is not None:
@@ -163,8 +164,10 @@ class BaseHMM(HMMCriteria, HMMErrors):
         if self.n_components == "auto" and getattr(source, "weight", None) is not None:
             raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
         if is_one_shot(X):
-            return self._fit_once(source, y, home)
-        return self._fit_source(source, y, home)
+            self._fit_once(source, y, home)
+        else:
+            self._fit_source(source, y, home)
+        return self._set_column_names(names)
 
     @takes_lengths_second
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -216,10 +219,12 @@ class BaseHMM(HMMCriteria, HMMErrors):
         call, an E-step of X (Neal, Hinton, "A view of the EM algorithm that justifies incremental,
         sparse, and other variants", 1998).
         """
+        names = self._column_names(X, known=self._seen is not None)
         X, y, lengths, home = self._given(X, y, lengths)
         if self.n_components == "auto":
             raise ValueError(AUTO_NEEDS_DATA)
-        return self._absorb(read(X, lengths), y, self._seen, home)
+        self._absorb(read(X, lengths), y, self._seen, home)
+        return self._set_column_names(names)
 
     @abstractmethod
     def _absorb(self, source: Source, y: Any, seen: Any, home: Any) -> Self:
@@ -247,6 +252,17 @@ class BaseHMM(HMMCriteria, HMMErrors):
             result = fit_hmm(data, replace(options, n_components=n_components), **how)
         result.diagnostics["auto_evidence"] = evidence
         return self._assign(result, home, found)
+
+    def _column_names(self, X: Any, known: bool = False) -> Any:
+        """Names of the columns of X, which have to be those of before where these are `known`."""
+        return None  # symbols have no columns
+
+    def _set_column_names(self, names: Any) -> Self:
+        """Set ``feature_names_in_``, or take it away where there are none."""
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
+        return self
 
     def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
         """Check arguments; X, y and lengths on the host, and where X came from."""

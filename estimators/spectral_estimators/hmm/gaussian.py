@@ -103,7 +103,7 @@ class GaussianHMM(RowHMM):
         the type: (K,), (K, p), (p, p) or (K, p, p).
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (p,)
         Columns of the data, p.
     monitor_, diagnostics_
         As of `CategoricalHMM`.
