@@ -18,13 +18,16 @@ def names_of(X: Any) -> Any:
         If the frames of a list have other names, or names in another order, than the first.
     """
     frames = X if isinstance(X, (list, tuple)) else [X]
-    names = [None if isinstance(x, np.ndarray) else feature_names(x) for x in frames]
-    first = names[0] if names else None
-    for i, others in enumerate(names):
-        if others is not first and not np.array_equal(others, first):
+    first: Any = feature_names(frames[0]) if len(frames) else None
+    if first is None:
+        return None
+    for i, frame in enumerate(frames):
+        names: Any = feature_names(frame)
+        if names is None or not np.array_equal(names, first):
+            found = "no names of columns" if names is None else f"columns {list(names)}"
             raise ValueError(
-                f"sequence {i} of X has {_called(others)}, sequence 0 has {_called(first)}: all "
-                "must have the same columns, in one order."
+                f"sequence {i} of X has {found}, sequence 0 has columns {list(first)}: all must "
+                "have the same columns, in one order."
             )
     return first
 
@@ -37,7 +40,3 @@ def check_names(estimator: Any, X: Any) -> None:
     names_of(X)
     if hasattr(estimator, "n_features_in_") or hasattr(estimator, "feature_names_in_"):
         check_feature_names(estimator, X[0] if isinstance(X, (list, tuple)) and len(X) else X)
-
-
-def _called(names: Any) -> str:
-    return "no names of columns" if names is None else f"columns {list(names)}"

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._answers import categories_of, codes_of, is_missing, read_answers
 from spectral_estimators._devices import runner_at
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -21,6 +23,7 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.emissions.categorical_items import CategoricalItems
+from spectral_nn.models.base import silent
 from spectral_nn.models.mixtures.crowd import (
     CrowdOptions,
     fit_crowd,
@@ -51,7 +54,9 @@ class _Labels(NamedTuple):
     tasks: NDArray
 
 
-class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DawidSkene(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""True labels of tasks from those that several workers gave, each with errors of their own.
 
     Every worker has a matrix of confusion, and labels of different workers are independent given
@@ -170,6 +175,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find true labels and matrices of confusion.
 
@@ -210,14 +216,15 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.class_prior,
         )
         with runner_at(None, self.n_jobs, None, False) as run:
-            found = fit_crowd(x, options, rng=spawn_rng(self.random_state), run=run)
+            how: dict[str, Any] = {"run": run, "on_step": listener(self) or silent}
+            found = fit_crowd(x, options, rng=spawn_rng(self.random_state), **how)
             shares = infer_labels(found.parameters, x)
         if self.max_iter and not found.converged:
             warnings.warn(
                 f"EM was still gaining after max_iter={self.max_iter} steps. Raise max_iter, or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         law: Any = found.parameters.emission
         self.classes_, self.workers_, self.tasks_ = classes, workers, given.tasks
@@ -278,6 +285,10 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         probs = self.confusion_matrices_.transpose(1, 0, 2).reshape(L, -1)
         law = CategoricalItems(probs, (L,) * self.workers_.size)
         return infer_labels(MixtureParameters(self.class_prior_, law), x), given.tasks
+
+    def _max_steps(self) -> int:
+        """Most steps of EM that callbacks are told."""
+        return self.max_iter
 
     def _read(self, X: Any, *, reset: bool) -> _Labels:
         """Labels of either layout.

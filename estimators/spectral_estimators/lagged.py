@@ -13,13 +13,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectral_estimators._network_input import DTYPES
-from spectral_estimators._sklearn_compat import Interval, check_constraints
+from spectral_estimators._progress import reports_steps
+from spectral_estimators._sklearn_compat import CallbackSupportMixin, Interval, check_constraints
 from spectral_nn.runners.parts import Walk
 
 __all__ = ["Lagged"]
 
 
-class Lagged(TransformerMixin, BaseEstimator):
+class Lagged(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     r"""The last frames of a stimulus, side by side, as the columns of a regression.
 
     Row t of the output is :math:`(x_{t-l+1}, \dots, x_{t-1}, x_t)` for l = ``n_lags``, the oldest
@@ -90,6 +91,7 @@ class Lagged(TransformerMixin, BaseEstimator):
         self.n_lags = n_lags
         self.fill_value = fill_value
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Take note of the columns of X.
 

@@ -11,7 +11,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._column_names import names_of
-from spectral_estimators._sklearn_compat import HasMethods, check_constraints
+from spectral_estimators._progress import reports_steps
+from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    check_constraints,
+)
 from spectral_estimators._validation import is_table
 from spectral_nn.data import Sequences
 
@@ -25,7 +30,9 @@ def _inner_has(name: str) -> Any:
     return check
 
 
-class PerSequence(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class PerSequence(  # type: ignore[call-arg]
+    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Apply a transformer of rows to sequences, so that it can stand before a sequence model.
 
     One sample of a sequence model is a sequence, whereas `StandardScaler` and its like take tables
@@ -63,6 +70,7 @@ class PerSequence(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the transformer to all rows.
 

@@ -19,6 +19,7 @@ from spectral_estimators._network_input import (
     fit_classes,
     one_hot,
 )
+from spectral_estimators._progress import reports_steps
 from spectral_estimators._reading import (
     Encoder,
     Given,
@@ -28,6 +29,7 @@ from spectral_estimators._reading import (
     told_columns,
 )
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -51,7 +53,11 @@ _FAR = 1.0  # standard errors of a direction
 
 
 class TensorFeatures(
-    MovableMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    MovableMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     r"""Supervised dimension reduction along the directions that a hidden layer would look in.
 
@@ -160,6 +166,7 @@ class TensorFeatures(
         self.device = device
         self.input_distribution = input_distribution
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the directions.
 

@@ -1,6 +1,5 @@
 """`LatentDirichletAllocation`: topics of documents, from moments."""
 
-import sys
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -11,8 +10,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._devices import check_device, home_of, runner_at
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -46,7 +47,11 @@ _PRIOR = [None, Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
 class LatentDirichletAllocation(
-    TopicEvaluationMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    TopicEvaluationMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     r"""Topics of documents: latent Dirichlet allocation, started from moments.
 
@@ -232,6 +237,7 @@ class LatentDirichletAllocation(
         self.warm_start = warm_start
         self.device = device
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the topics of documents.
 
@@ -270,7 +276,7 @@ class LatentDirichletAllocation(
             given = self._read(X, run, resume=False)
             K, evidence = self._count_topics(given)
             options = self._options(K, given.n_features, self._init_for(given, K))
-            tell = self._print if self.verbose else silent
+            tell = listener(self, self._line) or silent
             found = fit_topics(given.rows, options, spawn_rng(self.random_state), run, tell)
             bound = self._bound_of(given, options.model, found, run)
         self._assign(given, found, bound)
@@ -419,12 +425,16 @@ class LatentDirichletAllocation(
         nats = documents.log_likelihood + model.log_prior(parameters)
         return float(np.exp(-nats / max(found.n_tokens, 1.0)))
 
-    def _print(self, stage: str, step: int, perplexity: float) -> None:
-        """Print scikit-learn's line of a verbose fit."""
+    def _max_steps(self) -> int:
+        """Most passes that callbacks are told."""
+        return self.max_iter
+
+    def _line(self, stage: str, step: int, perplexity: float) -> str:
+        """Scikit-learn's line of a verbose fit."""
         line = f"iteration: {step} of max_iter: {self.max_iter}"
         if self.evaluate_every > 0 and step % self.evaluate_every == 0 and np.isfinite(perplexity):
             line += f", perplexity: {perplexity:.4f}"
-        sys.stdout.write(line + "\n")
+        return line
 
     def _assign(self, given: Given, found: TopicFit, bound: float) -> None:
         """Put what was found on the estimator, all at once."""

@@ -1,5 +1,7 @@
 """Data frames of pandas and polars: numbers as of arrays, and columns whose names are checked."""
 
+from inspect import signature
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -109,7 +111,7 @@ def weights_for(estimator, more, n):
 
 
 def takes_weights(estimator):
-    return "sample_weight" in estimator.fit.__code__.co_varnames
+    return "sample_weight" in signature(estimator.fit).parameters
 
 
 def answers(model, X, lengths=None):

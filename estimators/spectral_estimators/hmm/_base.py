@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_estimators._devices import at_home, check_device, home_of, on_host, runner_at
-from spectral_estimators._progress import ConvergenceMonitor, listener
-from spectral_estimators._sklearn_compat import Interval, StrOptions, check_constraints
+from spectral_estimators._progress import ConvergenceMonitor, listener, reports_steps
+from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_constraints,
+)
 from spectral_estimators._validation import (
     in_memory,
     is_one_shot,
@@ -45,7 +50,7 @@ AUTO_NEEDS_DATA = (
 )
 
 
-class BaseHMM(HMMCriteria, HMMErrors):
+class BaseHMM(CallbackSupportMixin, HMMCriteria, HMMErrors):
     """What hidden Markov models of all families have in common.
 
     A family names its attributes in `_parts`, and says how its observations are read
@@ -104,6 +109,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """Note, before fits to parts of `sequences`, what their models must have in common."""
 
     @takes_lengths_second
+    @reports_steps
     def fit(
         self,
         X: Any,
@@ -281,8 +287,16 @@ class BaseHMM(HMMCriteria, HMMErrors):
         return {
             "rng": spawn_rng(self.random_state),
             "run": run,
-            "on_step": listener(self.verbose),
+            "on_step": listener(self),
         }
+
+    def _max_steps(self) -> int | None:
+        """Most steps of EM that callbacks are told; of several climbs to the end, climbs."""
+        if self.n_components == "auto":
+            return None
+        n_init = self.n_init or 1
+        raced = self.init not in ("random", "kmeans") or n_init == 1
+        return self.n_iter if raced or not self.n_iter else n_init
 
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""
