@@ -18,6 +18,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *WRITTEN]
 RUN = (
     "README.md",
     "docs/certainty.md",
+    "docs/frames.md",
     "docs/graphs.md",
     "docs/hmm.md",
     "docs/latent_classes.md",

@@ -40,5 +40,5 @@ def warn_of_epochs(estimator: Any, minimum: Minimum) -> None:
             f"tol={estimator.tol:g}: {minimum.message}. Raise max_iter={estimator.max_iter} or "
             "tol, or scale the columns of X.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import refuse_chunks, warn_of_epochs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
-from spectral_estimators._progress import listener, print_iteration
+from spectral_estimators._progress import epoch_line, listener, reports_steps
 from spectral_estimators._reading import Encoder, as_array, read_inputs, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -33,7 +34,7 @@ from spectral_nn.trainers.sgd import LEARNING_RATES
 __all__ = ["BaseEquilibrium"]
 
 
-class BaseEquilibrium(MovableMixin, SpectralEstimator):
+class BaseEquilibrium(CallbackSupportMixin, MovableMixin, SpectralEstimator):
     """The common part; a subclass has its own settings, and a model."""
 
     _numeric: ClassVar[bool] = True  # whether targets are numbers
@@ -63,6 +64,7 @@ class BaseEquilibrium(MovableMixin, SpectralEstimator):
     max_iter: int
     tol: float
 
+    @reports_steps
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Draw a start, and train it on batches.
 
@@ -94,7 +96,7 @@ class BaseEquilibrium(MovableMixin, SpectralEstimator):
         """
         check_constraints(self)
         refuse_chunks(self, X)
-        on_step = listener(self.verbose, print_iteration)
+        on_step = listener(self, epoch_line)
         with runner_at(home_of(X), None, None, False) as run:
             how: dict[str, Any] = {"numeric": self._numeric, "targets": self._targets}
             given = read_rows(self, X, y, sample_weight, run, resume=False, **how)
@@ -145,13 +147,17 @@ class BaseEquilibrium(MovableMixin, SpectralEstimator):
                 f"the last changed a row by {answers.residual:.2g} of its norm, which is above "
                 f"fixed_point_tol={self.fixed_point_tol:g}. {self._remedy}",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     _remedy: ClassVar[str]
 
     def _iteration(self) -> Iteration:
         return Iteration(self.fixed_point_tol, self.max_fixed_point_iter)
+
+    def _max_steps(self) -> int:
+        """Most epochs that callbacks are told."""
+        return self.max_iter
 
     def _rng(self) -> np.random.Generator:
         return spawn_rng(self.random_state)

@@ -22,7 +22,7 @@ from spectral_estimators._graph_input import (
     read_labels,
     weighted_graph,
 )
-from spectral_estimators._network_input import DTYPES
+from spectral_estimators._network_input import DTYPES, row_major
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
@@ -105,8 +105,7 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
         )
         classes, given = read_labels(self, y, rows.dtype)
         check_consistent_length(rows, given)
-        if sparse.issparse(rows):
-            rows = sparse.csr_array(rows)
+        rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         options, finder = self._options(len(given)), None
         if self.kernel == "knn":
             finder = self._find_neighbors(rows, self.n_neighbors)
@@ -158,7 +157,7 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
         check_is_fitted(self)
         precomputed = self.kernel == "precomputed"
         rows = validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES)
-        rows = sparse.csr_array(rows) if sparse.issparse(rows) else rows
+        rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         shares = self.label_distributions_
         if self.kernel == "knn":
             return self._average_neighbors(rows)

@@ -25,7 +25,7 @@ from spectral_estimators._devices import (
 from spectral_estimators._input_laws import LAW_CONSTRAINTS, score_of_laws
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._network_sensitivity import SensitivityMixin
-from spectral_estimators._progress import listener, print_iteration
+from spectral_estimators._progress import epoch_line, listener, reports_steps
 from spectral_estimators._reading import (
     Encoder,
     Given,
@@ -35,6 +35,7 @@ from spectral_estimators._reading import (
     told_columns,
 )
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -65,7 +66,7 @@ __all__ = ["BaseNetwork"]
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 
 
-class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
+class BaseNetwork(CallbackSupportMixin, SensitivityMixin, MovableMixin, SpectralEstimator):
     """The common part of the network estimators."""
 
     _numeric: ClassVar[bool] = True  # whether targets are numbers
@@ -172,6 +173,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
         self.residual = residual
         self.stochastic_depth = stochastic_depth
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find a start, and refine it.
 
@@ -222,7 +224,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
                 run=run,
                 rng=rng,
                 start=self._resume_from(options, given) if resume else None,
-                on_step=listener(self.verbose, print_iteration),
+                on_step=listener(self, epoch_line),
             )
         if not resume:
             told_columns(self, given)
@@ -238,7 +240,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
                 f"tol={self.tol:g}: {result.message}. Raise {limits} or tol, or scale the "
                 "columns of X.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -273,7 +275,7 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
             by_batches = "rows" in options.trainer.needs
             trainer = options.trainer if by_batches else self._trainer(Adam.name)
             epoch = replace(options, trainer=trainer.with_max_iter(1))
-            on_step = listener(self.verbose, print_iteration)
+            on_step = listener(self, epoch_line)
             how: dict[str, Any] = {"run": run, "rng": rng, "on_step": on_step}
             if resume:
                 start = self._resume_from(options, given)
@@ -332,6 +334,10 @@ class BaseNetwork(SensitivityMixin, MovableMixin, SpectralEstimator):
             residual=self.residual,
             depth_drop=self.stochastic_depth,
         )
+
+    def _max_steps(self) -> int:
+        """Most steps of a climb that callbacks are told."""
+        return self.max_iter
 
     def _trainer(self, solver: str | Rule) -> Trainer:
         """Make a trainer of the constructor's arguments that have the names of its settings."""

@@ -20,6 +20,7 @@ __all__ = [
     "one_hot",
     "read_table",
     "read_xy",
+    "row_major",
     "row_weights",
 ]
 
@@ -84,12 +85,22 @@ def read_xy(
         X, y = check_X_y(X, y, estimator=estimator, **checks)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    return X, y
+    return row_major(X), y
 
 
 def read_table(estimator: Any, X: Any) -> Any:
     """Rows for a fitted estimator: array or CSR (n, d), float64 or float32; errors name X."""
-    return validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=DTYPES)
+    return row_major(validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=DTYPES))
+
+
+def row_major(X: Any) -> Any:
+    """X with each row in one piece, where it holds its columns so, as data frames do.
+
+    Products of matrices round differently in the two layouts, and a frame is to give the numbers
+    of the array that it holds. Views that are in neither (of `Lagged`) stay as they are.
+    """
+    flags = getattr(X, "flags", None)
+    return np.ascontiguousarray(X) if getattr(flags, "fnc", False) else X
 
 
 def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, NDArray | None]:
@@ -139,7 +150,7 @@ def fit_classes(y: Any) -> LabelBinarizer:
 
 def columns(y: Any, dtype: Any) -> NDArray:
     """Numbers as columns (n, q)."""
-    Y = np.asarray(y, dtype=dtype)
+    Y = np.asarray(y, dtype=dtype, order="C")
     return Y[:, None] if Y.ndim == 1 else Y
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_X_y
-from sklearn.utils.validation import _get_feature_names
 
-from spectral_estimators._network_input import DTYPES, read_table, read_xy, row_weights
+from spectral_estimators._network_input import DTYPES, read_table, read_xy, row_major, row_weights
+from spectral_estimators._sklearn_compat import feature_names
 from spectral_estimators._tables import is_chunked, is_lazy, is_remote, raw_parts, recut
 from spectral_nn.arrays import (
     from_numpy,
@@ -148,7 +148,7 @@ def read_rows(
     table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric, missing=missing)
     encode, settings = targets(y)
     kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
-    names = _get_feature_names(X)
+    names = feature_names(X)
     return Given(Rows.of(kept, Y, weights), table.shape[1], names, table.dtype, settings)
 
 
@@ -291,6 +291,12 @@ def _read_chunks(
                     f"chunk {chunk.number} of X has {mine} {what}, chunk {first.number} has "
                     f"{others}: all chunks must have the same."
                 )
+        if chunk.names is not None and not np.array_equal(chunk.names, first.names):
+            raise ValueError(
+                f"chunk {chunk.number} of X has columns called {list(chunk.names)}, chunk "
+                f"{first.number} {_called(first.names)}: all chunks must have the same, in one "
+                "order."
+            )
     if resume:
         check_columns(estimator, first.n_features)
     dtype = np.result_type(*(chunk.dtype for chunk in full))
@@ -326,7 +332,7 @@ def _look(
         Naming the chunk, and the row where one is at fault.
     """
     X, y, weight = chunk
-    names = _get_feature_names(X)
+    names = feature_names(X)
     n = X.shape[0]
     if alone:
         y = np.zeros(n)
@@ -362,6 +368,10 @@ def _labels(y: NDArray, numeric: bool) -> NDArray:
     if numeric or (y.ndim == 1 and y.dtype.kind == "f" and not np.array_equal(y, np.floor(y))):
         return y[:1].copy()  # a view would keep the chunk
     return np.unique(y)[:_MOST_LABELS] if y.ndim == 1 else np.eye(y.shape[1], dtype=y.dtype)
+
+
+def _called(names: NDArray | None) -> str:
+    return "has columns without names" if names is None else str(list(names))
 
 
 def _no_targets(y: Any) -> tuple[Encoder, dict[str, Any]]:
@@ -402,7 +412,7 @@ def _read(chunk: tuple[Any, Any, Any], encode: Encoder, dtype: Any) -> Rows:
     X, y, weight = chunk
     y = np.zeros(X.shape[0]) if y is None else np.asarray(y)
     sparse = hasattr(X, "tocsr")
-    X = X.tocsr().astype(dtype, copy=False) if sparse else np.asarray(X, dtype=dtype)
+    X = X.tocsr().astype(dtype, copy=False) if sparse else row_major(np.asarray(X, dtype=dtype))
     Y = encode(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, dtype)
     kept, Y, weights = row_weights(weight, X, Y)
     return Rows.of(kept, Y, weights)

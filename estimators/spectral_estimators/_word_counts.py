@@ -46,7 +46,7 @@ def holds_fractions(table: Table) -> bool:
         f"X holds fractions, such as {float(entries[bad].flat[0]):.3g}. Moments are of counts: "
         "topics start at random. Give counts of words, before any tf-idf, or set init='random'.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return True
 

@@ -7,12 +7,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from spectral_nn.data.frames import is_frame
+
 __all__ = ["check_cooccurrences", "check_documents", "is_matrix", "names_of_rows"]
 
 
 def is_matrix(X: Any) -> bool:
     """Whether X is a table of numbers, and not documents."""
-    if sparse.issparse(X) or hasattr(X, "iloc"):
+    if sparse.issparse(X) or is_frame(X):
         return True
     return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf"
 
@@ -39,10 +41,7 @@ def check_cooccurrences(X: Any) -> sparse.csr_array:
     ValueError
         Naming X, if it has negative entries or such as are not finite, or only zeros.
     """
-    values = X.to_numpy() if hasattr(X, "iloc") else X
-    counts = sparse.csr_array(
-        check_array(values, accept_sparse="csr", dtype=np.float64, input_name="X")
-    )
+    counts = sparse.csr_array(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
     counts.sum_duplicates()
     if counts.nnz and counts.data.min() < 0:
         at = int(counts.data.argmin())
@@ -61,7 +60,7 @@ def names_of_rows(X: Any, words: Iterable[Any] | None) -> list[Any]:
     """What rows are called; ValueError if names are not as many as rows, or not distinct."""
     n_rows = X.shape[0]
     if words is None:
-        return list(X.index) if hasattr(X, "iloc") else list(range(n_rows))
+        return list(X.index) if hasattr(X, "index") else list(range(n_rows))
     names = list(words)
     if len(names) != n_rows or len(set(names)) != n_rows:
         raise ValueError(

@@ -13,14 +13,18 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._answers import categories_of, codes_of, is_missing, read_answers
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
+    output_container,
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.emissions.categorical_items import CategoricalItems
+from spectral_nn.models.base import silent
 from spectral_nn.models.mixtures.crowd import (
     CrowdOptions,
     fit_crowd,
@@ -51,7 +55,9 @@ class _Labels(NamedTuple):
     tasks: NDArray
 
 
-class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator):
+class DawidSkene(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator
+):
     r"""True labels of tasks from those that several workers gave, each with errors of their own.
 
     Every worker has a matrix of confusion, and labels of different workers are independent given
@@ -171,6 +177,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find true labels and matrices of confusion.
 
@@ -211,14 +218,15 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
             self.class_prior,
         )
         with runner_at(None, self.n_jobs, None, False) as run:
-            found = fit_crowd(x, options, rng=spawn_rng(self.random_state), run=run)
+            how: dict[str, Any] = {"run": run, "on_step": listener(self) or silent}
+            found = fit_crowd(x, options, rng=spawn_rng(self.random_state), **how)
             shares = infer_labels(found.parameters, x)
         if self.max_iter and not found.converged:
             warnings.warn(
                 f"EM was still gaining after max_iter={self.max_iter} steps. Raise max_iter, or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         law: Any = found.parameters.emission
         self.classes_, self.workers_, self.tasks_ = classes, workers, given.tasks
@@ -241,21 +249,16 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         Returns
         -------
         array, shape (n_tasks, L)
-            In the long layout the tasks of X are sorted, as ``numpy.unique`` returns them. A task
-            without labels has the shares of all tasks.
+            In the long layout the tasks of X are sorted, as ``numpy.unique`` returns them; with
+            ``set_output(transform="pandas")`` they are the index. A task without labels has the
+            shares of all tasks.
         """
-        check_is_fitted(self)
-        given = self._read(X, reset=False)
-        nothing = np.zeros(given.label.shape, dtype=bool)
-        label = codes_of(given.label, nothing, self.classes_, "X").astype(np.int64)
-        known = np.isin(given.worker, self.workers_)
-        worker = np.searchsorted(self.workers_, given.worker[known])
-        shape = (given.tasks.size, self.workers_.size, self.classes_.size)
-        x = lay_out_labels(given.task[known], worker, label[known], shape)
-        L = self.classes_.size
-        probs = self.confusion_matrices_.transpose(1, 0, 2).reshape(L, -1)
-        law = CategoricalItems(probs, (L,) * self.workers_.size)
-        return infer_labels(MixtureParameters(self.class_prior_, law), x)
+        shares, tasks = self._infer(X)
+        if output_container(self) == "pandas" and self._is_long(X):
+            from pandas import DataFrame
+
+            return DataFrame(shares, index=tasks)  # scikit-learn would take the index of X
+        return shares
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each label for each task; another name of `transform`.
@@ -268,7 +271,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         -------
         array, shape (n_tasks, L)
         """
-        return self.transform(X)
+        return self._infer(X)[0]
 
     def predict(self, X: Any) -> NDArray:
         """Return the most probable label of each task; see `transform`.
@@ -281,7 +284,7 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         -------
         array, shape (n_tasks,)
         """
-        shares = self.transform(X)
+        shares = self._infer(X)[0]
         return self.classes_[shares.argmax(axis=1)]
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray:
@@ -298,6 +301,25 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         """
         return self.fit(X).labels_
 
+    def _infer(self, X: Any) -> tuple[NDArray[np.float64], NDArray]:
+        """Probabilities of the labels (n_tasks, L), and the tasks."""
+        check_is_fitted(self)
+        given = self._read(X, reset=False)
+        nothing = np.zeros(given.label.shape, dtype=bool)
+        label = codes_of(given.label, nothing, self.classes_, "X").astype(np.int64)
+        known = np.isin(given.worker, self.workers_)
+        worker = np.searchsorted(self.workers_, given.worker[known])
+        shape = (given.tasks.size, self.workers_.size, self.classes_.size)
+        x = lay_out_labels(given.task[known], worker, label[known], shape)
+        L = self.classes_.size
+        probs = self.confusion_matrices_.transpose(1, 0, 2).reshape(L, -1)
+        law = CategoricalItems(probs, (L,) * self.workers_.size)
+        return infer_labels(MixtureParameters(self.class_prior_, law), x), given.tasks
+
+    def _max_steps(self) -> int:
+        """Most steps of EM that callbacks are told."""
+        return self.max_iter
+
     def _read(self, X: Any, *, reset: bool) -> _Labels:
         """Labels of either layout.
 
@@ -306,15 +328,16 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
         ValueError
             Naming X.
         """
-        names = list(getattr(X, "columns", ()))
-        named = all(name in names for name in _LONG)
-        if self.layout == "long" or (self.layout == "auto" and named):
-            return self._read_long(X[list(_LONG)] if named else X, reset=reset)
+        if self._is_long(X):
+            return self._read_long(X[list(_LONG)] if _has_names(X) else X, reset=reset)
         table = read_answers(self, X, reset=reset)
         row, column = np.nonzero(~is_missing(table))
         if reset and row.size == 0:
             raise ValueError("X has no labels: all of it is missing.")
         return _Labels(row, column, table[row, column], np.arange(table.shape[0]))
+
+    def _is_long(self, X: Any) -> bool:
+        return self.layout == "long" or (self.layout == "auto" and _has_names(X))
 
     def _read_long(self, X: Any, *, reset: bool) -> _Labels:
         table = read_answers(self, X, reset=reset)
@@ -342,3 +365,9 @@ class DawidSkene(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEsti
 
     def __sklearn_tags__(self) -> Any:
         return with_input_tags(super().__sklearn_tags__(), allow_nan=True, string=True)
+
+
+def _has_names(X: Any) -> bool:
+    """Whether X is a frame with the columns of the long layout."""
+    names = list(getattr(X, "columns", ()))
+    return all(name in names for name in _LONG)

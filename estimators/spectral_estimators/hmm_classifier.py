@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._base import SpectralEstimator
+from spectral_estimators._column_names import check_names, names_of
 from spectral_estimators._devices import on_host
 from spectral_estimators._sklearn_compat import check_constraints, with_input_tags
 from spectral_estimators._validation import in_memory, is_table, read, together
@@ -46,6 +47,8 @@ class HMMClassifier(ClassifierMixin, SpectralEstimator):
         The model of each class, in the order of ``classes_``.
     class_prior_ : array (n_classes,)
         Probabilities of the classes.
+    feature_names_in_ : array (p,)
+        Names of the columns, if the sequences were data frames.
 
     See Also
     --------
@@ -115,7 +118,7 @@ class HMMClassifier(ClassifierMixin, SpectralEstimator):
             estimator is then as it was before.
         """
         check_constraints(self)
-        labels = _labels(y)
+        labels, names = _labels(y), names_of(X)
         sequences = in_memory(_source(X), "y (labels)")
         if labels.size != len(sequences):
             raise ValueError(
@@ -135,6 +138,9 @@ class HMMClassifier(ClassifierMixin, SpectralEstimator):
                     f"In X, the sequences of class {label!r} alone: {error}"
                 ) from error
         self.classes_, self.estimators_, self.class_prior_ = classes, models, prior
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
         return self
 
     def predict(self, X: Any) -> NDArray:
@@ -199,6 +205,7 @@ class HMMClassifier(ClassifierMixin, SpectralEstimator):
     def _joint(self, X: Any) -> NDArray[np.float64]:
         """Logarithms (m, n_classes) of prior times likelihood; the prior where none is possible."""
         check_is_fitted(self)
+        check_names(self, X)
         sequences = together(_source(X))
         with np.errstate(divide="ignore"):
             prior = np.log(self.class_prior_)

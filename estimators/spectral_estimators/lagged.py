@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._network_input import DTYPES
-from spectral_estimators._sklearn_compat import Interval, check_constraints
+from spectral_estimators._progress import reports_steps
+from spectral_estimators._sklearn_compat import CallbackSupportMixin, Interval, check_constraints
 from spectral_nn.runners.parts import Walk
 
 __all__ = ["Lagged"]
 
 
-class Lagged(TransformerMixin, SpectralEstimator):
+class Lagged(CallbackSupportMixin, TransformerMixin, SpectralEstimator):
     r"""The last frames of a stimulus, side by side, as the columns of a regression.
 
     Row t of the output is :math:`(x_{t-l+1}, \dots, x_{t-1}, x_t)` for l = ``n_lags``, the oldest
@@ -91,6 +92,7 @@ class Lagged(TransformerMixin, SpectralEstimator):
         self.n_lags = n_lags
         self.fill_value = fill_value
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Take note of the columns of X.
 
@@ -195,7 +197,7 @@ class Lagged(TransformerMixin, SpectralEstimator):
 
     def _lag(self, X: NDArray[np.floating], before: NDArray[np.floating]) -> NDArray[np.floating]:
         """Rows of X with those before them, as a view of one copy."""
-        rows = np.concatenate([before, X])
+        rows = np.ascontiguousarray(np.concatenate([before, X]))  # of columns, where X is
         shape = (len(X), self.n_lags * X.shape[1])
         return as_strided(rows, shape, (rows.strides[0], rows.itemsize), writeable=False)
 

@@ -1,7 +1,6 @@
 """`GaussianMixture`: mixtures of Gaussians, from moments and clusters, refined by likelihood."""
 
 import math
-import sys
 import warnings
 from functools import partial
 from numbers import Integral, Real
@@ -17,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._mixture_input import given_parts
-from spectral_estimators._network_input import DTYPES
-from spectral_estimators._progress import listener
+from spectral_estimators._network_input import DTYPES, row_major
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -43,7 +43,7 @@ from spectral_nn.models.mixtures.options import MixtureOptions
 __all__ = ["GaussianMixture", "moments_init"]
 
 
-class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
+class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, SpectralEstimator):
     r"""Mixture of Gaussians: starts from moments and from clusters, raced, then EM.
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k\, N(x; \mu_k, \Sigma_k)
@@ -209,6 +209,7 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
         self.verbose_interval = verbose_interval
         self.n_jobs = n_jobs
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find starts, race them, and climb the likelihood from the best.
 
@@ -248,8 +249,7 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
             if resume:
                 before = self.lower_bound_ * given.rows.total_weight
                 how |= {"start": self._parameters(), "before": before}
-            printer = partial(_print_step, self.verbose_interval)
-            if (tell := listener(self.verbose, printer)) is not None:
+            if (tell := listener(self, partial(_step_line, self.verbose_interval))) is not None:
                 how["on_step"] = tell
             found = fit_mixture(given.rows, self._options(given.n_features), **how)
         if not found.converged and self.max_iter > 0:
@@ -257,7 +257,7 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
                 "Best performing initialization did not converge. Try different init parameters, "
                 "or increase max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self._assign(given, found, home_of(X))
 
@@ -400,6 +400,11 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
         how: dict[str, Any] = {"numeric": True, "targets": None, "missing": True}
         return read_rows(self, *given, run, resume=resume, **how)
 
+    def _max_steps(self) -> int:
+        """Most steps of EM that callbacks are told, of all climbs together."""
+        raced = self.init_params == "tensor" and self.n_components > 1
+        return self.max_iter * (2 if raced else self.n_init)  # of a race, its winner and k-means
+
     def _options(self, n_features: int) -> MixtureOptions:
         """Settings of a fit."""
         return MixtureOptions(
@@ -442,7 +447,7 @@ class GaussianMixture(MovableMixin, DensityMixin, SpectralEstimator):
         """A function of joint log-probabilities (n, K) of rows in memory, where they are."""
         home = home_of(X)
         how: dict[str, Any] = {"dtype": DTYPES, "ensure_all_finite": "allow-nan"}
-        table = validate_data(self, on_host(X), reset=False, **how)
+        table = row_major(validate_data(self, on_host(X), reset=False, **how))
         found = function(log_joint(self._parameters(), table.astype(np.float64, copy=False)))
         whole = found.dtype.kind == "i"
         return at_home(found if whole else found.astype(table.dtype), home)
@@ -561,7 +566,8 @@ def _totals(joint: NDArray[np.floating]) -> NDArray[np.floating]:
     return posterior(joint)[1]
 
 
-def _print_step(interval: int, stage: str, step: int, objective: float) -> None:
-    """Print a line of progress: every start of a race, and some steps of EM."""
-    if stage != "EM" or step % interval == 0:
-        sys.stdout.write(f"{stage}, step {step}: log-likelihood {objective:.4f}\n")
+def _step_line(interval: int, stage: str, step: int, objective: float) -> str:
+    """Make a line of progress: of every start of a race, and of some steps of EM."""
+    if stage == "EM" and step % interval:
+        return ""
+    return f"{stage}, step {step}: log-likelihood {objective:.4f}"

@@ -21,7 +21,9 @@ from spectral_estimators._answers import (
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._network_input import row_weights
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -29,14 +31,14 @@ from spectral_estimators._sklearn_compat import (
 )
 from spectral_estimators._validation import spawn_rng
 from spectral_nn.emissions.categorical_items import CategoricalItems
-from spectral_nn.models.base import Fit
+from spectral_nn.models.base import Fit, silent
 from spectral_nn.models.mixtures.items import N_STARTS, ItemsOptions, fit_items, infer_classes
 from spectral_nn.models.mixtures.model import MixtureParameters
 
 __all__ = ["MultiViewMixture"]
 
 
-class MultiViewMixture(DensityMixin, SpectralEstimator):
+class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
     r"""Latent classes of rows whose columns are categorical and independent within each class.
 
     Latent-class analysis of any number of items, with any number of categories each and with
@@ -171,6 +173,7 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the classes.
 
@@ -225,13 +228,14 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         n_categories = tuple(cats.size for cats in categories)
         with runner_at(None, self.n_jobs, None, False) as run:
             rng = spawn_rng(self.random_state)
-            found = fit_items(codes, weight, n_categories, options, rng=rng, run=run)
+            how: dict[str, Any] = {"rng": rng, "run": run, "on_step": listener(self) or silent}
+            found = fit_items(codes, weight, n_categories, options, **how)
         if self.max_iter and not found.converged:
             warnings.warn(
                 f"EM was still gaining after max_iter={self.max_iter} steps. Raise max_iter, or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         self.categories_ = categories
         return self._assign(found, float(weight.sum()))
@@ -292,19 +296,25 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         """
         return self._infer(X)[1]
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log-likelihood of a row, in nats.
 
         Parameters
         ----------
         X : array or data frame, shape (n, p)
         y : ignored
+        sample_weight : array, shape (n,), optional
+            How often each row counts.
 
         Returns
         -------
         float
         """
-        return float(self.score_samples(X).mean())
+        values = self.score_samples(X)
+        if sample_weight is None:
+            return float(values.mean())
+        values, _, weight = row_weights(sample_weight, values, values[:, None])
+        return float(np.average(values, weights=weight))
 
     def aic(self, X: Any) -> float:
         """Akaike's information criterion on X; the lower the better.
@@ -362,6 +372,10 @@ class MultiViewMixture(DensityMixin, SpectralEstimator):
         ends = np.cumsum(law.n_categories)[:-1]
         drawn = [part.argmax(axis=1) for part in np.split(law.sample(classes, rng), ends, axis=1)]
         return values_of(np.stack(drawn, axis=1), self.categories_), classes
+
+    def _max_steps(self) -> int:
+        """Most steps of EM that callbacks are told."""
+        return self.max_iter
 
     def _find_categories(self, X: NDArray, missing: NDArray[np.bool_]) -> list[NDArray]:
         """Categories of each item: those that are given, or that X holds."""

@@ -2,14 +2,22 @@
 
 from typing import Any, ClassVar, Self
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._base import SpectralEstimator
-from spectral_estimators._sklearn_compat import HasMethods, check_constraints
+from spectral_estimators._column_names import names_of
+from spectral_estimators._progress import reports_steps
+from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    check_constraints,
+)
 from spectral_estimators._validation import is_table
 from spectral_nn.data import Sequences
 
@@ -23,7 +31,9 @@ def _inner_has(name: str) -> Any:
     return check
 
 
-class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class PerSequence(  # type: ignore[call-arg]
+    CallbackSupportMixin, TransformerMixin, SpectralEstimator, auto_wrap_output_keys=None
+):
     """Apply a transformer of rows to sequences, so that it can stand before a sequence model.
 
     One sample of a sequence model is a sequence, whereas `StandardScaler` and its like take tables
@@ -67,13 +77,18 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    @reports_steps
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the transformer to all rows.
 
         Parameters
         ----------
-        X : list of arrays (t_i, p), Sequences, 3-D array (m, t, p), or a table (n, p)
+        X : list of arrays or data frames (t_i, p), Sequences, 3-D array (m, t, p), or table (n, p)
+            The transformer sees the rows of frames as one frame.
         y : passed on with a table; ignored with sequences, whose rows have no targets
+        **params : of ``fit`` of the transformer
+            It gets what it requests (`sklearn.set_config` with ``enable_metadata_routing=True``),
+            of sequences for all of their rows, one after another.
 
         Returns
         -------
@@ -85,20 +100,23 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
             If X holds no sequences, or the transformer refuses its rows.
         """
         check_constraints(self)
+        routed = process_routing(self, "fit", **params)["transformer"]["fit"]
         transformer = clone(self.transformer)
         if is_table(X):
-            transformer.fit(X, y)
+            transformer.fit(X, y, **routed)
         else:
-            transformer.fit(_rows(Sequences.from_input(X)))
+            transformer.fit(_rows(X, Sequences.from_input(X)), **routed)
         self.transformer_ = transformer
         return self
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, **params: Any) -> Any:
         """Transform every row.
 
         Parameters
         ----------
         X : as in `fit`
+        **params : of ``transform`` of the transformer
+            As in `fit`.
 
         Returns
         -------
@@ -110,7 +128,8 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
             If the transformer does not keep the number of rows.
         """
         check_is_fitted(self, "transformer_")
-        return self._apply("transform", X)
+        routed = process_routing(self, "transform", **params)["transformer"]["transform"]
+        return self._apply("transform", X, **routed)
 
     @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
@@ -164,12 +183,28 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
         """Number of columns seen in `fit`."""
         return self.transformer_.n_features_in_
 
-    def _apply(self, method: str, X: Any) -> Any:
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns seen in `fit`, if they had any."""
+        return self.transformer_.feature_names_in_
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say to whom metadata go: to the transformer, whose `set_fit_request` and so on count.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        methods = MethodMapping().add(caller="fit", callee="fit")
+        methods.add(caller="transform", callee="transform")
+        return MetadataRouter(owner=self).add(transformer=self.transformer, method_mapping=methods)
+
+    def _apply(self, method: str, X: Any, **params: Any) -> Any:
         function = getattr(self.transformer_, method)
         if is_table(X):
-            return function(X)
+            return function(X, **params)
         sequences = Sequences.from_input(X)
-        values = np.asarray(function(_rows(sequences)))
+        values = np.asarray(function(_rows(X, sequences), **params))
         if values.shape[:1] != sequences.values.shape[:1]:
             raise ValueError(
                 f"transformer {type(self.transformer_).__name__} made {values.shape[0]} rows of "
@@ -187,7 +222,9 @@ class PerSequence(TransformerMixin, SpectralEstimator, auto_wrap_output_keys=Non
         return tags
 
 
-def _rows(sequences: Sequences) -> Any:
-    """All rows as a table; sequences of scalars get one column."""
+def _rows(X: Any, sequences: Sequences) -> Any:
+    """All rows as a table, a frame if X is a list of frames; sequences of scalars: one column."""
+    if names_of(X) is not None:
+        return nw.to_native(nw.concat([nw.from_native(frame, eager_only=True) for frame in X]))
     values = sequences.values
     return values[:, None] if values.ndim == 1 else values

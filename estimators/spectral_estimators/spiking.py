@@ -12,9 +12,10 @@ from spectral_estimators._batches import make_batch_trainer, refuse_chunks, warn
 from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._network_input import layer_sizes
-from spectral_estimators._progress import listener, print_iteration
+from spectral_estimators._progress import epoch_line, listener, reports_steps
 from spectral_estimators._reading import as_array, read_inputs, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -35,7 +36,7 @@ from spectral_nn.trainers.sgd import LEARNING_RATES
 __all__ = ["SpikingClassifier"]
 
 
-class SpikingClassifier(ClassOutputs, MovableMixin, SpectralEstimator):
+class SpikingClassifier(CallbackSupportMixin, ClassOutputs, MovableMixin, SpectralEstimator):
     r"""Classification by layers of spiking neurons, trained by a surrogate gradient.
 
     A neuron has a potential that decays, takes in a current, and falls by the threshold, 1, after
@@ -203,6 +204,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, SpectralEstimator):
         self.nesterovs_momentum = nesterovs_momentum
         self.n_iter_no_change = n_iter_no_change
 
+    @reports_steps
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Draw a start, and train it on batches.
 
@@ -250,7 +252,7 @@ class SpikingClassifier(ClassOutputs, MovableMixin, SpectralEstimator):
                 trainer=make_batch_trainer(self),
                 alpha=self.alpha,
             )
-            on_step = listener(self.verbose, print_iteration)
+            on_step = listener(self, epoch_line)
             rng = spawn_rng(self.random_state)
             result = fit_spiking(given.rows, options, rng=rng, on_step=on_step)
         told_columns(self, given)
@@ -290,6 +292,10 @@ class SpikingClassifier(ClassOutputs, MovableMixin, SpectralEstimator):
         )
         table = read_inputs(self, X, coefs_=network.coefs[0])
         return network.on(table.data if issparse(table) else table), table
+
+    def _max_steps(self) -> int:
+        """Most epochs that callbacks are told."""
+        return self.max_iter
 
     def _neuron(self) -> Neuron:
         return Neuron(self.decay, self.surrogate_slope)

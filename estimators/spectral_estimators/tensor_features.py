@@ -20,6 +20,7 @@ from spectral_estimators._network_input import (
     fit_classes,
     one_hot,
 )
+from spectral_estimators._progress import reports_steps
 from spectral_estimators._reading import (
     Encoder,
     Given,
@@ -29,6 +30,7 @@ from spectral_estimators._reading import (
     told_columns,
 )
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -52,7 +54,11 @@ _FAR = 1.0  # standard errors of a direction
 
 
 class TensorFeatures(
-    MovableMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator
+    CallbackSupportMixin,
+    MovableMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    SpectralEstimator,
 ):
     r"""Supervised dimension reduction along the directions that a hidden layer would look in.
 
@@ -168,6 +174,7 @@ class TensorFeatures(
         self.device = device
         self.input_distribution = input_distribution
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the directions.
 

@@ -1,6 +1,5 @@
 """`LatentDirichletAllocation`: topics of documents, from moments."""
 
-import sys
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -13,8 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import check_device, home_of, on_host, runner_at
+from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_constraints,
@@ -49,7 +50,11 @@ _PRIOR = [None, Interval(Real, 0, None, closed="neither"), "array-like"]
 
 
 class LatentDirichletAllocation(
-    TopicEvaluationMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SpectralEstimator
+    CallbackSupportMixin,
+    TopicEvaluationMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    SpectralEstimator,
 ):
     r"""Topics of documents: latent Dirichlet allocation, started from moments.
 
@@ -237,6 +242,7 @@ class LatentDirichletAllocation(
         self.warm_start = warm_start
         self.device = device
 
+    @reports_steps
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the topics of documents.
 
@@ -275,7 +281,7 @@ class LatentDirichletAllocation(
             given = self._read(X, run, resume=False)
             K, evidence = self._count_topics(given)
             options = self._options(K, given.n_features, self._init_for(given, K))
-            tell = self._print if self.verbose else silent
+            tell = listener(self, self._line) or silent
             found = fit_topics(given.rows, options, spawn_rng(self.random_state), run, tell)
             bound = self._bound_of(given, options.model, found, run)
         found = replace(found, report=replace(found.report, evidence=evidence))
@@ -423,12 +429,16 @@ class LatentDirichletAllocation(
         nats = documents.log_likelihood + model.log_prior(parameters)
         return float(np.exp(-nats / max(found.n_tokens, 1.0)))
 
-    def _print(self, stage: str, step: int, perplexity: float) -> None:
-        """Print scikit-learn's line of a verbose fit."""
+    def _max_steps(self) -> int:
+        """Most passes that callbacks are told."""
+        return self.max_iter
+
+    def _line(self, stage: str, step: int, perplexity: float) -> str:
+        """Scikit-learn's line of a verbose fit."""
         line = f"iteration: {step} of max_iter: {self.max_iter}"
         if self.evaluate_every > 0 and step % self.evaluate_every == 0 and np.isfinite(perplexity):
             line += f", perplexity: {perplexity:.4f}"
-        sys.stdout.write(line + "\n")
+        return line
 
     def _assign(self, given: Given, found: TopicFit, bound: float) -> None:
         """Put what was found on the estimator, all at once."""

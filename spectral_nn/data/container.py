@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import is_foreign
 from spectral_nn.data.cuts import Cut, Place, Window, frames
+from spectral_nn.data.frames import array_of_frame, is_frame
 from spectral_nn.stored import is_stored
 
 __all__ = [
@@ -420,10 +421,15 @@ def offsets_of(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
 
 
 def as_rows(x: Any, name: str) -> Any:
-    """An array of 1 to 3 dimensions; arrays of any library pass, masked arrays stay masked."""
+    """An array of 1 to 3 dimensions; arrays of any library pass, masked arrays stay masked.
+
+    A data frame becomes an array, see `array_of_frame`.
+    """
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; sequences must be dense arrays.")
-    if not hasattr(x, "__array_namespace__") or isinstance(x, np.ma.MaskedArray):
+    if is_frame(x):
+        x = array_of_frame(x)
+    elif not hasattr(x, "__array_namespace__") or isinstance(x, np.ma.MaskedArray):
         try:
             x = np.asanyarray(x)
         except ValueError as error:

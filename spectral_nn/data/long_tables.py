@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.data.container import Sequences
+from spectral_nn.data.frames import array_of_columns, holds_numbers, holds_words, missing_in
 
 __all__ = ["TableSequences", "sequences_of_table"]
-
-_STRINGS = (nw.String, nw.Categorical, nw.Enum)
 
 
 class TableSequences(NamedTuple):
@@ -123,7 +122,7 @@ def sequences_of_table(
 def _ranks(frame: nw.DataFrame[Any], argument: str, name: Any) -> NDArray[np.float64]:
     """The place (n,) of each entry of a column among its sorted distinct entries."""
     column = frame.get_column(name)
-    gone = _missing(column)
+    gone = missing_in(column)
     if gone.any():
         raise ValueError(
             f"{argument}={name!r} is missing in {gone.sum()} of {gone.size} rows, first in row "
@@ -132,26 +131,14 @@ def _ranks(frame: nw.DataFrame[Any], argument: str, name: Any) -> NDArray[np.flo
     return column.rank("dense").to_numpy()
 
 
-def _missing(column: nw.Series[Any]) -> NDArray[np.bool_]:
-    """Where a column is null, or NaN."""
-    if column.dtype.is_float():
-        return np.isnan(column.to_numpy())
-    return column.is_null().to_numpy()
-
-
 def _values(frame: nw.DataFrame[Any], names: Sequence[Any]) -> Any:
     """Observations (n, p), in the order of the table."""
     columns = [frame.get_column(name) for name in names]
-    if len(columns) == 1 and isinstance(columns[0].dtype, _STRINGS):
-        gone = _missing(columns[0])
-        words = columns[0].cast(nw.String).fill_null("").to_numpy().astype(str)
-        return (np.ma.masked_array(words, gone) if gone.any() else words)[:, None]
+    words = len(columns) == 1 and holds_words(columns[0])
     for name, column in zip(names, columns, strict=True):
-        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+        if not (words or holds_numbers(column)):
             raise ValueError(
                 f"Column {name!r} of table holds {column.dtype}, not numbers. Convert it, or leave "
                 "it out: columns= names what was observed. (Strings have to be the only column.)"
             )
-    if len(columns) == 1 and columns[0].dtype.is_integer() and not _missing(columns[0]).any():
-        return columns[0].to_numpy()[:, None]
-    return np.column_stack([column.cast(nw.Float64).to_numpy() for column in columns])
+    return array_of_columns(columns)

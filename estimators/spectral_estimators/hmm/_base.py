@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_estimators._devices import at_home, check_device, home_of, on_host, runner_at
-from spectral_estimators._progress import ConvergenceMonitor, listener
-from spectral_estimators._sklearn_compat import Interval, StrOptions, check_constraints
+from spectral_estimators._progress import ConvergenceMonitor, listener, reports_steps
+from spectral_estimators._sklearn_compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_constraints,
+)
 from spectral_estimators._validation import (
     in_memory,
     is_one_shot,
@@ -45,7 +50,7 @@ AUTO_NEEDS_DATA = (
 )
 
 
-class BaseHMM(HMMCriteria, HMMErrors):
+class BaseHMM(CallbackSupportMixin, HMMCriteria, HMMErrors):
     """What hidden Markov models of all families have in common.
 
     A family names its attributes in `_parts`, and says how its observations are read
@@ -104,6 +109,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
         """Note, before fits to parts of `sequences`, what their models must have in common."""
 
     @takes_lengths_second
+    @reports_steps
     def fit(
         self,
         X: Any,
@@ -169,6 +175,7 @@ class BaseHMM(HMMCriteria, HMMErrors):
         >>> bool(model.lambdas_[1, 0] < model.lambdas_[0, 0])
         True
         """
+        names = self._column_names(X)
         X, y, lengths, home = self._given(X, y, lengths)
         source = read(X, lengths)
         if sample_weight is not None:
@@ -176,8 +183,10 @@ class BaseHMM(HMMCriteria, HMMErrors):
         if self.n_components == "auto" and getattr(source, "weight", None) is not None:
             raise ValueError("sample_weight needs n_components as a number, not 'auto'.")
         if is_one_shot(X):
-            return self._fit_once(source, y, home)
-        return self._fit_source(source, y, home)
+            self._fit_once(source, y, home)
+        else:
+            self._fit_source(source, y, home)
+        return self._set_column_names(names)
 
     @takes_lengths_second
     def partial_fit(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> Self:
@@ -238,10 +247,12 @@ class BaseHMM(HMMCriteria, HMMErrors):
         >>> np.sort(model.lambdas_.ravel()).round(1).tolist()
         [2.1, 8.6]
         """
+        names = self._column_names(X, known=self._seen is not None)
         X, y, lengths, home = self._given(X, y, lengths)
         if self.n_components == "auto":
             raise ValueError(AUTO_NEEDS_DATA)
-        return self._absorb(read(X, lengths), y, self._seen, home)
+        self._absorb(read(X, lengths), y, self._seen, home)
+        return self._set_column_names(names)
 
     @abstractmethod
     def _absorb(self, source: Source, y: Any, seen: Any, home: Any) -> Self:
@@ -270,6 +281,17 @@ class BaseHMM(HMMCriteria, HMMErrors):
         result = replace(result, report=replace(result.report, evidence=tuple(evidence)))
         return self._assign(result, home, found)
 
+    def _column_names(self, X: Any, known: bool = False) -> Any:
+        """Names of the columns of X, which have to be those of before where these are `known`."""
+        return None  # symbols have no columns
+
+    def _set_column_names(self, names: Any) -> Self:
+        """Set ``feature_names_in_``, or take it away where there are none."""
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
+        return self
+
     def _given(self, X: Any, y: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
         """Check arguments; X, y and lengths on the host, and where X came from."""
         check_constraints(self)
@@ -287,8 +309,16 @@ class BaseHMM(HMMCriteria, HMMErrors):
         return {
             "rng": spawn_rng(self.random_state),
             "run": run,
-            "on_step": listener(self.verbose),
+            "on_step": listener(self),
         }
+
+    def _max_steps(self) -> int | None:
+        """Most steps of EM that callbacks are told; of several climbs to the end, climbs."""
+        if self.n_components == "auto":
+            return None
+        n_init = self.n_init or 1
+        raced = self.init not in ("random", "kmeans") or n_init == 1
+        return self.n_iter if raced or not self.n_iter else n_init
 
     def _labelled_states(self, y: Any) -> int | None:
         """Number of states that labels may name."""

@@ -14,6 +14,7 @@ from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host
 from spectral_estimators._validation import is_table, takes_lengths_second, together
 from spectral_estimators.hmm._parameters import check_shape, probabilities
 from spectral_nn.data import Sequences, Source
+from spectral_nn.data.container import check_weight
 from spectral_nn.models.chains import inference, recursions
 from spectral_nn.models.chains.forecast import Forecast, forecast
 from spectral_nn.models.chains.parameters import HMMParameters, stationary
@@ -62,7 +63,13 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
         return all(hasattr(self, name) for name in self._parts.values())
 
     @takes_lengths_second
-    def score(self, X: Any, y: Any = None, lengths: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Log-likelihood of the data in nats, summed over sequences.
 
         Parameters
@@ -73,6 +80,8 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
             ``score(X, lengths)``, hmmlearn's order, works too, see `fit`.
         lengths : array of int, shape (m,), optional
             Rows of each sequence in a table.
+        sample_weight : array of float, shape (m,), optional
+            How often each of the m sequences counts.
 
         Returns
         -------
@@ -83,7 +92,12 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
         -----
         Exact, float64, O(n K^2), and never underflows.
         """
-        return float(sum(part.sum() for part, _ in self._likelihoods(X, lengths)))
+        each = [part for part, _ in self._likelihoods(X, lengths)]
+        if sample_weight is None:
+            return float(sum(part.sum() for part in each))
+        found = np.concatenate(each)
+        weight = check_weight(on_host(sample_weight), found.size, "sample_weight")
+        return float(found[weight > 0] @ weight[weight > 0])
 
     def score_samples(self, X: Any, lengths: ArrayLike | None = None) -> tuple[float, Any]:
         """Log-likelihood of the data and the probabilities of the states at every position.

@@ -255,5 +255,5 @@ def warn_of_overwriting(estimator: Any) -> None:
                 f"Even though the '{shown}' attribute is set, it will be overwritten during "
                 f"initialization because 'init_params' contains '{letter}'.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spectral_estimators._column_names import check_names, names_of
 from spectral_estimators._devices import at_home, on_host, runner_at
 from spectral_estimators._sklearn_compat import StrOptions, with_input_tags
 from spectral_estimators._validation import in_memory, is_one_shot, read
@@ -143,6 +144,12 @@ class RowHMM(BaseHMM):
         rows = self._rows(source, n_features, y, states)
         return rows, self._row_options(n_features, y), {"n_features_in_": n_features}
 
+    def _column_names(self, X: Any, known: bool = False) -> Any:
+        if not known:
+            return names_of(X)
+        check_names(self, X)
+        return getattr(self, "feature_names_in_", None)
+
     def _absorb(self, source: Source, y: Any, seen: Any, home: Any) -> Self:
         """Fit to rows; or where rows were seen before, take an EM step with what they have left."""
         if is_one_shot(source):
@@ -190,6 +197,7 @@ class RowHMM(BaseHMM):
         return as_rows_of(source, rules, y, k)
 
     def _coded(self, X: Any, lengths: Any, emission: Any) -> Source:
+        check_names(self, X)
         return self._rows(read(on_host(X), on_host(lengths)), emission.mean().shape[1])
 
     def _n_observed(self, values: np.ndarray, emission: Any) -> int:

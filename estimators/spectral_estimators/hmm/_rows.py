@@ -116,7 +116,7 @@ def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
             f"{rules.n_features} features as input. Got shape {array.shape}."
         )
     try:
-        rows = np.array(np.ma.getdata(array), dtype=np.float64)
+        rows = np.array(np.ma.getdata(array), dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         message = f"{place.name()} must hold numbers, got {array.dtype}: {error}"
         raise type(error)(message) from error

@@ -72,7 +72,7 @@ class BernoulliHMM(RowHMM):
         ``emissionprob_[k, j]``: probability that mark j is there in state k.
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (p,)
         Columns of the data, p.
     n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.

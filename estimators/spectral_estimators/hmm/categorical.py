@@ -301,7 +301,7 @@ class CategoricalHMM(BaseHMM):
                 total,
                 options,
                 rng=spawn_rng(self.random_state),
-                on_step=listener(self.verbose),
+                on_step=listener(self),
             )
         return self._assign(result, home, {"symbols_": symbols, "_seen": total})
 

@@ -103,7 +103,7 @@ class GaussianHMM(RowHMM):
         the type: (K,), (K, p), (p, p) or (K, p, p).
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (p,)
         Columns of the data, p.
     n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.

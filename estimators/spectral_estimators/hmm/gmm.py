@@ -117,7 +117,7 @@ class GMMHMM(RowHMM):
         (K, M) if spherical, (K, M, p) if diagonal, (K, M, p, p) if full, (K, p, p) if tied.
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (p,)
         Columns of the data, p.
     n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.

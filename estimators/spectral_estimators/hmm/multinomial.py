@@ -84,7 +84,7 @@ class MultinomialHMM(RowHMM):
         ``emissionprob_[k, j]``: probability that a trial in state k falls into category j.
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (d,)
         Columns of the data, d.
     n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.

@@ -74,7 +74,7 @@ class PoissonHMM(RowHMM):
         Expected count of each column in each state.
     n_components_ : int
         K.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_ : int and array (p,)
         Columns of the data, p.
     n_iter_, converged_, monitor_, report_
         As of `CategoricalHMM`.
