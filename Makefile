@@ -1,18 +1,23 @@
 # Every target does all of its own set-up: one virtual environment, .venv, made on first use and
-# brought up to date whenever pyproject.toml has changed since.
+# brought up to date whenever pyproject.toml has changed since. `test-lowest` and `test-matrix` make
+# others, in which ENV runs a target: `make test ENV=.venv-3.12`.
 
 PYTHON ?= python3
-BIN := .venv/bin
-STAMP := .venv/.installed
+ENV := .venv
+BIN := $(ENV)/bin
+STAMP := $(ENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks docs
+.PHONY: help demo pictures test coverage test-kernels test-lowest test-matrix dist lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks docs
 
 help:
 	@echo "make demo       series, a text, words, networks and topics, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, in two processes"
 	@echo "make coverage   the same, and which lines it runs; slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
+	@echo "make test-lowest  the suite with the oldest dependencies that pyproject.toml allows"
+	@echo "make test-matrix  the suite on each version of Python that is supported and installed"
+	@echo "make dist       wheel and sdist in build/dist, checked, and the wheel tried on its own"
 	@echo "make lint       ruff, mypy, the import contracts and numpydoc"
 	@echo "make texts      tagged texts for the benchmark of words"
 	@echo "make corpora    documents for the benchmarks of topics and words, into build/corpora"
@@ -26,12 +31,34 @@ help:
 	@echo "make docs       the site, in build/site; any warning is an error"
 	@echo "PYTHON=python3.12 make test   picks the interpreter the environment is made with"
 
-$(STAMP): pyproject.toml
+.venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	$(BIN)/python -m pip install --quiet --no-deps "aeon>=1.6,<2"  # data for bench/series_data.py
-	$(BIN)/python -m pip install --quiet --no-deps dante-corpora==2.0.5  # for bench/words_data.py
+	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --quiet --editable ".[dev]"
+	.venv/bin/python -m pip install --quiet --no-deps "aeon>=1.6,<2"  # data for bench/series_data.py
+	.venv/bin/python -m pip install --quiet --no-deps dante-corpora==2.0.5  # for bench/words_data.py
+	touch $@
+
+# uv fetches no interpreters, finds those of pyenv that PYENV_VERSION names, and reads no settings
+# of pip.
+export UV_PYTHON_DOWNLOADS := never
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+UV = PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) .venv/bin/uv
+
+# Neither rivals nor their benchmarks: some hold back what the others bring.
+FOR_TESTS := --editable ".[test,examples]"
+test-lowest test-matrix: export PYTEST_ADDOPTS := --ignore=tests/bench
+
+.venv-lowest/.installed: pyproject.toml | .venv/.installed
+	$(UV) venv --clear --python 3.11 .venv-lowest
+	$(UV) pip compile --quiet --resolution lowest-direct --extra dask --python .venv-lowest \
+	    --output-file .venv-lowest/lowest.txt pyproject.toml
+	$(UV) pip install --python .venv-lowest --constraint .venv-lowest/lowest.txt $(FOR_TESTS)
+	touch $@
+
+.venv-3.%/.installed: pyproject.toml | .venv/.installed
+	$(UV) venv --clear --python 3.$* .venv-3.$*
+	$(UV) pip install --python .venv-3.$* $(FOR_TESTS)
 	touch $@
 
 demo: $(STAMP)
@@ -52,6 +79,31 @@ test: $(STAMP)
 
 coverage: $(STAMP)
 	$(SUITE) --cov --cov-report=term
+
+test-lowest:
+	$(MAKE) test ENV=.venv-lowest
+
+VERSIONS := 3.11 3.12 3.13
+test-matrix: $(STAMP)
+	for version in $(VERSIONS); do \
+	    if $(UV) python find --quiet --system $$version > /dev/null 2>&1; then \
+	        echo "-- Python $$version"; $(MAKE) test ENV=.venv-$$version || exit 1; \
+	    else \
+	        echo "-- Python $$version: skipped, as it is not installed"; \
+	    fi; \
+	done
+
+# The wheel is built from the sdist, and must be the one that the tree gives. It is tried where
+# nothing is installed but what it depends on.
+dist: $(STAMP)
+	rm -rf build/dist build/wheel build/alone
+	$(UV) build --quiet --out-dir build/dist
+	$(UV) build --quiet --wheel --out-dir build/wheel
+	cmp build/dist/*.whl build/wheel/*.whl
+	$(BIN)/python .ci/check_dist.py build/dist
+	$(UV) venv --quiet --python $(BIN)/python build/alone
+	$(UV) pip install --quiet --python build/alone build/dist/*.whl
+	cd / && $(CURDIR)/build/alone/bin/python -W error -I $(CURDIR)/.ci/smoke.py
 
 # Products are cut differently by each kernel, and for each number of threads.
 KERNELS := Haswell $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)
