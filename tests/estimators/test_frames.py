@@ -148,6 +148,13 @@ def fitted(model):
     return arrays
 
 
+def assert_same_fit(model, wanted):
+    """Equal arrays, to the last bit."""
+    found = fitted(model)
+    for name, value in fitted(wanted).items():
+        assert_array_equal(found[name], value, err_msg=name)
+
+
 @pytest.mark.parametrize("library", FRAMES)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 def test_frames_are_arrays_with_names(estimator, library):
@@ -163,10 +170,10 @@ def test_frames_are_arrays_with_names(estimator, library):
         )  # scikit-learn's scaler rounds otherwise where rows are in one piece
     plain = seeded(estimator).fit(X, **more)
     model = seeded(estimator).fit(frame, **given)
-    for name, value in fitted(plain).items():
-        assert_array_equal(fitted(model)[name], value, err_msg=name)
+    assert_same_fit(model, plain)
+    found = answers(model, frame, lengths)
     for name, value in answers(plain, X, lengths).items():
-        assert_same(answers(model, frame, lengths)[name], value, name)
+        assert_same(found[name], value, name)
     if hasattr(model, "score"):
         known = [key for key in ("y", "lengths") if key in more]
         found = model.score(frame, **{key: given[key] for key in known})

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -26,7 +25,7 @@ from spectral_estimators import (
 from spectral_estimators._progress import Pace
 from spectral_estimators.trainers import LayerWise
 from tests.estimators.test_check_estimator import ESTIMATORS
-from tests.estimators.test_frames import data_for, fitted, seeded
+from tests.estimators.test_frames import assert_same_fit, data_for, seeded
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks")
 
@@ -79,8 +78,7 @@ def test_callbacks_see_every_step(estimator):
     recorder = Recorder()
     plain = seeded(estimator).fit(X, **more)
     model = seeded(estimator).set_callbacks(recorder).fit(X, **more)
-    for name, value in fitted(plain).items():
-        assert_array_equal(fitted(model)[name], value, err_msg=name)
+    assert_same_fit(model, plain)
     most = estimator.get_params().get("max_iter", estimator.get_params().get("n_iter"))
     n_climbs = 1
     if isinstance(estimator, GaussianMixture) and estimator.n_components > 1:

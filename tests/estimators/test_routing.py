@@ -22,8 +22,8 @@ from spectral_estimators import (
 from spectral_estimators.hmm._base import BaseHMM
 from tests.estimators.test_check_estimator import ESTIMATORS
 from tests.estimators.test_frames import (
+    assert_same_fit,
     data_for,
-    fitted,
     is_of_sequences,
     seeded,
     takes_weights,
@@ -68,8 +68,7 @@ def test_weights_reach_the_fit_and_the_score(estimator):
     model = requesting(estimator, sample_weight=True)
     wanted = seeded(estimator).fit(X, y, sample_weight=weight)
     found = make_pipeline("passthrough", model).fit(X, y, sample_weight=weight)[-1]
-    for name, value in fitted(wanted).items():
-        assert_array_equal(fitted(found)[name], value, err_msg=name)
+    assert_same_fit(found, wanted)
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
         make_pipeline("passthrough", seeded(estimator)).fit(X, y, sample_weight=weight)
     if not hasattr(model, "score"):
@@ -81,8 +80,7 @@ def test_weights_reach_the_fit_and_the_score(estimator):
         given, left = ({} if y is None else {"y": y[part]} for part in (train, test))
         fit = seeded(estimator).fit(X[train], **given, sample_weight=weight[train])
         assert folds["test_score"][i] == fit.score(X[test], **left, sample_weight=weight[test])
-        for name, value in fitted(fit).items():
-            assert_array_equal(fitted(folds["estimator"][i])[name], value, err_msg=name)
+        assert_same_fit(folds["estimator"][i], fit)
 
 
 @pytest.mark.parametrize("estimator", list(filter(is_of_sequences, ESTIMATORS)), ids=repr)
@@ -95,8 +93,7 @@ def test_lengths_go_through_a_pipeline(estimator):
         getattr(model, f"set_{name}_request")(lengths=True)
     pipe = make_pipeline(FunctionTransformer(), model).fit(X, lengths=lengths)
     wanted = seeded(estimator).fit(X, lengths=lengths)
-    for name, value in fitted(wanted).items():
-        assert_array_equal(fitted(pipe[-1])[name], value, err_msg=name)
+    assert_same_fit(pipe[-1], wanted)
     if isinstance(estimator, ObservableOperatorModel):
         methods = []  # scikit-learn's pipelines score nothing that takes no weights (1.9)
     for name in methods:
