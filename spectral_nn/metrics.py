@@ -116,7 +116,7 @@ def parameter_errors(estimated: HMMParameters, true: HMMParameters) -> dict[str,
     See Also
     --------
     direction_angles : The same for hidden units of networks.
-    spectral_nn.datasets.planted_hmm : Models to be recovered.
+    spectral_estimators.datasets.planted_hmm : Models to be recovered.
 
     Notes
     -----
@@ -178,7 +178,7 @@ def direction_angles(
     See Also
     --------
     parameter_errors : The same for hidden Markov models.
-    spectral_nn.datasets.planted_network : Networks to be recovered.
+    spectral_estimators.datasets.planted_network : Networks to be recovered.
 
     Notes
     -----

@@ -48,7 +48,7 @@ def planted_hmm(
     See Also
     --------
     sample_hmm : Sequences of it.
-    spectral_nn.metrics.parameter_errors : How far an estimate is from it.
+    spectral_estimators.metrics.parameter_errors : How far an estimate is from it.
 
     Examples
     --------

@@ -58,7 +58,7 @@ def planted_network(
     See Also
     --------
     sample_network : Rows of it.
-    spectral_nn.metrics.direction_angles : How far learned units are from its own.
+    spectral_estimators.metrics.direction_angles : How far learned units are from its own.
 
     Notes
     -----

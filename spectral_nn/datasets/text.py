@@ -133,7 +133,7 @@ def split_text(
     See Also
     --------
     encode_characters : How characters become codes.
-    spectral_nn.metrics.bits_per_symbol : The score of held-out characters.
+    spectral_estimators.metrics.bits_per_symbol : The score of held-out characters.
 
     Examples
     --------

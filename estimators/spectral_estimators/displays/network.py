@@ -45,7 +45,7 @@ class RecoveryDisplay:
 
     See Also
     --------
-    spectral_nn.metrics.direction_angles : The angles.
+    spectral_estimators.metrics.direction_angles : The angles.
     LossDisplay : What the fits cost.
 
     Examples
