@@ -34,6 +34,7 @@ NO_PAPER = {  # and why
     "bits_per_symbol|smooth": "their formulas are all there is",
 }
 CANNOT_FAIL = {"python_manual_text"}
+NEVER_SET = {"CategoricalHMM": {"feature_names_in_"}}  # of a base, which rows have
 
 ARRAY = re.compile(r"\b(nd)?arrays?\b|\bsparse matrix\b|\bcsr_array\b")
 SHAPE = re.compile(r"\([\w*]+'?(?: [+*] \w+)?,(?: [\w*' +]+,?)*\)|any shape")
@@ -208,7 +209,8 @@ def test_fitted_attributes_are_listed_with_types(name):
         listed |= set(re.split(", ?", entry.name))
         if not entry.type and not ELSEWHERE.search(" ".join(entry.desc)):
             untyped.append(entry.name)
-    assert fitted_attributes(public()[name]) - listed == set()
+    never = NEVER_SET.get(name.rpartition(".")[2], set())
+    assert fitted_attributes(public()[name]) - listed == never
     assert untyped == []
 
 

@@ -119,8 +119,6 @@ class CategoricalHMM(BaseHMM):
     symbols_ : array of str (d,)
         The strings that X was made of, sorted, in the order of the columns of ``emissionprob_``.
         Only after a fit to strings.
-    feature_names_in_ : ndarray of shape (1,)
-        Name of the column of X, where X was a data frame.
     monitor_ : ConvergenceMonitor
         ``history``, ``iter``, ``converged``.
     n_iter_, converged_ : int and bool
