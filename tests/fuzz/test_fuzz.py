@@ -4,6 +4,7 @@ The suite tries some cases, always the same; ``make fuzz`` tries 10,000 new ones
 """
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ CASES = 10_000 if MANY else 100
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 @settings(
-    max_examples=CASES // len(SUBJECTS),
+    max_examples=math.ceil(CASES / len(SUBJECTS)),
     derandomize=not MANY,
     suppress_health_check=list(HealthCheck),
 )
