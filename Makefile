@@ -8,11 +8,12 @@ BIN := $(ENV)/bin
 STAMP := $(ENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures test coverage test-kernels test-lowest test-matrix dist lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks docs
+.PHONY: help demo pictures test fuzz coverage test-kernels test-lowest test-matrix dist lint texts corpora images genomes bench bench-scale test-gpu bench-gpu notebooks docs
 
 help:
 	@echo "make demo       series, a text, words, networks and topics, beside rivals: tables, and pictures in build/demo"
 	@echo "make test       the whole test suite, in two processes"
+	@echo "make fuzz       10,000 random cases of all estimators; minutes, on one core"
 	@echo "make coverage   the same, and which lines it runs; slower"
 	@echo "make test-kernels  tests of large sums, on two of OpenBLAS's kernels and two threads"
 	@echo "make test-lowest  the suite with the oldest dependencies that pyproject.toml allows"
@@ -76,6 +77,11 @@ SUITE := SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 
 test: $(STAMP)
 	$(SUITE)
+
+# Cases that fail are kept in .hypothesis, and tried first by the next run.
+fuzz: $(STAMP)
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	    $(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=fuzz
 
 coverage: $(STAMP)
 	$(SUITE) --cov --cov-report=term

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 # How long an example takes is the machine's affair: speed is measured in bench/.
 settings.register_profile("suite", deadline=None)
+settings.register_profile("fuzz", deadline=None)  # the many cases of `make fuzz`
 settings.load_profile("suite")
 
 

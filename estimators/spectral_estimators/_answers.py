@@ -4,16 +4,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-__all__ = ["categories_of", "codes_of", "is_missing", "read_answers", "values_of"]
+__all__ = ["categories_of", "codes_of", "is_missing", "read_answers", "set_columns", "values_of"]
 
 
 def read_answers(estimator: Any, X: Any, *, reset: bool) -> NDArray:
-    """X as an array (n, p) of numbers, strings or objects, NaN and None in it; errors name X."""
-    return validate_data(
-        estimator, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1
-    )
+    """X as an array (n, p) of numbers, strings or objects, NaN and None in it; errors name X.
+
+    The estimator is left untouched: `set_columns` is called where a fit ends.
+    """
+    how: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
+    if reset:
+        return check_array(X, estimator=estimator, input_name="X", **how)
+    return validate_data(estimator, X, reset=False, **how)
+
+
+def set_columns(estimator: Any, X: Any) -> None:
+    """Set ``n_features_in_`` and ``feature_names_in_``."""
+    validate_data(estimator, X, skip_check_array=True)
 
 
 def is_missing(values: NDArray) -> NDArray[np.bool_]:

@@ -11,10 +11,10 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from spectral_estimators._answers import is_missing
-from spectral_estimators._network_input import DTYPES
+from spectral_estimators._network_input import DTYPES, LARGEST, check_magnitude
 from spectral_nn.models.graphs.affinity import Graph, make_graph, symmetrise
 
-__all__ = ["check_weights", "neighbor_graph", "read_labels", "weighted_graph"]
+__all__ = ["check_exponents", "check_weights", "neighbor_graph", "read_labels", "weighted_graph"]
 
 _ROUNDING = 100  # units in the last place of the largest weight
 _SUM = 1e-3  # by which rows of y may miss one
@@ -44,7 +44,12 @@ def read_labels(estimator: Any, y: Any, dtype: Any) -> tuple[NDArray, NDArray]:
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
-    table = np.asarray(y)
+    try:
+        table = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            f"y must be a row of labels or a table of distributions: {error}"
+        ) from error
     if table.ndim == 2 and table.shape[1] > 1:
         return _read_distributions(y, dtype)
     values = column_or_1d(y, warn=True)
@@ -96,6 +101,18 @@ def _read_distributions(y: Any, dtype: Any) -> tuple[NDArray, NDArray]:
         raise ValueError("y holds no label: all of its rows are zeros or NaN. Label one row.")
     given[known] /= totals[known, None]
     return np.arange(given.shape[1]) if names is None else np.asarray(names), given
+
+
+def check_exponents(X: Any, gamma: float) -> None:
+    """Check that gamma times squares of the numbers in X are finite; ValueError naming X."""
+    check_magnitude(X)
+    values = X.data if sparse.issparse(X) else X
+    most = float(np.abs(values).max(initial=0))
+    if gamma**0.5 * most > LARGEST[values.dtype]:
+        raise ValueError(
+            f"X holds numbers up to {most:.3g} in size: their squares times gamma={gamma:g} are no "
+            f"finite numbers in {values.dtype}. Scale the columns of X, or lower gamma."
+        )
 
 
 def neighbor_graph(X: Any, finder: NearestNeighbors) -> sparse.csr_array:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._graph_input import (
+    check_exponents,
     check_weights,
     neighbor_graph,
     read_labels,
@@ -106,6 +107,8 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
         classes, given = read_labels(self, y, rows.dtype)
         check_consistent_length(rows, given)
         rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
+        if self.kernel == "rbf":
+            check_exponents(rows, self.gamma)
         options, finder = self._options(len(given)), None
         if self.kernel == "knn":
             finder = self._find_neighbors(rows, self.n_neighbors)
@@ -162,6 +165,7 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
         if self.kernel == "knn":
             return self._average_neighbors(rows)
         if self.kernel == "rbf":
+            check_exponents(rows, self.gamma)
             with runner_at(None, self.n_jobs, None, False) as run:
                 return predict_rbf(self.X_, self.gamma, shares, rows, run)
         weights = rows if precomputed else self.kernel(self.X_, rows).T

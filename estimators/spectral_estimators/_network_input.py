@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_consistent_length, check_X_y, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -12,19 +13,28 @@ from sklearn.utils.validation import validate_data
 
 __all__ = [
     "DTYPES",
+    "LARGEST",
     "check_known",
+    "check_magnitude",
+    "check_weight_range",
     "columns",
     "counts",
     "fit_classes",
     "layer_sizes",
     "one_hot",
     "read_table",
+    "read_x",
     "read_xy",
     "row_major",
     "row_weights",
 ]
 
 DTYPES = (np.float64, np.float32)
+
+LARGEST = {np.dtype(np.float64): 1e90, np.dtype(np.float32): 1e15}
+"""Up to which sums of products of two numbers, in double precision of three, are finite."""
+
+_LARGEST_WEIGHT = 1e30
 
 
 def layer_sizes(hidden_layer_sizes: Any, init: str) -> Any:
@@ -72,13 +82,7 @@ def read_xy(
     ValueError
         Naming X or y: NaN, infinity, no rows, lengths that differ, or other columns than before.
     """
-    checks: dict[str, Any] = {
-        "accept_sparse": "csr",
-        "multi_output": True,
-        "y_numeric": numeric,
-        "dtype": DTYPES,
-    }
-    checks["ensure_all_finite"] = "allow-nan" if missing else True
+    checks = _checks(missing) | {"multi_output": True, "y_numeric": numeric}
     if resume:
         X, y = validate_data(estimator, X, y, reset=False, **checks)
     else:
@@ -86,6 +90,20 @@ def read_xy(
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     return row_major(X), y
+
+
+def read_x(estimator: Any, X: Any, *, resume: bool, missing: bool = False) -> Any:
+    """Rows of a table that has no targets; see `read_xy`."""
+    if resume:
+        X = validate_data(estimator, X, reset=False, **_checks(missing))
+    else:
+        X = check_array(X, estimator=estimator, input_name="X", **_checks(missing))
+    return row_major(X)
+
+
+def _checks(missing: bool) -> dict[str, Any]:
+    finite = "allow-nan" if missing else True
+    return {"accept_sparse": "csr", "dtype": DTYPES, "ensure_all_finite": finite}
 
 
 def read_table(estimator: Any, X: Any) -> Any:
@@ -137,9 +155,48 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
     kept = weights > 0
     if not kept.any():
         raise ValueError("sample_weight is zero for every row of X; at least one must count.")
+    check_weight_range(weights[kept])
     if kept.all():
         return X, Y, weights
     return X[kept], Y[kept], weights[kept]
+
+
+def check_weight_range(weights: NDArray) -> None:
+    """Check that squares and sums of positive weights are finite numbers above zero.
+
+    Raises
+    ------
+    ValueError
+        Naming ``sample_weight``.
+    """
+    least, most = weights.min(), weights.max()
+    if least < 1 / _LARGEST_WEIGHT or most > _LARGEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must lie between {1 / _LARGEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}, or "
+            f"be 0; got {least:g} to {most:g}. Divide all by one number."
+        )
+
+
+def check_magnitude(X: Any) -> None:
+    """Check that products of the numbers in X are finite.
+
+    Parameters
+    ----------
+    X : array or sparse matrix, float64 or float32
+        NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    values = np.abs(X.data if issparse(X) else X)
+    most = LARGEST[values.dtype]
+    if (values > most).any():
+        raise ValueError(
+            f"X holds numbers up to {np.nanmax(values):.3g} in size: beyond {most:g} their "
+            f"products are no finite numbers in {values.dtype}. Scale the columns of X."
+        )
 
 
 def fit_classes(y: Any) -> LabelBinarizer:
@@ -149,8 +206,11 @@ def fit_classes(y: Any) -> LabelBinarizer:
 
 
 def columns(y: Any, dtype: Any) -> NDArray:
-    """Numbers as columns (n, q)."""
-    Y = np.asarray(y, dtype=dtype, order="C")
+    """Numbers as columns (n, q); ValueError naming y if it holds none."""
+    try:
+        Y = np.asarray(y, dtype=dtype, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers: {error}") from error
     return Y[:, None] if Y.ndim == 1 else Y
 
 

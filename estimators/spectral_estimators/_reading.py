@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_X_y
 
-from spectral_estimators._network_input import DTYPES, read_table, read_xy, row_major, row_weights
+from spectral_estimators._network_input import (
+    DTYPES,
+    read_table,
+    read_x,
+    read_xy,
+    row_major,
+    row_weights,
+)
 from spectral_estimators._sklearn_compat import feature_names
 from spectral_estimators._tables import is_chunked, is_lazy, is_remote, raw_parts, recut
 from spectral_nn.arrays import (
@@ -140,13 +147,14 @@ def read_rows(
     if is_chunked(X):
         looking: dict[str, Any] = {"numeric": numeric, "alone": targets is None, "missing": missing}
         return _read_chunks(estimator, X, y, sample_weight, run, resume, targets, looking)
-    if targets is None:
-        n = X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))
-        y, targets = np.zeros(n), _no_targets
     if is_foreign(X):
         return _read_foreign(estimator, X, y, sample_weight, resume, targets)
-    table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric, missing=missing)
-    encode, settings = targets(y)
+    if targets is None:
+        table = read_x(estimator, X, resume=resume, missing=missing)
+        y = np.zeros(table.shape[0])
+    else:
+        table, y = read_xy(estimator, X, y, resume=resume, numeric=numeric, missing=missing)
+    encode, settings = (targets or _no_targets)(y)
     kept, Y, weights = row_weights(sample_weight, table, encode(y, table.dtype))
     names = feature_names(X)
     return Given(Rows.of(kept, Y, weights), table.shape[1], names, table.dtype, settings)
@@ -158,13 +166,15 @@ def _read_foreign(
     y: Any,
     sample_weight: Any,
     resume: bool,
-    targets: Targets,
+    targets: Targets | None,
 ) -> Given:
     """Arrays of another library: they stay where they are."""
     table = check_foreign(X)
     d = table.shape[1]
     if resume:
         check_columns(estimator, d)
+    if targets is None:
+        y, targets = np.zeros(table.shape[0]), _no_targets
     given = {"y": y, "sample_weight": sample_weight}
     require_one_device(X=X, **{name: a for name, a in given.items() if is_foreign(a)})
     labels = to_numpy(_as_floats(y)) if is_foreign(y) else np.asarray(y)

@@ -103,15 +103,15 @@ class TopicEvaluationMixin:
                 max_updates=model.max_updates,
                 tol=model.tol,
             )
-            return float(np.exp(-nats.sum() / n.sum()))
+            return _perplexity(nats.sum(), n.sum())
         if method != "bound":
             raise ValueError(f'method must be "bound" or "completion", got {method!r}.')
         if not sub_sampling:
-            return float(np.exp(-self._score(counts) / counts.sum()))
+            return _perplexity(self._score(counts), counts.sum())
         ratio = self.total_samples / counts.shape[0]
         model, parameters = self._fitted()
         nats = ratio * self._infer(counts)[2] + model.log_prior(parameters)
-        return float(np.exp(-nats / (ratio * counts.sum())))
+        return _perplexity(nats, ratio * counts.sum())
 
     def coherence(self, X: Any, *, n_words: int = 10) -> NDArray[np.float64]:
         """Coherence of the topics: whether their likeliest words occur in the same documents.
@@ -252,3 +252,8 @@ class TopicEvaluationMixin:
     def _counts(self, X: Any, method: str) -> Any:
         """Documents in memory for a fitted estimator, CSR."""
         return counts_in_memory(read_inputs(self, X), f"{type(self).__name__}.{method}")
+
+
+def _perplexity(nats: float, n_tokens: float) -> float:
+    """Of log-likelihoods, nats; without a token that of one."""
+    return float(np.exp(-nats / (n_tokens or 1.0)))

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from spectral_estimators._devices import on_host
+from spectral_estimators._network_input import check_weight_range
 from spectral_nn.data import (
     LazySequences,
     Partitions,
@@ -41,8 +42,6 @@ __all__ = [
     "together",
     "weighted",
 ]
-
-_LARGEST_WEIGHT = 1e30
 
 M = TypeVar("M", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -151,12 +150,7 @@ def weighted(source: Source, sample_weight: Any) -> Sequences:
     weight = check_weight(on_host(sample_weight), len(sequences), "sample_weight")
     if not weight.any():
         raise ValueError("sample_weight is 0 for every sequence of X. Give one of them a weight.")
-    some = weight[weight > 0]
-    if some.min() < 1 / _LARGEST_WEIGHT or some.max() > _LARGEST_WEIGHT:
-        raise ValueError(
-            f"sample_weight must lie between {1 / _LARGEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}, or "
-            f"be 0; got {some.min():g} to {some.max():g}. Divide all by one number."
-        )
+    check_weight_range(weight[weight > 0])
     return replace(sequences, weight=weight)
 
 

@@ -11,12 +11,15 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
 
+from spectral_estimators._network_input import check_magnitude
 from spectral_nn.arrays import get_namespace, is_foreign, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.topics.priors import TopicPriors
 
 __all__ = ["check_counts", "check_positive", "counts_in_memory", "holds_fractions", "read_priors"]
+
+_LARGEST_PRIOR = 1e30  # priors are numbers in single precision, too
 
 
 def check_counts(table: Table, whom: str) -> Table:
@@ -31,6 +34,7 @@ def _check_chunk(rows: Rows, whom: str) -> Rows:
             raise ValueError(f"Negative values in data passed to {whom}.")
     else:
         check_non_negative(rows.X, whom)
+        check_magnitude(rows.X)
     return rows
 
 
@@ -70,11 +74,18 @@ def read_priors(topics: Any, words: Any, n_components: int, n_words: int) -> Top
     topics, words = (1 / K if prior is None else prior for prior in (topics, words))
     if isinstance(topics, Real):
         topics = np.full(K, float(topics))
+    topics = check_positive(topics, (K,), "doc_topic_prior")
     if isinstance(words, Real):
         of_words = np.full((K, 1), float(words))
     else:
         of_words = check_positive(words, (K, n_words), "topic_word_prior")
-    return TopicPriors(check_positive(topics, (K,), "doc_topic_prior"), of_words, n_words)
+    for name, values in (("doc_topic_prior", topics), ("topic_word_prior", of_words)):
+        if values.min() < 1 / _LARGEST_PRIOR or values.max() > _LARGEST_PRIOR:
+            raise ValueError(
+                f"{name} must lie between {1 / _LARGEST_PRIOR:g} and {_LARGEST_PRIOR:g}; got "
+                f"{values.min():g} to {values.max():g}."
+            )
+    return TopicPriors(topics, of_words, n_words)
 
 
 def check_positive(

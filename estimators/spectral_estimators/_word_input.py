@@ -25,7 +25,7 @@ def check_documents(X: Any) -> Iterable[Any]:
         raise TypeError(
             "X is a string. Give lists of words, one for each document: X = [text.split()]."
         )
-    if not isinstance(X, Iterable):
+    if not isinstance(X, Iterable) or getattr(X, "shape", None) == ():
         raise TypeError(
             "X must be an iterable of lists of words, or a matrix of words and contexts; got "
             f"{type(X).__name__}."
@@ -57,14 +57,24 @@ def check_cooccurrences(X: Any) -> sparse.csr_array:
 
 
 def names_of_rows(X: Any, words: Iterable[Any] | None) -> list[Any]:
-    """What rows are called; ValueError if names are not as many as rows, or not distinct."""
+    """What rows are called.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming ``words``: no list of names, not as many as rows, or not distinct.
+    """
     n_rows = X.shape[0]
     if words is None:
         return list(X.index) if hasattr(X, "index") else list(range(n_rows))
-    names = list(words)
-    if len(names) != n_rows or len(set(names)) != n_rows:
+    try:
+        names = list(words)
+        n_distinct = len(set(names))
+    except TypeError as error:
+        raise TypeError(f"words must be a list of strings, or of other names: {error}.") from error
+    if len(names) != n_rows or n_distinct != n_rows:
         raise ValueError(
             f"words must name each of the {n_rows} rows of X; got {len(names)} names, "
-            f"{len(set(names))} of them distinct."
+            f"{n_distinct} of them distinct."
         )
     return names

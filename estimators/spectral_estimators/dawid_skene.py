@@ -10,7 +10,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_estimators._answers import categories_of, codes_of, is_missing, read_answers
+from spectral_estimators._answers import (
+    categories_of,
+    codes_of,
+    is_missing,
+    read_answers,
+    set_columns,
+)
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
 from spectral_estimators._progress import listener, reports_steps
@@ -202,6 +208,7 @@ class DawidSkene(
             If ``max_iter`` steps were not enough.
         """
         check_constraints(self)
+        X = self._columns_of(X)
         given = self._read(X, reset=True)
         nothing = np.zeros(given.label.shape, dtype=bool)
         classes = categories_of(given.label, nothing, "X")
@@ -229,6 +236,7 @@ class DawidSkene(
                 stacklevel=3,
             )
         law: Any = found.parameters.emission
+        set_columns(self, X)
         self.classes_, self.workers_, self.tasks_ = classes, workers, given.tasks
         self.class_prior_ = found.parameters.weights
         self.confusion_matrices_ = np.stack(law.of_items())
@@ -304,7 +312,7 @@ class DawidSkene(
     def _infer(self, X: Any) -> tuple[NDArray[np.float64], NDArray]:
         """Probabilities of the labels (n_tasks, L), and the tasks."""
         check_is_fitted(self)
-        given = self._read(X, reset=False)
+        given = self._read(self._columns_of(X), reset=False)
         nothing = np.zeros(given.label.shape, dtype=bool)
         label = codes_of(given.label, nothing, self.classes_, "X").astype(np.int64)
         known = np.isin(given.worker, self.workers_)
@@ -320,6 +328,10 @@ class DawidSkene(
         """Most steps of EM that callbacks are told."""
         return self.max_iter
 
+    def _columns_of(self, X: Any) -> Any:
+        """Of a data frame in the long layout the three columns; else X."""
+        return X[list(_LONG)] if self._is_long(X) and _has_names(X) else X
+
     def _read(self, X: Any, *, reset: bool) -> _Labels:
         """Labels of either layout.
 
@@ -329,7 +341,7 @@ class DawidSkene(
             Naming X.
         """
         if self._is_long(X):
-            return self._read_long(X[list(_LONG)] if _has_names(X) else X, reset=reset)
+            return self._read_long(X, reset=reset)
         table = read_answers(self, X, reset=reset)
         row, column = np.nonzero(~is_missing(table))
         if reset and row.size == 0:

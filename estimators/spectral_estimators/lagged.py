@@ -111,7 +111,8 @@ class Lagged(CallbackSupportMixin, TransformerMixin, SpectralEstimator):
             Naming the argument at fault, such as NaN in X.
         """
         check_constraints(self)
-        validate_data(self, X, dtype=DTYPES)
+        check_array(X, dtype=DTYPES, estimator=self, input_name="X")
+        validate_data(self, X, skip_check_array=True)
         return self
 
     def transform(self, X: Any, before: Any = None) -> NDArray[np.floating]:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._mixture_input import given_parts
-from spectral_estimators._network_input import DTYPES, row_major
+from spectral_estimators._network_input import DTYPES, check_magnitude, row_major
 from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
@@ -398,7 +399,8 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
             )
         given = on_host(X), None, on_host(sample_weight)
         how: dict[str, Any] = {"numeric": True, "targets": None, "missing": True}
-        return read_rows(self, *given, run, resume=resume, **how)
+        found = read_rows(self, *given, run, resume=resume, **how)
+        return replace(found, rows=found.rows.mapped(_check_rows))
 
     def _max_steps(self) -> int:
         """Most steps of EM that callbacks are told, of all climbs together."""
@@ -448,6 +450,7 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
         home = home_of(X)
         how: dict[str, Any] = {"dtype": DTYPES, "ensure_all_finite": "allow-nan"}
         table = row_major(validate_data(self, on_host(X), reset=False, **how))
+        check_magnitude(table)
         found = function(log_joint(self._parameters(), table.astype(np.float64, copy=False)))
         whole = found.dtype.kind == "i"
         return at_home(found if whole else found.astype(table.dtype), home)
@@ -528,6 +531,11 @@ def moments_init(
     return {
         f"{name}_init": to_numpy(getattr(found, f"{name}_")).astype(np.float64) for name in names
     }
+
+
+def _check_rows(rows: Rows) -> Rows:
+    check_magnitude(rows.X)
+    return rows
 
 
 def _check_size(name: str, given: Given, n_components: int) -> None:

@@ -16,6 +16,7 @@ from spectral_estimators._answers import (
     codes_of,
     is_missing,
     read_answers,
+    set_columns,
     values_of,
 )
 from spectral_estimators._base import SpectralEstimator
@@ -204,12 +205,12 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
             If there are no other starts than moments, and they show fewer than K classes.
         """
         check_constraints(self)
-        X = read_answers(self, X, reset=True)
-        _, X, weight = row_weights(sample_weight, np.zeros(len(X)), X)
-        weight = np.ones(len(X)) if weight is None else weight
-        missing = is_missing(X)
-        categories = self._find_categories(X, missing)
-        codes = _encode(X, missing, categories)
+        answers = read_answers(self, X, reset=True)
+        _, answers, weight = row_weights(sample_weight, np.zeros(len(answers)), answers)
+        weight = np.ones(len(answers)) if weight is None else weight
+        missing = is_missing(answers)
+        categories = self._find_categories(answers, missing)
+        codes = _encode(answers, missing, categories)
         if len(codes) < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components but got n_components = "
@@ -237,6 +238,7 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        set_columns(self, X)
         self.categories_ = categories
         return self._assign(found, float(weight.sum()))
 

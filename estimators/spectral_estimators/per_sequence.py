@@ -207,8 +207,9 @@ class PerSequence(  # type: ignore[call-arg]
         values = np.asarray(function(_rows(X, sequences), **params))
         if values.shape[:1] != sequences.values.shape[:1]:
             raise ValueError(
-                f"transformer {type(self.transformer_).__name__} made {values.shape[0]} rows of "
-                f"{sequences.values.shape[0]}; PerSequence needs one row for each row."
+                f"transformer {type(self.transformer_).__name__} made an array of shape "
+                f"{values.shape} of {sequences.values.shape[0]} rows; PerSequence needs one row "
+                "for each row."
             )
         return Sequences(values, sequences.offsets)
 

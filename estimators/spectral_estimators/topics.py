@@ -318,16 +318,17 @@ class LatentDirichletAllocation(
         options = self._options(K, given.n_features, init)
         if first:
             found = begin_online(rows, options, spawn_rng(self.random_state), run)
-            self._assign(given, found, float("nan"))
-            self.n_batch_iter_ = 1
-        parameters = TopicParameters(np.asarray(self.components_, dtype=np.float64))
-        n_steps = 0
+            components, step = found.components, 1
+        else:
+            components, step = self.components_, self.n_batch_iter_
+        parameters = TopicParameters(np.asarray(components, dtype=np.float64))
         for batch in batches(rows, self.batch_size):
-            step = self.n_batch_iter_ + n_steps
             parameters = online_step(parameters, batch, options, step, self.total_samples, run)
-            n_steps += 1
+            step += 1
+        if first:
+            self._assign(given, found, float("nan"))
         self._set_components(parameters.components, given.dtype)
-        self.n_batch_iter_ += n_steps
+        self.n_batch_iter_ = step
         return self
 
     def transform(self, X: Any, *, normalize: bool = True) -> NDArray:

@@ -74,9 +74,10 @@ def positive_pmi(
     with np.errstate(divide="ignore"):  # of words and contexts without counts, which have no entry
         offsets = np.log(of_words), np.log(smoothed)
         values = np.log(entries.data)
+        total = np.log(smoothed.sum())
     values -= offsets[0][entries.row]
     values -= offsets[1][entries.col]
-    values += np.log(smoothed.sum()) - np.log(shift)
+    values += total - np.log(shift)
     kept = values > 0
     shape = counts.shape
     found = (values[kept].astype(np.float32), (entries.row[kept], entries.col[kept]))

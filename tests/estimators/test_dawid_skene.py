@@ -150,6 +150,10 @@ def test_bad_input():
     long = pd.DataFrame({"task": [0, 0], "worker": [1, 2], "label": ["a", None]})
     with pytest.raises(ValueError, match="row 1 of X has no label"):
         DawidSkene().fit(long)
+    untouched = DawidSkene(layout="long")
+    with pytest.raises(ValueError, match="layout='long' takes three"):
+        untouched.fit(pd.DataFrame(X))
+    assert not hasattr(untouched, "n_features_in_")
     mixed = np.array([["a", 1], ["a", "a"]], dtype=object)
     with pytest.raises(ValueError, match="answers of several kinds"):
         DawidSkene().fit(mixed)

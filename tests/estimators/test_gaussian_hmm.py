@@ -99,6 +99,27 @@ def test_an_em_step_is_hmmlearns(kind, rng):
     assert_allclose(model.aic(X, lengths), rival.aic(X, lengths), rtol=1e-12)
 
 
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_prior_may_be_one_number_a_state(p, rng):
+    X = rng.standard_normal((60, p))
+    settings = {"covariance_type": "spherical", "n_iter": 3, "n_init": 2, "random_state": 0}
+    priors = {name: np.array([1.0, 2.0, 3.0]) for name in ("means_prior", "covars_prior")}
+    one = GaussianHMM(3, **settings, **priors, means_weight=[1.0, 2.0, 3.0]).fit(X)
+    wide = {name: np.tile(array[:, None], p) for name, array in priors.items()}
+    weights = np.tile([[1.0], [2.0], [3.0]], p)
+    two = GaussianHMM(3, **settings, **wide, means_weight=weights).fit(X)
+    assert_allclose(one.means_, two.means_)
+    assert_allclose(one._covars_, two._covars_)
+
+
+def test_priors_of_other_shapes_are_refused(rng):
+    X = rng.standard_normal((30, 3))
+    for kind, shape in (("diag", (2,)), ("full", (2,)), ("tied", (2, 3, 3))):
+        model = GaussianHMM(2, kind, covars_prior=np.ones(shape))
+        with pytest.raises(ValueError, match="covars_prior must be a number, or an array"):
+            model.fit(X)
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_moments_alone_and_rounds_of_the_race(kind):
     X, _ = equal_means(3000, 2)
@@ -278,6 +299,7 @@ def test_bad_covariances(kind, covars, words):
         ([["a"]], "numbers"),
         (np.zeros((3, 0)), "0 feature"),
         (np.full((4, 2), np.nan), "NaN"),
+        ([[1.0], [1e200], [2.0]], r"X\[1\] is 1e\+200 in column 0.*scale the columns of X"),
     ],
 )
 def test_bad_rows(X, words):

@@ -257,6 +257,9 @@ def test_far_from_zero_and_in_small_units_is_the_same(blobs):
         (lambda X: X[:1], "minimum of 2"),
         (lambda X: np.where(np.arange(4) == 1, np.nan, X), "Column 1 of X is missing"),
         (lambda X: X[0], "2D array"),
+        (lambda X: [[1.0], [1.0, 2.0]], "inhomogeneous"),
+        (lambda X: 1e120 * X, r"X holds numbers up to .*e\+12\d in size.*Scale the columns"),
+        (lambda X: np.float32(1e17) * X.astype(np.float32), "no finite numbers in float32"),
     ],
 )
 def test_bad_rows_are_refused_and_nothing_is_kept(blobs, change, message):
@@ -268,7 +271,13 @@ def test_bad_rows_are_refused_and_nothing_is_kept(blobs, change, message):
 
 @pytest.mark.parametrize(
     ("weight", "message"),
-    [(np.zeros(600), "zero for every row"), (-np.ones(600), "negative"), (np.ones(5), "samples")],
+    [
+        (np.zeros(600), "zero for every row"),
+        (-np.ones(600), "negative"),
+        (np.ones(5), "samples"),
+        (np.full(600, 1e-200), "between 1e-30 and 1e.30, or be 0; got 1e-200 to 1e-200"),
+        (np.full(600, 1e200), "between 1e-30 and 1e.30, or be 0; got 1e.200 to 1e.200"),
+    ],
 )
 def test_bad_weights_are_refused(blobs, weight, message):
     with pytest.raises(ValueError, match=message):

@@ -311,6 +311,7 @@ def test_more_parts_than_rows(kind, flat, X):
         ({"weights_prior": [1.0, 2.0, 3.0]}, "weights_prior must be .* shape \\(2, 2\\)"),
         ({"means_prior": [1.0, 2.0, 3.0]}, "means_prior must be .* \\(2, 2, 2\\)"),
         ({"covars_prior": np.inf}, "covars_prior"),
+        ({"means_weight": {}}, "means_weight must be a number or an array of numbers"),
         ({"covariance_type": "tied", "covars_weight": [1.0] * 3}, "covars_weight .* \\(2,\\)"),
         ({"params": "ste"}, "params may contain 's' \\(startprob\\)"),
     ],

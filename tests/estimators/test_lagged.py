@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
@@ -95,3 +96,11 @@ def test_bad_rows_before(before, words):
     frames = frames_of()
     with pytest.raises(ValueError, match=words):
         Lagged(3).fit(frames).transform(frames, before)
+
+
+def test_a_fit_that_fails_leaves_the_last_one():
+    lagged = Lagged(2).fit(pd.DataFrame(frames_of(), columns=list("abc")))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        lagged.fit(pd.DataFrame({"d": [1.0, np.nan]}))
+    assert lagged.feature_names_in_.tolist() == list("abc")
+    assert lagged.n_features_in_ == 3

@@ -169,6 +169,13 @@ def test_a_prior_leaves_nothing_impossible():
     assert_allclose(plain.score(X), np.log(0.5), atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_prior_below_one_may_make_rows_impossible_on_the_way():
+    X = np.array([[1, 3], [0, 2], [3, 3], [0, 1], [3, 3]])
+    how = {"item_probs_prior": 1e-300, "max_iter": 5, "n_init": 3, "random_state": 0}
+    assert np.isfinite(MultiViewMixture(2, **how).fit(X).score(X))
+
+
 def test_categories_that_the_data_lack():
     X = np.array([[0, 1], [1, 0], [0, 0], [1, 1]])
     given = [[0, 1, 2], [0, 1]]
@@ -220,6 +227,16 @@ def test_a_fit_that_fails_leaves_the_last_one(answers):
         model.set_params(n_components=9, max_iter=0).fit(answers[0])
     assert model.weights_ is before
     assert len(model.categories_) == 6
+
+
+def test_a_first_fit_that_fails_leaves_nothing(answers):
+    model = MultiViewMixture(2, categories=[["no", "yes"]])
+    with pytest.raises(ValueError, match="categories has 1 entries"):
+        model.fit(answers[0])
+    assert not hasattr(model, "n_features_in_")
+    frame = pd.DataFrame(answers[0], columns=list("abcdef"))
+    model.set_params(categories="auto").fit(frame)
+    assert model.feature_names_in_.tolist() == list("abcdef")
 
 
 def test_too_few_steps_are_said(answers):

@@ -137,6 +137,7 @@ class TestRows:
             (np.ones((N, 1)), "Sample weights must be 1D"),
             (np.ones(N - 1), "inconsistent numbers"),
             (np.zeros(N), "sample_weight is zero for every row"),
+            (np.full(N, 1e40), "sample_weight must lie between 1e-30 and 1e.30"),
         ],
     )
     def test_weights(self, Network, weight, said):
@@ -168,6 +169,8 @@ class TestRegressor:
     def test_targets_that_are_no_numbers(self):
         with pytest.raises(ValueError, match="could not convert string to float"):
             make(MLPRegressor).fit(X, LABELS.astype(object))
+        with pytest.raises(ValueError, match="y must hold numbers: could not convert string"):
+            make(MLPRegressor).fit(X, LABELS)
 
     def test_a_step_that_diverges(self):
         net = make(

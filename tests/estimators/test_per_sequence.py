@@ -72,5 +72,7 @@ def test_what_does_not_fit_is_refused(X):
     halves = PerSequence(FunctionTransformer(lambda rows: rows[::2]))
     with pytest.raises(ValueError, match="one row for each row"):
         halves.fit(X).transform(X)
+    with pytest.raises(ValueError, match=r"an array of shape \(\) of 14 rows"):
+        PerSequence(FunctionTransformer(len)).fit(X).transform(X)
     with pytest.raises(ValueError, match="differ in width"):
         PerSequence(StandardScaler()).fit([np.zeros((2, 1)), np.zeros((2, 2))])

@@ -221,6 +221,8 @@ TEXT = [["a", "b", "c"]] * 10
         (["a text", "another"], TypeError, "document 0 of X is a string"),
         ([["a", 1]], TypeError, "token 1 of document 0 of X is no string but 1"),
         (7, TypeError, "X must be an iterable of lists of words"),
+        (np.array(7), TypeError, "X must be an iterable of lists of words"),
+        ([["a"], ["b"]] * 10, RankError, "has rank 0"),
         ([], ValueError, "no word occurs min_count=5 times: X holds 0 tokens of 0 words"),
         ([["a", "a", "b"]], ValueError, "3 tokens of 2 words, the most frequent of them 2 times"),
         (TEXT, RankError, "has rank 3, less than n_components=4"),
@@ -247,6 +249,9 @@ def test_names_that_do_not_fit_a_matrix(rng):
         model().fit(X, words=["a", "b"])
     with pytest.raises(ValueError, match="got 10 names, 1 of them distinct"):
         model().fit(X, words=["a"] * 10)
+    for words in (3, [["a"]] * 10):
+        with pytest.raises(TypeError, match="words must be a list of strings"):
+            model().fit(X, words=words)
 
 
 def test_parts_that_do_not_add_up(documents, rng):

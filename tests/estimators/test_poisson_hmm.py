@@ -320,6 +320,7 @@ def test_bad_counts(X, words):
     ("settings", "words"),
     [
         ({"lambdas_prior": -1.0}, "lambdas_prior"),
+        ({"lambdas_weight": {}}, "lambdas_weight must be a number or an array of numbers"),
         ({"lambdas_prior": [1.0, 2.0, 3.0]}, "lambdas_prior"),
         ({"params": "ste"}, "params may contain 's' \\(startprob\\)"),
         ({"init": "spectral-clustering"}, "init"),

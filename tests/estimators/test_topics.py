@@ -226,10 +226,14 @@ def test_fractions_start_at_random(planted):
         ({}, [[np.nan, 1]], "NaN"),
         ({"doc_topic_prior": [0.1, 0.2, 0.0]}, [[1, 1]], r"doc_topic_prior must be above 0"),
         ({"doc_topic_prior": [0.1]}, [[1, 1]], r"doc_topic_prior must have shape \(3,\)"),
+        ({"doc_topic_prior": 1e300}, [[1, 1]], r"doc_topic_prior must lie between 1e-30 and 1e.30"),
         ({"topic_word_prior": [[0.1]]}, [[1, 1]], r"topic_word_prior must have shape \(3, 2\)"),
         ({"init": [[0.5, 0.5]]}, [[1, 1]], r"init must have shape \(3, 2\)"),
         ({"init": [[0.5, -0.5]] * 3}, [[1, 1]], "init must be at least 0"),
         ({"learning_method": "gibbs"}, [[1, 1]], "learning_method"),
+        ({}, [[1, 2], [3]], "inhomogeneous"),
+        ({}, 3, "2D array"),
+        ({}, [[1e200, 1]], r"X holds numbers up to 1e\+200 in size"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_half_fitted(settings, X, match):
@@ -237,6 +241,24 @@ def test_bad_input_is_named_and_nothing_is_half_fitted(settings, X, match):
     with pytest.raises(ValueError, match=match):
         lda.fit(X)
     assert not [name for name in vars(lda) if name.endswith("_")]
+
+
+def test_a_first_batch_that_fails_leaves_nothing(monkeypatch):
+    def fail(*_):
+        raise ValueError("no step")
+
+    monkeypatch.setattr("spectral_estimators.topics.online_step", fail)
+    lda = LatentDirichletAllocation(2, random_state=0, init="random")
+    with pytest.raises(ValueError, match="no step"):
+        lda.partial_fit([[1, 2], [3, 4]])
+    assert not [name for name in vars(lda) if name.endswith("_")]
+
+
+def test_perplexity_of_no_words_is_a_number():
+    X = np.zeros((5, 3))
+    lda = LatentDirichletAllocation(2, random_state=0, init="random").fit(X)
+    assert np.isfinite(lda.perplexity(X))
+    assert np.isfinite(lda.perplexity(X, sub_sampling=True))
 
 
 def test_words_that_never_occur_have_the_prior():

@@ -11,6 +11,7 @@ from spectral_nn.arrays import to_numpy
 
 __all__ = [
     "PRIOR",
+    "as_floats",
     "broadcastable",
     "check_concentration",
     "check_covariances",
@@ -166,6 +167,14 @@ def check_covariances(array: np.ndarray, name: str, matrices: bool) -> None:
             raise ValueError(f"{which} must be symmetric, positive-definite.")
 
 
+def as_floats(value: Any, name: str) -> np.ndarray:
+    """An array of float64; ValueError naming the argument."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number or an array of numbers: {error}") from error
+
+
 def broadcastable(value: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray:
     """An array of finite numbers that broadcasts to the first shape, or has one of the others.
 
@@ -174,7 +183,7 @@ def broadcastable(value: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray
     ValueError
         Naming the argument.
     """
-    array = np.asarray(value, dtype=np.float64)
+    array = as_floats(value, name)
     try:
         fits = np.broadcast_shapes(array.shape, shapes[0]) == shapes[0]
     except ValueError:
@@ -206,10 +215,7 @@ def check_concentration(prior: Any, name: str, shape: tuple[Any, ...], k: Any) -
         return
     if k == "auto" and np.ndim(prior) > 0:
         raise ValueError(f"{name} is an array, which n_components='auto' cannot use.")
-    try:
-        array = np.asarray(prior, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a number or an array of numbers: {error}") from error
+    array = as_floats(prior, name)
     try:
         fits = array.ndim == 0 or np.broadcast_shapes(array.shape, shape) == shape
     except ValueError:

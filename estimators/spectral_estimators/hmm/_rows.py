@@ -15,7 +15,10 @@ from spectral_nn.data import Place, Sequences, Source
 from spectral_nn.data.symbols import encode, find_missing
 from spectral_nn.runners.base import Runner
 
-__all__ = ["RowRule", "RowRules", "as_rows_of", "measure"]
+__all__ = ["LARGEST", "RowRule", "RowRules", "as_rows_of", "measure"]
+
+LARGEST = 1e152
+"""Up to which sums of squares are finite, of as many rows as there may be."""
 
 Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""

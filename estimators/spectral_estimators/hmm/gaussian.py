@@ -16,6 +16,7 @@ from spectral_estimators.hmm._parameters import (
     real_numbers,
 )
 from spectral_estimators.hmm._row_base import RowHMM
+from spectral_estimators.hmm._rows import LARGEST
 from spectral_nn.arrays import to_numpy
 from spectral_nn.emissions.coordinates import Symmetric
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, SphericalGaussian
@@ -51,7 +52,7 @@ class GaussianHMM(RowHMM):
         Least variance, in any direction, as a share of the variance of the columns over all data.
     startprob_prior, transmat_prior : float or array (K,), (K, K), default=1.0
         Parameters of Dirichlet priors, positive; 1 is flat.
-    means_prior, means_weight : float or array (K, p), default=0
+    means_prior, means_weight : float or array (p,), (K,) or (K, p), default=0
         Where means are, and the number of observations that this is worth.
     covars_prior : float or array, optional
         Scatter seen before the data, added to that of each state: a number, (p,), (K,) if
@@ -158,7 +159,7 @@ class GaussianHMM(RowHMM):
         "covars_prior": [Interval(Real, 0, None, closed="left"), "array-like", None],
         "covars_weight": [Real],
     }
-    _words = "observations are finite numbers"
+    _words = "observations are numbers whose squares are finite: scale the columns of X"
     _sized_by = ("means_", 2)
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "m": "means_", "c": "_covars_"}
 
@@ -253,24 +254,27 @@ class GaussianHMM(RowHMM):
 
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:
-        return np.zeros(rows.shape, dtype=bool)
+        return np.abs(rows) > LARGEST
 
     def _prior(self, n_features: int) -> Any:
         """The prior of means and covariances, which is made once the variance of X is known."""
         k = 1 if self.n_components == "auto" else self.n_components
         correlated = self.covariance_type in ("tied", "full")
-        wanted: dict[str, list[tuple[int, ...]]] = {
-            "means_prior": [(k, n_features), (k,)],
-            "means_weight": [(k, n_features), (k,)],
-            "covars_prior": [(k, n_features, n_features) if correlated else (k, n_features), (k,)],
-        }
-        found = {}
-        for name, shapes in wanted.items():
-            value = getattr(self, name)
-            found[name] = None if value is None else broadcastable(value, name, *shapes)
-        if found["covars_prior"] is not None and self.covariance_type == "spherical":
-            array = found["covars_prior"]
-            found["covars_prior"] = array[:, None] if array.ndim == 1 else array
+        of_means = (k, n_features)
+        of_covars = {
+            "tied": (n_features, n_features),
+            "full": (k, n_features, n_features),
+        }.get(self.covariance_type, of_means)
+        found: dict[str, Any] = {"covars_prior": None}
+        for name, shape, by_state in (
+            ("means_prior", of_means, k != n_features),
+            ("means_weight", of_means, k != n_features),
+            ("covars_prior", of_covars, self.covariance_type == "spherical"),
+        ):
+            if getattr(self, name) is None:
+                continue
+            array = broadcastable(getattr(self, name), name, shape, *([(k,)] if by_state else []))
+            found[name] = array[:, None] if by_state and array.shape == (k,) else array
         clipped = max(self.covars_weight - (n_features if correlated else 1), 0.0)
         return partial(
             _make_prior,

@@ -18,6 +18,7 @@ from spectral_estimators.hmm._parameters import (
     real_numbers,
 )
 from spectral_estimators.hmm._row_base import RowHMM
+from spectral_estimators.hmm._rows import LARGEST
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, SphericalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian
 from spectral_nn.emissions.gaussian_mixture import (
@@ -180,7 +181,7 @@ class GMMHMM(RowHMM):
         "covars_prior": [Real, "array-like", None],
         "covars_weight": [Real, "array-like", None],
     }
-    _words = "observations are finite numbers"
+    _words = "observations are numbers whose squares are finite: scale the columns of X"
     _sized_by = ("means_", 3)
     _parts: ClassVar = {
         "s": "startprob_", "t": "transmat_", "m": "means_", "c": "covars_", "w": "weights_",
@@ -254,7 +255,7 @@ class GMMHMM(RowHMM):
 
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:
-        return np.zeros(rows.shape, dtype=bool)
+        return np.abs(rows) > LARGEST
 
     def _prior(self, n_features: int) -> Any:
         """The prior, which is made once the variance of X is known."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spectral_estimators._sklearn_compat import Interval
-from spectral_estimators.hmm._parameters import check_shape
+from spectral_estimators.hmm._parameters import as_floats, check_shape
 from spectral_estimators.hmm._row_base import RowHMM
 from spectral_nn.arrays import to_numpy
 from spectral_nn.emissions.poisson import GammaPrior, PoissonEmission
@@ -180,7 +180,7 @@ class PoissonHMM(RowHMM):
         k = 1 if self.n_components == "auto" else self.n_components
         found = []
         for name in ("lambdas_prior", "lambdas_weight"):
-            array = np.asarray(getattr(self, name), dtype=np.float64)
+            array = as_floats(getattr(self, name), name)
             array = array[:, None] if array.ndim == 1 else array
             try:
                 fits = np.broadcast_shapes(array.shape, (k, n_features)) == (k, n_features)

@@ -93,9 +93,9 @@ def advance_together(
             reached = reached + _log_priors(model, weights, law)
         weights = maximise_rows(found.counts.T, pseudo, weights.T).T
         law = model.maximise_law(found.sums, found.counts.ravel(), law)
-        if (reached - before < tol).all():
+        if (_gains(reached, before) < tol).all():
             break
-    gains = n_iter * np.maximum(reached - before, 0.0)
+    gains = n_iter * np.maximum(_gains(reached, before), 0.0)
     moved = [
         (replace(start, parameters=parameters, likelihood=float(value)), float(value), float(gain))
         for start, parameters, value, gain in zip(
@@ -177,6 +177,12 @@ def _joint(
     joint -= np.where(largest > -np.inf, largest, 0)
     np.exp(joint, out=joint)
     return joint, largest, joint.sum(axis=0)
+
+
+def _gains(reached: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a step has gained; nothing where rows are impossible, as priors below 1 make them."""
+    possible = reached > -np.inf
+    return np.where(possible, reached, 0.0) - np.where(possible, before, 0.0)
 
 
 def _log_priors(model: MixtureModel, weights: NDArray[np.float64], law: Any) -> NDArray[np.float64]:
