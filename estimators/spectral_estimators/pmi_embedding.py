@@ -20,7 +20,7 @@ from spectral_estimators._word_input import (
     is_matrix,
     names_of_rows,
 )
-from spectral_nn.models.words import factorise, nearest, positive_pmi, unit_rows
+from spectral_nn.models.words import factorise, nearest, positive_pmi, shrink_rows, unit_rows
 from spectral_nn.moments.cooccurrences import (
     CoOccurrences,
     Vocabulary,
@@ -55,10 +55,14 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
     Words that stand near the same words get similar vectors. They are the largest singular vectors
     of the matrix of positive pointwise mutual information of words and of those around them,
 
-    .. math:: M_{ij} = \max\Bigl(0, \log \frac{P(i, j)}{P(i) P_\alpha(j)} - \log k\Bigr), \qquad
-        M \approx U S V^T, \quad E = U S^p,
+    .. math:: M_{ij} = \frac{C_{ij}}{C_{ij} + \delta}
+        \max\Bigl(0, \log \frac{P(i, j)}{P(i) P_\alpha(j)} - \log k\Bigr), \qquad
+        M \approx U S V^T, \qquad
+        E_{ik} = \frac{r_i q_k}{r_i q_k + \delta} U_{ik} S_k^p, \quad
+        q_k = \frac{S_k^2}{\sum_l S_l^2},
 
-    of which word2vec's skip-gram with k negative samples is a factorisation by stochastic gradients
+    where i and j are C times near each other, and r are the sums of its rows. word2vec's skip-gram
+    with k negative samples factorises M, without the factors of delta, by stochastic gradients
     [1]_. Here the words near each other are counted, once, and the matrix is decomposed.
 
     Parameters
@@ -75,8 +79,12 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
     context_smoothing : float, default=0.75
         Alpha: frequencies of the words around are raised to this power, so that rare ones count
         less.
-    eigenvalue_power : float, default=0.5
+    eigenvalue_power : float, default=0.0
         p: how much larger singular values count.
+    shrinkage : float, default=0.5
+        Delta: what n counts say is multiplied by n / (n + delta): the information of a pair that
+        was near n times [4]_, and the coordinate of a word in a direction whose share of the word's
+        pairs is n. Rare words are described by the largest directions alone. None at 0.
     min_count : int, default=5
         Words that occur less often have no vector, and are not counted as near. They keep their
         places: words on their two sides are two apart.
@@ -124,6 +132,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
     .. [2] Levy, Goldberg and Dagan, "Improving distributional similarity with lessons learned from
        word embeddings", TACL 3, 2015.
     .. [3] Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 53, 2011.
+    .. [4] Pantel and Lin, "Discovering word senses from text", KDD 2002.
 
     Examples
     --------
@@ -141,6 +150,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         "shift": [Interval(Real, 0, None, closed="neither")],
         "context_smoothing": [Interval(Real, 0, None, closed="left")],
         "eigenvalue_power": [Interval(Real, None, None, closed="neither")],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
         "min_count": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
@@ -157,7 +167,8 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         dynamic_window: bool = True,
         shift: float = 1.0,
         context_smoothing: float = 0.75,
-        eigenvalue_power: float = 0.5,
+        eigenvalue_power: float = 0.0,
+        shrinkage: float = 0.5,
         min_count: int = 5,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -169,6 +180,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         self.shift = shift
         self.context_smoothing = context_smoothing
         self.eigenvalue_power = eigenvalue_power
+        self.shrinkage = shrinkage
         self.min_count = min_count
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -340,8 +352,12 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
             if self.verbose:
                 sys.stdout.write(_describe(seen))
             names, numbers, near, n_tokens = self._choose(seen)
+            shrinkage = self.shrinkage * _unit(seen)
             information = positive_pmi(
-                near, shift=self.shift, context_smoothing=self.context_smoothing
+                near,
+                shift=self.shift,
+                context_smoothing=self.context_smoothing,
+                shrinkage=shrinkage,
             )
             rng = spawn_rng(self.random_state)
             found = factorise(information, self.n_components, run, rng=rng)
@@ -354,7 +370,8 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         self.n_words_ = len(names)
         self.vocabulary_ = {word: row for row, word in enumerate(names)}
         self.singular_values_, self.context_vectors_ = found.values, found.right
-        self.embedding_ = found.left * found.values**self.eigenvalue_power
+        rows = shrink_rows(found, near.sum(axis=1), shrinkage)
+        self.embedding_ = rows * found.values**self.eigenvalue_power
         return self
 
     def _count(self, X: Any, before: WordsSeen | None, run: Runner) -> WordsSeen:
@@ -440,6 +457,11 @@ def _of_matrix(X: Any, words: Iterable[Any] | None, before: WordsSeen | None) ->
             "other words. Give the same words and contexts, or call fit."
         )
     return WordsSeen(before.counts + counts, names, ())
+
+
+def _unit(seen: _Seen) -> int:
+    """What two words side by side are counted as."""
+    return int(window_weights(*seen.settings)[0]) if seen.settings else 1
 
 
 def _listed(given: Any) -> list[Any]:

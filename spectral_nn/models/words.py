@@ -15,7 +15,14 @@ from sklearn.utils.extmath import svd_flip
 from spectral_nn.results import RankError
 from spectral_nn.runners.base import Runner
 
-__all__ = ["SingularVectors", "factorise", "nearest", "positive_pmi", "unit_rows"]
+__all__ = [
+    "SingularVectors",
+    "factorise",
+    "nearest",
+    "positive_pmi",
+    "shrink_rows",
+    "unit_rows",
+]
 
 OVERSAMPLING = 20
 """Directions of a basis beyond those that are asked for."""
@@ -41,21 +48,29 @@ class SingularVectors(NamedTuple):
 
 
 def positive_pmi(
-    counts: sparse.csr_array, *, shift: float = 1.0, context_smoothing: float = 1.0
+    counts: sparse.csr_array,
+    *,
+    shift: float = 1.0,
+    context_smoothing: float = 1.0,
+    shrinkage: float = 0.0,
 ) -> sparse.csr_array:
     r"""Pointwise mutual information of words and contexts where it is positive.
 
-    .. math:: M_{ij} = \max\Bigl(0, \log \frac{C_{ij} \sum_l c_l^\alpha}{r_i c_j^\alpha} - \log k
-        \Bigr), \qquad r = C 1, \quad c = C^T 1
+    .. math:: M_{ij} = \frac{C_{ij}}{C_{ij} + \delta}
+        \max\Bigl(0, \log \frac{C_{ij} \sum_l c_l^\alpha}{r_i c_j^\alpha} - \log k \Bigr),
+        \qquad r = C 1, \quad c = C^T 1
 
     Parameters
     ----------
     counts : csr_array (n, m)
-        C: how often each word occurs in each context, in any unit. Not negative.
+        C: how often each word occurs in each context. Not negative; the unit matters to
+        ``shrinkage`` alone.
     shift : float, default=1.0
         k: negative samples for each pair, in word2vec's words.
     context_smoothing : float, default=1.0
         Alpha: below 1, rare contexts lose information.
+    shrinkage : float, default=0.0
+        Delta: information of a pair is halved if it was counted so often.
 
     Returns
     -------
@@ -66,7 +81,8 @@ def positive_pmi(
     -----
     Levy and Goldberg, *Neural word embedding as implicit matrix factorization*, NIPS 2014, equation
     11; Levy, Goldberg and Dagan, *Improving distributional similarity with lessons learned from
-    word embeddings*, TACL 3 (2015), equation 3. O(nnz) time.
+    word embeddings*, TACL 3 (2015), equation 3. The factor, with delta = 1: Pantel and Lin,
+    *Discovering word senses from text*, KDD 2002. O(nnz) time.
     """
     entries = sparse.csr_array(counts, dtype=np.float64).tocoo()
     of_words, of_contexts = counts.sum(axis=1), counts.sum(axis=0)
@@ -79,9 +95,10 @@ def positive_pmi(
     values -= offsets[1][entries.col]
     values += total - np.log(shift)
     kept = values > 0
-    shape = counts.shape
-    found = (values[kept].astype(np.float32), (entries.row[kept], entries.col[kept]))
-    return sparse.coo_array(found, shape=shape).tocsr()
+    seen = entries.data[kept]
+    values = (values[kept] * (seen / (seen + shrinkage))).astype(np.float32)
+    cells = entries.row[kept], entries.col[kept]
+    return sparse.coo_array((values, cells), shape=counts.shape).tocsr()
 
 
 def factorise(
@@ -182,6 +199,41 @@ def _multiply(left: sparse.sparray, right: NDArray[np.float32]) -> NDArray[np.fl
     """Product by some columns at a time, which a cache holds: half of the time of all at once."""
     blocks = np.array_split(right, -(-right.shape[1] // _COLUMNS), axis=1)
     return np.concatenate([left @ block for block in blocks], axis=1)
+
+
+def shrink_rows(
+    found: SingularVectors, counts: NDArray[np.floating], shrinkage: float
+) -> NDArray[np.float32]:
+    r"""Draw left singular vectors of rows with few counts to the largest directions.
+
+    .. math:: \hat u_{ik} = u_{ik} \frac{r_i s_k^2}{r_i s_k^2 + \delta \sum_l s_l^2}
+
+    Parameters
+    ----------
+    found : SingularVectors
+        u and s.
+    counts : array (n,)
+        r: how much was counted of each row.
+    shrinkage : float
+        Delta: a row with K delta counts keeps half of a direction of average size.
+
+    Returns
+    -------
+    float32 array (n, K)
+
+    Notes
+    -----
+    The posterior mean of a row whose coordinates are Gaussian a priori, with the variances of the
+    columns of U S, and are seen with noise whose variance falls as 1 / r (Wiener's filter); also a
+    ridge regression of the row on the right singular vectors. The share of direction k in r_i
+    counts is :math:`r_i s_k^2 / \sum_l s_l^2`: what n counts say is multiplied by n / (n + delta),
+    as in `positive_pmi`.
+    """
+    if shrinkage == 0:
+        return found.left
+    squares = found.values.astype(np.float64) ** 2
+    expected = np.outer(counts, squares / squares.sum())
+    return found.left * (expected / (expected + shrinkage)).astype(np.float32)
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.floating]:

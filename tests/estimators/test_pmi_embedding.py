@@ -64,11 +64,21 @@ def test_what_a_fit_keeps(documents):
 
 
 def test_vectors_are_singular_vectors_times_a_power(documents):
-    half, none = (model(eigenvalue_power=p).fit(documents) for p in (0.5, 0.0))
+    half, none = (model(eigenvalue_power=p, shrinkage=0).fit(documents) for p in (0.5, 0.0))
     np.testing.assert_allclose(none.embedding_.T @ none.embedding_, np.eye(4), atol=1e-5)
     np.testing.assert_allclose(
         half.embedding_, none.embedding_ * np.sqrt(none.singular_values_), rtol=1e-5
     )
+
+
+def test_shrinkage_counts_pairs_of_neighbours(documents):
+    flat, dynamic = (model(window=1, dynamic_window=d, shrinkage=9) for d in (False, True))
+    same(flat.fit(documents), dynamic.fit(documents))
+    wide = model(window=3, shrinkage=9).fit(documents)
+    near = wide._seen.counts.of_words(np.arange(25)).near().toarray() / 3
+    order = np.argsort([wide.vocabulary_[word] for word in wide._seen.words])
+    of_matrix = model(shrinkage=9).fit(near[np.ix_(order, order)], words=wide.words_)
+    np.testing.assert_allclose(of_matrix.embedding_, wide.embedding_, atol=1e-5)
 
 
 def test_a_matrix_of_counts_gives_the_same_vectors(documents):
@@ -293,6 +303,7 @@ def test_unknown_words_are_named(documents):
         {"window": 0},
         {"shift": 0},
         {"context_smoothing": -1},
+        {"shrinkage": -1},
         {"min_count": 0},
         {"dynamic_window": "yes"},
     ],

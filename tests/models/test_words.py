@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spectral_nn.models.words import factorise, nearest, positive_pmi, unit_rows
+from spectral_nn.models.words import (
+    SingularVectors,
+    factorise,
+    nearest,
+    positive_pmi,
+    shrink_rows,
+    unit_rows,
+)
 from spectral_nn.results import RankError
 from spectral_nn.runners.base import SerialRunner, runner
 
@@ -31,6 +38,15 @@ def test_mutual_information_has_no_unit(rng):
     counts = draw_counts(rng)
     once, thrice = (positive_pmi(c, context_smoothing=0.75) for c in (counts, 3 * counts))
     np.testing.assert_allclose(once.toarray(), thrice.toarray(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1.0, 5.0])
+def test_information_of_few_counts_shrinks(rng, unit):
+    counts = draw_counts(rng)
+    whole = positive_pmi(counts).toarray()
+    found = positive_pmi(unit * counts, shrinkage=2 * unit).toarray()
+    dense = counts.toarray()
+    np.testing.assert_allclose(found, whole * dense / (dense + 2), rtol=1e-5, atol=1e-6)
 
 
 def test_words_and_contexts_without_counts_have_none(rng):
@@ -96,6 +112,28 @@ def test_more_components_than_the_rank_are_refused(rng):
         matrix = sparse_of_low_rank(rng, n, n, rank=8)
         with pytest.raises(RankError, match=r"has rank 8, less than n_components=9. Set .*=8"):
             factorise(matrix, 9, SerialRunner(), rng=rng)
+
+
+def test_rows_shrink_as_in_a_ridge_regression(rng):
+    matrix = sparse.csr_array(rng.random((30, 20)), dtype=np.float32)
+    u, s, v = factorise(matrix, 6, SerialRunner(), rng=rng)
+    counts = rng.integers(1, 50, 30).astype(float)
+    found = shrink_rows(SingularVectors(u, s, v), counts, 3.0)
+    contexts = v * s  # on which rows of the matrix are regressed
+    for row, count in enumerate(counts):
+        penalty = 3.0 * (s**2).sum() / count * np.eye(6)
+        expected = np.linalg.solve(contexts.T @ contexts + penalty, contexts.T @ matrix[[row]].T)
+        np.testing.assert_allclose(found[row], expected[:, 0], rtol=1e-3, atol=1e-5)
+
+
+def test_rows_of_few_counts_point_along_the_first_direction():
+    u = np.full((3, 2), 0.5, np.float32)
+    found = SingularVectors(u, np.array([2, 1], np.float32), np.eye(2, dtype=np.float32))
+    rows = shrink_rows(found, np.array([0.0, 1e-3, 1e6]), 1.0)
+    assert not rows[0].any()
+    assert rows[1, 0] / rows[1, 1] == pytest.approx(4, rel=1e-2)
+    np.testing.assert_allclose(rows[2], u[2], rtol=1e-4)
+    np.testing.assert_array_equal(shrink_rows(found, np.zeros(3), 0.0), u)
 
 
 def test_the_nearest_rows_by_brute_force(rng):
