@@ -459,7 +459,7 @@ def _of_matrix(X: Any, words: Iterable[Any] | None, before: WordsSeen | None) ->
     return WordsSeen(before.counts + counts, names, ())
 
 
-def _unit(seen: _Seen) -> int:
+def _unit(seen: WordsSeen) -> int:
     """What two words side by side are counted as."""
     return int(window_weights(*seen.settings)[0]) if seen.settings else 1
 
