@@ -85,9 +85,10 @@ def codes_of(
         places, known = np.zeros(kept.size, dtype=np.int64), np.zeros(kept.size, dtype=bool)
     if not np.all(known):
         at = int(np.flatnonzero(~known)[0])
+        value = kept[at : at + 1].tolist()[0]
         shown = ", ".join(repr(one) for one in categories[:10].tolist())
         raise ValueError(
-            f"{name} holds {kept[at].item()!r}, which is none of its {categories.size} categories "
+            f"{name} holds {value!r}, which is none of its {categories.size} categories "
             f"({shown}{', ...' if categories.size > 10 else ''}). Set it to NaN, which leaves it "
             "out, or name all categories before fit."
         )

@@ -23,7 +23,7 @@ from spectral_estimators._graph_input import (
     read_labels,
     weighted_graph,
 )
-from spectral_estimators._network_input import DTYPES, row_major
+from spectral_estimators._network_input import DTYPES, check_magnitude, row_major
 from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
@@ -100,7 +100,6 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
             If rows have no path to a label, or if directions of edges are averaged away.
         """
         check_constraints(self)
-        precomputed = self.kernel == "precomputed"
         rows = check_array(
             X, accept_sparse=["csr", "csc"], dtype=DTYPES, estimator=self, input_name="X"
         )
@@ -108,7 +107,9 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
         check_consistent_length(rows, given)
         rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         if self.kernel == "rbf":
-            check_exponents(rows, self.gamma)
+            check_exponents(rows, float(self.gamma))
+        elif callable(self.kernel):
+            check_magnitude(rows)
         options, finder = self._options(len(given)), None
         if self.kernel == "knn":
             finder = self._find_neighbors(rows, self.n_neighbors)
@@ -119,7 +120,7 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
             found = label(graph, given, options, rng=rng, run=run)
         self._warn(graph, given, found)
         validate_data(self, X, skip_check_array=True)
-        self.X_ = X if precomputed else rows
+        self.X_ = rows
         self.classes_ = classes
         self._neighbors: Any = finder
         self._prior = given.sum(axis=0) / given.sum()
@@ -158,18 +159,20 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
             weights are zero have the mean of the labels that `fit` was given.
         """
         check_is_fitted(self)
-        precomputed = self.kernel == "precomputed"
         rows = validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES)
         rows = sparse.csr_array(rows) if sparse.issparse(rows) else row_major(rows)
         shares = self.label_distributions_
         if self.kernel == "knn":
             return self._average_neighbors(rows)
         if self.kernel == "rbf":
-            check_exponents(rows, self.gamma)
+            check_exponents(rows, float(self.gamma))
             with runner_at(None, self.n_jobs, None, False) as run:
                 return predict_rbf(self.X_, self.gamma, shares, rows, run)
-        weights = rows if precomputed else self.kernel(self.X_, rows).T
-        name = "X" if precomputed else "the transposed result of kernel"
+        if callable(self.kernel):
+            check_magnitude(rows)
+            weights, name = self.kernel(self.X_, rows).T, "the transposed result of kernel"
+        else:
+            weights, name = rows, "X"
         weights = check_weights(weights, name, (rows.shape[0], len(shares)))
         means = weights @ shares
         totals = means.sum(axis=1, keepdims=True)

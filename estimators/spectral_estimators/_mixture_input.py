@@ -8,9 +8,27 @@ from sklearn.utils import check_array
 
 from spectral_estimators._devices import on_host
 
-__all__ = ["check_means", "check_precisions", "check_weights", "given_parts"]
+__all__ = ["check_means", "check_precisions", "check_ridge", "check_weights", "given_parts"]
 
 _OFF = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-8}  # that weights may sum to less
+
+
+_LEAST_RIDGE = 1e-30  # whose inverse, and its products with squares, are finite
+
+
+def check_ridge(reg_covar: float) -> None:
+    """Check that ``reg_covar`` is nothing, or large enough to be divided by.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    if 0 < reg_covar < _LEAST_RIDGE:
+        raise ValueError(
+            f"reg_covar={reg_covar:g} is too little to keep a covariance from collapsing. Set it "
+            f"to 0, or to {_LEAST_RIDGE:g} or more."
+        )
 
 
 def given_parts(estimator: Any, n_features: int) -> dict[str, NDArray[np.float64]]:

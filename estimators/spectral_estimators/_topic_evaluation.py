@@ -255,5 +255,6 @@ class TopicEvaluationMixin:
 
 
 def _perplexity(nats: float, n_tokens: float) -> float:
-    """Of log-likelihoods, nats; without a token that of one."""
-    return float(np.exp(-nats / (n_tokens or 1.0)))
+    """Of log-likelihoods, nats; without a token that of one. Infinite for a tiny part of one."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(-nats / (n_tokens or 1.0)))

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
-from spectral_estimators._mixture_input import given_parts
+from spectral_estimators._mixture_input import check_ridge, given_parts
 from spectral_estimators._network_input import DTYPES, check_magnitude, row_major
 from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
@@ -65,7 +65,7 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
     tol : float, default=1e-3
         EM stops when a step gains less, in nats a row.
     reg_covar : float, default=1e-6
-        Added to the variances of each component in every M-step.
+        Added to the variances of each component in every M-step: 0, or 1e-30 or more.
     max_iter : int, default=100
         Most EM steps on all rows.  0: the start as it is, which with ``init_params="tensor"`` is
         the pure method of moments.
@@ -409,6 +409,7 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
 
     def _options(self, n_features: int) -> MixtureOptions:
         """Settings of a fit."""
+        check_ridge(self.reg_covar)
         return MixtureOptions(
             self.n_components,
             self.covariance_type,

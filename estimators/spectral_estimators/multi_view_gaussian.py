@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_estimators._mixture_input import check_ridge
 from spectral_estimators._reading import Given
 from spectral_estimators._sklearn_compat import StrOptions
 from spectral_estimators.mixture import GaussianMixture
@@ -149,6 +150,7 @@ class MultiViewGaussianMixture(GaussianMixture):
 
     def _options(self, n_features: int) -> MixtureOptions:
         """Settings of a fit."""
+        check_ridge(self.reg_covar)
         views = _read_views(self.views, n_features)
         if self.views is not None and len(views) < 3 and self.init_params == "tensor":
             raise ValueError(

@@ -77,8 +77,8 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
     shift : float, default=1.0
         k: above 1, pairs that are hardly more frequent than by chance are left out.
     context_smoothing : float, default=0.75
-        Alpha: frequencies of the words around are raised to this power, so that rare ones count
-        less.
+        Alpha, at most 1: frequencies of the words around are raised to this power, so that rare
+        ones count less.
     eigenvalue_power : float, default=0.0
         p: how much larger singular values count.
     shrinkage : float, default=0.5
@@ -148,7 +148,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         "window": [Interval(Integral, 1, None, closed="left")],
         "dynamic_window": ["boolean"],
         "shift": [Interval(Real, 0, None, closed="neither")],
-        "context_smoothing": [Interval(Real, 0, None, closed="left")],
+        "context_smoothing": [Interval(Real, 0, 1, closed="both")],
         "eigenvalue_power": [Interval(Real, None, None, closed="neither")],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "min_count": [Interval(Integral, 1, None, closed="left")],

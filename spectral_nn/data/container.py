@@ -138,7 +138,13 @@ class Sequences:
                 raise ValueError(f"Sequence {i} of {name} is empty. Drop empty sequences.")
         join = np.ma.concatenate if any(map(np.ma.isMaskedArray, arrays)) else np.concatenate
         offsets = np.cumsum([0] + [a.shape[0] for a in arrays], dtype=np.int64)
-        return cls(join(arrays), offsets)
+        try:
+            return cls(join(arrays), offsets)
+        except TypeError as error:  # of dates beside numbers
+            kinds = ", ".join(sorted({str(a.dtype) for a in arrays}))
+            raise ValueError(
+                f"The sequences of {name} are of types that do not join: {kinds}."
+            ) from error
 
     @classmethod
     def from_lengths(cls, X: Any, lengths: Any = None) -> Sequences:

@@ -289,3 +289,8 @@ def test_a_generator_is_refused(blobs):
         GaussianMixture(3).fit(part for part in np.array_split(blobs, 2))
     with pytest.raises(TypeError, match="Sparse"):
         GaussianMixture(3).fit(csr_array(blobs))
+
+
+def test_a_ridge_too_little_to_divide_by_is_refused(rng):
+    with pytest.raises(ValueError, match="reg_covar=1e-300 is too little"):
+        GaussianMixture(2, reg_covar=1e-300).fit(rng.normal(size=(20, 2)))

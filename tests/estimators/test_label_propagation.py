@@ -259,3 +259,9 @@ def test_bad_input_is_named(name, case):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert vars(model) == before
+
+
+def test_masked_rows_are_kept_as_numbers():
+    graph = np.ma.masked_array(1.0 - np.eye(4), mask=np.zeros((4, 4), dtype=bool))
+    model = LabelSpreading(kernel="precomputed").fit(graph, [0, 1, -1, -1])
+    assert type(model.X_) is np.ndarray

@@ -13,7 +13,7 @@ from scipy.stats import poisson
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from spectral_estimators import PoissonHMM, Sequences, SequenceStream
+from spectral_estimators import MultinomialHMM, PoissonHMM, Sequences, SequenceStream
 from spectral_nn.data import Sequences as Rows
 from spectral_nn.emissions.poisson import GammaPrior, PoissonEmission
 from spectral_nn.models.chains.expectation import expect_exact, expect_lanes
@@ -368,3 +368,11 @@ class TestTheirs(THEIRS.TestPoissonHMM):
         """Asks for numbers, not for the best optimum."""
         monkeypatch.setattr(THEIRS.hmm, "PoissonHMM", partial(Ours, n_init=2, tol=1.0))
         super().test_criterion("scaling")
+
+
+@pytest.mark.parametrize("model", [PoissonHMM(2), MultinomialHMM(2)])
+def test_counts_beyond_whole_numbers_of_double_precision_are_refused(model):
+    X = np.ones((6, 2))
+    X[3, 1] = 2.0**54
+    with pytest.raises(ValueError, match=r"X\[3, 1\].*from 0 to 2\*\*53"):
+        model.fit(X)

@@ -15,10 +15,13 @@ from spectral_nn.data import Place, Sequences, Source
 from spectral_nn.data.symbols import encode, find_missing
 from spectral_nn.runners.base import Runner
 
-__all__ = ["LARGEST", "RowRule", "RowRules", "as_rows_of", "measure"]
+__all__ = ["LARGEST", "MOST", "RowRule", "RowRules", "as_rows_of", "measure"]
 
 LARGEST = 1e152
 """Up to which sums of squares are finite, of as many rows as there may be."""
+
+MOST = 2.0**53
+"""Up to which whole numbers are told apart in double precision."""
 
 Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""

@@ -15,7 +15,7 @@ from spectral_estimators.hmm._parameters import (
     probabilities,
 )
 from spectral_estimators.hmm._row_base import RowHMM
-from spectral_estimators.hmm._rows import RowRule
+from spectral_estimators.hmm._rows import MOST, RowRule
 from spectral_nn.data import LazySequences, Place, Sequences, Source
 from spectral_nn.emissions.multinomial import MultinomialEmission
 from spectral_nn.emissions.simplex import pseudo_counts
@@ -138,7 +138,7 @@ class MultinomialHMM(RowHMM):
         "n_trials": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "emissionprob_prior": PRIOR,
     }
-    _words = "counts are whole numbers from 0"
+    _words = "counts are whole numbers from 0 to 2**53"
     _sized_by = ("emissionprob_", 2)
     _of_counts = True
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "e": "emissionprob_"}
@@ -223,7 +223,7 @@ class MultinomialHMM(RowHMM):
 
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:
-        return (rows < 0) | (rows != np.floor(rows))
+        return (rows < 0) | (rows != np.floor(rows)) | (rows > MOST)
 
     def _rule(self, source: Source) -> RowRule:
         trials = self._trials()

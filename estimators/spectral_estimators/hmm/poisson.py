@@ -8,6 +8,7 @@ import numpy as np
 from spectral_estimators._sklearn_compat import Interval
 from spectral_estimators.hmm._parameters import as_floats, check_shape
 from spectral_estimators.hmm._row_base import RowHMM
+from spectral_estimators.hmm._rows import MOST
 from spectral_nn.arrays import to_numpy
 from spectral_nn.emissions.poisson import GammaPrior, PoissonEmission
 
@@ -125,7 +126,7 @@ class PoissonHMM(RowHMM):
         "lambdas_weight": _AT_LEAST_ZERO,
     }
     _law = staticmethod(PoissonEmission.pooled)
-    _words = "counts are whole numbers from 0"
+    _words = "counts are whole numbers from 0 to 2**53"
     _sized_by = ("lambdas_", 2)
     _of_counts = True
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "l": "lambdas_"}
@@ -196,7 +197,7 @@ class PoissonHMM(RowHMM):
 
     @staticmethod
     def _is_bad(rows: np.ndarray) -> np.ndarray:
-        return (rows < 0) | (rows != np.floor(rows))
+        return (rows < 0) | (rows != np.floor(rows)) | (rows > MOST)
 
     def _emission(self, n_components: Any) -> PoissonEmission:
         rates = np.asarray(to_numpy(self.lambdas_), dtype=np.float64)
