@@ -63,7 +63,7 @@ def write_benchmarks(results, programs, folder):
 
 def write_rows(rows):
     """Table of claims; a bound is at least (≥) or at most (≤)."""
-    lines = ["| claim | must | reach | measured | |", "|---|---|---|---|---|"]
+    lines = ["| claim | measured | | must | reach |", "|---|---|---|---|---|"]
     for row in rows:
         sign = "≥" if row["higher_is_better"] else "≤"
         must, reach = (
@@ -73,7 +73,7 @@ def write_rows(rows):
         verdict = {None: "", True: "kept", False: "**missed**"}[row["passed"]]
         verdict = "reached" if row["reached"] else verdict
         figure = escape(f"{write_number(row['measured'])} {row['unit']}".strip())
-        lines.append(f"| {escape(row['claim'])} | {must} | {reach} | {figure} | {verdict} |")
+        lines.append(f"| {escape(row['claim'])} | {figure} | {verdict} | {must} | {reach} |")
     return "\n".join(lines)
 
 

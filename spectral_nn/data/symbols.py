@@ -278,7 +278,7 @@ def _reject(entry: str, value: Any) -> None:
         raise ValueError(
             f"Fractional values in data: {entry} is {value}. X looks like real numbers, but this "
             "model is of symbols: whole numbers from 0. Discretise X (KBinsDiscretizer), or take a "
-            "model of real numbers, such as hmmlearn's GaussianHMM."
+            "model of real numbers, such as GaussianHMM."
         )
     if np.isfinite(value):
         what, declared = "Negative values", str(value)

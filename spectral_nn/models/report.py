@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from html import escape
@@ -12,6 +13,7 @@ import numpy as np
 __all__ = ["FitReport", "StartReport", "fact"]
 
 _SHOWN = 12  # entries of an array that a line shows
+_WORDS = {"likelihood": "log-likelihood and log prior", "held_out": "held out"}
 
 
 def fact(label: str = "") -> Any:
@@ -85,7 +87,7 @@ class FitReport:
     >>> report = FitReport(winner="tensor", starts=(StartReport(kind="tensor", likelihood=-3.5),))
     >>> print(report)
     start that won    tensor
-    starts            tensor, likelihood -3.5
+    starts            tensor, log-likelihood and log prior -3.5
     """
 
     winner: str | None = fact("start that won")
@@ -98,7 +100,7 @@ class FitReport:
         """Labels and values of what is known."""
         for one in fields(self):
             value = getattr(self, one.name)
-            absent = value is None or (isinstance(value, tuple) and not value)
+            absent = value is None or (isinstance(value, (str, tuple)) and not value)
             if one.metadata.get("label") and not absent:
                 yield one.metadata["label"], value
 
@@ -127,7 +129,8 @@ class FitReport:
 def _lines(value: Any) -> list[str]:
     """A line; of several records one each."""
     if isinstance(value, tuple) and value and is_dataclass(value[0]):
-        return [_format(one) for one in value]
+        numbers = Counter(_format(one) for one in value)  # equal records share a line
+        return [line if n == 1 else f"{line} ({n} times)" for line, n in numbers.items()]
     return [_format(value)]
 
 
@@ -151,10 +154,10 @@ def _format(value: Any) -> str:
 def _format_record(record: dict[str, Any]) -> str:
     """Names and values, without those that are not known; the kind of a start needs no name."""
     known = {name: value for name, value in record.items() if _is_known(value)}
-    parts = [
-        value if name == "kind" else f"{name} {_format(value)}" for name, value in known.items()
-    ]
-    return ", ".join(parts)
+    return ", ".join(
+        value if name == "kind" else f"{_WORDS.get(name, name)} {_format(value)}"
+        for name, value in known.items()
+    )
 
 
 def _is_known(value: Any) -> bool:

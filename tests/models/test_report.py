@@ -28,7 +28,7 @@ def test_what_is_not_known_is_not_printed():
     report = Report(winner="tensor", starts=STARTS, hidden=np.ones(3), converged=False)
     lines = str(report).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["start that won", "starts", "", "converged"]
-    assert lines[1].endswith("tensor, likelihood -1.5")
+    assert lines[1].endswith("tensor, log-likelihood and log prior -1.5")
     assert lines[2].endswith("random, loss 2")
     assert lines[3].endswith("no")
 
@@ -43,7 +43,7 @@ def test_html_has_the_same_rows_and_is_escaped():
     html = report._repr_html_()
     assert "2 &lt; 3 &amp; more" in html
     assert html.count("<tr>") == 3
-    assert "tensor, likelihood -1.5<br>random, loss 2" in html
+    assert "tensor, log-likelihood and log prior -1.5<br>random, loss 2" in html
 
 
 def test_repr_is_one_line():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_estimators._devices import on_host
+from spectral_estimators.displays._style import pyplot
 from spectral_nn.data import Sequences
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def column_names(columns: Sequence[str] | None, X: Any, n_columns: int) -> list[
 def panels(ax: Any, rows: int, columns: int, size: tuple[float, float], **how: Any) -> list[Axes]:
     """Axes of the caller's, row by row, or those of a new figure, ``size`` in inches."""
     if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(rows, columns, figsize=size, layout="constrained", **how)
+        _, ax = pyplot().subplots(rows, columns, figsize=size, layout="constrained", **how)
     axes: list[Axes] = list(np.ravel(ax))
     if len(axes) != rows * columns:
         raise ValueError(f"ax must be {rows * columns} axes for this picture, got {len(axes)}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,9 +57,22 @@ def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Axes of the caller's, or those of a new figure, ``size`` in inches."""
     if ax is not None:
         return ax
-    import matplotlib.pyplot as plt
+    return pyplot().subplots(figsize=size, layout="constrained")[1]
 
-    return plt.subplots(figsize=size, layout="constrained")[1]
+
+def pyplot() -> Any:
+    """Matplotlib's pyplot, imported when a picture is drawn.
+
+    Raises
+    ------
+    ImportError
+        If Matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("Displays draw with Matplotlib: pip install matplotlib.") from error
+    return plt
 
 
 def plain_numbers(axis: Axis) -> None:

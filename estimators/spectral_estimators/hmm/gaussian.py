@@ -159,7 +159,7 @@ class GaussianHMM(RowHMM):
         "covars_prior": [Interval(Real, 0, None, closed="left"), "array-like", None],
         "covars_weight": [Real],
     }
-    _words = "observations are numbers whose squares are finite: scale the columns of X"
+    _words = "observations are finite numbers, up to 1e152 in size"
     _sized_by = ("means_", 2)
     _parts: ClassVar = {"s": "startprob_", "t": "transmat_", "m": "means_", "c": "_covars_"}
 

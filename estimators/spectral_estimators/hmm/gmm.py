@@ -181,7 +181,7 @@ class GMMHMM(RowHMM):
         "covars_prior": [Real, "array-like", None],
         "covars_weight": [Real, "array-like", None],
     }
-    _words = "observations are numbers whose squares are finite: scale the columns of X"
+    _words = "observations are finite numbers, up to 1e152 in size"
     _sized_by = ("means_", 3)
     _parts: ClassVar = {
         "s": "startprob_", "t": "transmat_", "m": "means_", "c": "covars_", "w": "weights_",

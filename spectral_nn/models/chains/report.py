@@ -49,8 +49,12 @@ class ChainReport(FitReport):
     Attributes
     ----------
     winner : str or None
-        Kind of the start that won: "tensor", "wide-windows", "histories", "anchor", "variates",
-        "segments", "random", or "given".
+        Kind of the start that won. Of symbols: "tensor" (moments of three in a row),
+        "wide-windows" (moments of far apart ones), "anchor" (moments of words around),
+        "histories" (clusters of what precedes), "sticky", "random". Of rows: "tensor" (moments of
+        past, present and future), "variates" (canonical variates of past and future, clustered),
+        "smoothed", "segments", "positions", "kmeans" (clusters of rows smoothed in time, of
+        stretches, of places in a sequence, of rows as they are), "random". "labels" or "given".
     starts : tuple of StartReport
         All starts, the winner first.
     n_iter : int or None
@@ -90,6 +94,6 @@ class ChainReport(FitReport):
     sigma_ratio: float | None = fact("the K-th over the first")
     window: int | None = fact("symbols in a wide window")
     support: NDArray | None = fact()
-    lane_error: float | None = fact("error of lanes, nats a row")
-    burn_in: int | None = fact("rows read before those that count")
-    exact: bool | None = fact("exact E-steps")
+    lane_error: float | None = fact()
+    burn_in: int | None = fact()
+    exact: bool | None = fact()
