@@ -204,7 +204,6 @@ for name, model in states.items():
 #   as good by itself.
 # - **Biology**: feedback alignment, target propagation and predictive coding teach hidden layers
 #   something (they beat frozen ones), and cost accuracy.
-# - **Speed**: at equal epochs no rule that teaches hidden layers is much faster than
-#   backpropagation.
+# - **Speed**: at equal epochs no rule that teaches hidden layers is much faster than backprop.
 # - **A start** can be worth more than the rule: see the planted network. It takes a table whose
 #   inputs the moments understand; on everyday tables no gain was seen.

@@ -330,6 +330,6 @@ def _make_prior(
         found["means_weight"],
         _SHARE * variance if scatter is None else scatter,
         weight,
-        min_covar * variance,
+        np.maximum(min_covar * variance, np.finfo(np.float64).tiny),
         free,
     )

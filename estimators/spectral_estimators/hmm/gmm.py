@@ -369,7 +369,7 @@ def _make_prior(
         np.broadcast_to(given["means_weight"], (k, m)).reshape(-1, 1),
         _SEEN * variance if scatter is None else scatter,
         _SEEN if weight is None else np.maximum(weight, 0.0),
-        min_covar * variance,
+        np.maximum(min_covar * variance, np.finfo(np.float64).tiny),
         "".join(letter for letter in "mc" if letter in params),
     )
     return MixturePrior(pseudo, components, keep_weights="w" not in params)
