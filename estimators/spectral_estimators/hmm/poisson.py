@@ -187,10 +187,10 @@ class PoissonHMM(RowHMM):
                 fits = np.broadcast_shapes(array.shape, (k, n_features)) == (k, n_features)
             except ValueError:
                 fits = False
-            if not fits or not (np.isfinite(array) & (array >= 0)).all():
+            if not fits or not ((array >= 0) & (array <= MOST)).all():
                 raise ValueError(
                     f"{name} must be a number, or have shape ({k},) or ({k}, {n_features}), of "
-                    f"finite numbers of at least 0; got {getattr(self, name)!r}."
+                    f"numbers from 0 to 2**53; got {getattr(self, name)!r}."
                 )
             found.append(array)
         return GammaPrior(*found)
