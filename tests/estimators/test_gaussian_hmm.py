@@ -398,3 +398,8 @@ class TestTied(InItsPlace, THEIRS.TestGaussianHMMWithTiedCovars):
 
 class TestFull(InItsPlace, THEIRS.TestGaussianHMMWithFullCovars):
     pass
+
+
+def test_numbers_whose_squares_vanish_are_refused(rng):
+    with pytest.raises(ValueError, match="A column of X has the variance"):
+        GaussianHMM(2).fit(1e-160 * rng.normal(size=(50, 2)))

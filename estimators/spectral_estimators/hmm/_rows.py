@@ -15,13 +15,40 @@ from spectral_nn.data import Place, Sequences, Source
 from spectral_nn.data.symbols import encode, find_missing
 from spectral_nn.runners.base import Runner
 
-__all__ = ["LARGEST", "MOST", "RowRule", "RowRules", "as_rows_of", "measure"]
+__all__ = [
+    "LARGEST",
+    "MOST",
+    "RowRule",
+    "RowRules",
+    "as_rows_of",
+    "check_variance",
+    "measure",
+]
 
 LARGEST = 1e152
 """Up to which sums of squares are finite, of as many rows as there may be."""
 
+_LEAST_VARIANCE = 1e-304
+
 MOST = 2.0**53
 """Up to which whole numbers are told apart in double precision."""
+
+
+def check_variance(variance: NDArray[np.float64]) -> None:
+    """Check that columns that vary do so by numbers that can be squared.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    least = variance.min()
+    if 0 < least < _LEAST_VARIANCE:
+        raise ValueError(
+            f"A column of X has the variance {least:.3g}, whose square is 0 in double precision. "
+            "Scale the columns of X."
+        )
+
 
 Check = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """From rows (n, p) to a mask of the entries that the family does not allow; NaN is missing."""

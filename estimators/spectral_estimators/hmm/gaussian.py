@@ -16,7 +16,7 @@ from spectral_estimators.hmm._parameters import (
     real_numbers,
 )
 from spectral_estimators.hmm._row_base import RowHMM
-from spectral_estimators.hmm._rows import LARGEST
+from spectral_estimators.hmm._rows import LARGEST, check_variance
 from spectral_nn.arrays import to_numpy
 from spectral_nn.emissions.coordinates import Symmetric
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, SphericalGaussian
@@ -324,12 +324,13 @@ def _make_prior(
 ) -> GaussianPrior:
     """The prior, once the law of all data together tells the variance of each column."""
     variance = pooled.variances[0]
+    check_variance(variance)
     scatter = found["covars_prior"]
     return GaussianPrior(
         found["means_prior"],
         found["means_weight"],
         _SHARE * variance if scatter is None else scatter,
         weight,
-        np.maximum(min_covar * variance, np.finfo(np.float64).tiny),
+        min_covar * variance,
         free,
     )

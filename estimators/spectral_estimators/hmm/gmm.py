@@ -18,7 +18,7 @@ from spectral_estimators.hmm._parameters import (
     real_numbers,
 )
 from spectral_estimators.hmm._row_base import RowHMM
-from spectral_estimators.hmm._rows import LARGEST
+from spectral_estimators.hmm._rows import LARGEST, check_variance
 from spectral_nn.emissions.gaussian import DiagonalGaussian, GaussianPrior, SphericalGaussian
 from spectral_nn.emissions.gaussian_full import FullGaussian
 from spectral_nn.emissions.gaussian_mixture import (
@@ -362,6 +362,7 @@ def _make_prior(
 ) -> MixturePrior:
     """The prior, once the law of all data together tells K and the variance of each column."""
     (k, m), variance = pooled.weights.shape, pooled.components.variances[0]
+    check_variance(variance)
     p = variance.size
     scatter, weight = _scatter_and_weight(kind, given, k, m, p)
     components = GaussianPrior(
@@ -369,7 +370,7 @@ def _make_prior(
         np.broadcast_to(given["means_weight"], (k, m)).reshape(-1, 1),
         _SEEN * variance if scatter is None else scatter,
         _SEEN if weight is None else np.maximum(weight, 0.0),
-        np.maximum(min_covar * variance, np.finfo(np.float64).tiny),
+        min_covar * variance,
         "".join(letter for letter in "mc" if letter in params),
     )
     return MixturePrior(pseudo, components, keep_weights="w" not in params)
