@@ -155,7 +155,6 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
     kept = weights > 0
     if not kept.any():
         raise ValueError("sample_weight is zero for every row of X; at least one must count.")
-    check_weight_range(weights[kept])
     if kept.all():
         return X, Y, weights
     return X[kept], Y[kept], weights[kept]

@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import MovableMixin, at_home, home_of, on_host, runner_at
 from spectral_estimators._mixture_input import check_ridge, given_parts
-from spectral_estimators._network_input import DTYPES, check_magnitude, row_major
+from spectral_estimators._network_input import (
+    DTYPES,
+    check_magnitude,
+    check_weight_range,
+    row_major,
+)
 from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._reading import Given, by_chunks, read_rows, told_columns
 from spectral_estimators._sklearn_compat import (
@@ -536,6 +541,8 @@ def moments_init(
 
 def _check_rows(rows: Rows) -> Rows:
     check_magnitude(rows.X)
+    if rows.weight is not None:
+        check_weight_range(to_numpy(rows.weight))
     return rows
 
 

@@ -21,7 +21,7 @@ from spectral_estimators._answers import (
 )
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._devices import runner_at
-from spectral_estimators._network_input import row_weights
+from spectral_estimators._network_input import check_weight_range, row_weights
 from spectral_estimators._progress import listener, reports_steps
 from spectral_estimators._sklearn_compat import (
     CallbackSupportMixin,
@@ -208,6 +208,7 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
         answers = read_answers(self, X, reset=True)
         _, answers, weight = row_weights(sample_weight, np.zeros(len(answers)), answers)
         weight = np.ones(len(answers)) if weight is None else weight
+        check_weight_range(weight)
         missing = is_missing(answers)
         categories = self._find_categories(answers, missing)
         codes = _encode(answers, missing, categories)
@@ -316,6 +317,8 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
         if sample_weight is None:
             return float(values.mean())
         values, _, weight = row_weights(sample_weight, values, values[:, None])
+        assert weight is not None
+        check_weight_range(weight)
         return float(np.average(values, weights=weight))
 
     def aic(self, X: Any) -> float:
