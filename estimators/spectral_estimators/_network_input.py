@@ -141,9 +141,10 @@ def row_weights(sample_weight: Any, X: Any, Y: NDArray) -> tuple[Any, NDArray, N
         return X, Y, None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(X.shape[0], sample_weight, dtype=X.dtype)
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight", order="C"
-    )
+    with np.errstate(over="ignore"):  # of single precision, which is an error of the check
+        weights = check_array(
+            sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight", order="C"
+        )
     if weights.ndim != 1:
         raise ValueError(
             f"Sample weights must be 1D array or scalar; sample_weight has shape {weights.shape}."

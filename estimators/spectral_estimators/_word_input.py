@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from spectral_estimators._network_input import check_magnitude
 from spectral_nn.data.frames import is_frame
 
 __all__ = ["check_cooccurrences", "check_documents", "is_matrix", "names_of_rows"]
@@ -43,6 +44,7 @@ def check_cooccurrences(X: Any) -> sparse.csr_array:
     """
     counts = sparse.csr_array(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
     counts.sum_duplicates()
+    check_magnitude(counts)
     if counts.nnz and counts.data.min() < 0:
         at = int(counts.data.argmin())
         row = int(np.searchsorted(counts.indptr, at, side="right")) - 1

@@ -1,5 +1,6 @@
 """`MultiViewGaussianMixture`: components of rows of numbers that several views agree on."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -186,6 +187,8 @@ def _read_views(views: Any, n_features: int) -> list[NDArray[np.int64]]:
     """Columns of each view, checked."""
     if views is None:
         return [np.array([j]) for j in range(n_features)]
+    if getattr(views, "ndim", 1) == 0 or not isinstance(views, Iterable):
+        raise ValueError(f"views must be a list of lists of columns of X; got {views!r}.")
     found = []
     for i, view in enumerate(views):
         columns = np.atleast_1d(np.asarray(view))

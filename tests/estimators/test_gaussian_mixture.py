@@ -294,3 +294,8 @@ def test_a_generator_is_refused(blobs):
 def test_a_ridge_too_little_to_divide_by_is_refused(rng):
     with pytest.raises(ValueError, match="reg_covar=1e-300 is too little"):
         GaussianMixture(2, reg_covar=1e-300).fit(rng.normal(size=(20, 2)))
+
+
+def test_equal_columns_leave_no_noise_to_compare_with(rng):
+    X = rng.normal(size=(13, 1)).repeat(2, axis=1)
+    assert GaussianMixture(2, random_state=0).fit(X).report_.winner != "tensor"

@@ -171,3 +171,8 @@ def test_moments_of_rows_that_all_miss_something(table):
         MultiViewGaussianMixture(2, views=VIEWS, max_iter=0).fit(X)
     model = MultiViewGaussianMixture(2, views=VIEWS, random_state=0).fit(X)
     assert "misses an entry" in model.report_.fault
+
+
+def test_views_must_be_a_list(rng):
+    with pytest.raises(ValueError, match="views must be a list of lists"):
+        MultiViewGaussianMixture(2, views=np.array("odd")).fit(rng.normal(size=(20, 3)))

@@ -304,3 +304,8 @@ def test_unknown_words_are_named(documents):
 def test_bad_settings_are_named(documents, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         PMIEmbedding(**settings).fit(documents)
+
+
+def test_counts_whose_sums_overflow_are_refused():
+    with pytest.raises(ValueError, match="X holds numbers up to 1e\\+300"):
+        PMIEmbedding(1).fit(np.full((3, 3), 1e300))

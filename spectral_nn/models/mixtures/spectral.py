@@ -264,7 +264,8 @@ def _fault(covariance: NDArray[np.float64], noise: str, edge: float, n_component
         n_found -= 1
     if n_found == q:
         return ""
-    shown = ", ".join(f"{value:.3g}" for value in values[: q + 1] / values[q:].mean())
+    unit = max(values[q:].mean(), np.finfo(np.float64).eps * values[0]) or 1.0
+    shown = ", ".join(f"{value:.3g}" for value in values[: q + 1] / unit)
     return (
         f"The means of n_components={n_components} components span {q} directions, but only "
         f"{n_found} stand out of the noise in X: the eigenvalues of its covariance, over that of "
