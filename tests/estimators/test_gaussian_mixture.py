@@ -298,4 +298,4 @@ def test_a_ridge_too_little_to_divide_by_is_refused(rng):
 
 def test_equal_columns_leave_no_noise_to_compare_with(rng):
     X = rng.normal(size=(13, 1)).repeat(2, axis=1)
-    assert GaussianMixture(2, random_state=0).fit(X).report_.winner != "tensor"
+    assert np.isfinite(GaussianMixture(2, random_state=0).fit(X).score(X))

@@ -143,7 +143,7 @@ def mixture_of_moments(
     scale = _noise_scale(covariance, q, noise)
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     values, vectors = values[::-1], vectors[:, ::-1]
-    level = float(values[q:].mean())
+    level = _mean_noise(values, q)
     edge = _noise_edge(seen.n_effective, p)
     fault = _fault(covariance, noise, edge, n_components)
     if strict and fault:
@@ -165,6 +165,11 @@ def mixture_of_moments(
     within = (covariance - between) / np.outer(share, share)
     within[np.diag_indices(p)] = weights @ variances
     return MomentMixture(weights, mean + away, variances, within, values / level, edge, fault)
+
+
+def _mean_noise(values: NDArray[np.float64], q: int) -> float:
+    """Mean of the eigenvalues (falling) beyond q; of columns that are equal what rounding is."""
+    return float(max(values[q:].mean(), np.finfo(np.float64).eps * values[0]))
 
 
 def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray[np.float64]:
@@ -264,8 +269,7 @@ def _fault(covariance: NDArray[np.float64], noise: str, edge: float, n_component
         n_found -= 1
     if n_found == q:
         return ""
-    unit = max(values[q:].mean(), np.finfo(np.float64).eps * values[0]) or 1.0
-    shown = ", ".join(f"{value:.3g}" for value in values[: q + 1] / unit)
+    shown = ", ".join(f"{value:.3g}" for value in values[: q + 1] / _mean_noise(values, q))
     return (
         f"The means of n_components={n_components} components span {q} directions, but only "
         f"{n_found} stand out of the noise in X: the eigenvalues of its covariance, over that of "
