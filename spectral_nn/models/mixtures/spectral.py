@@ -167,7 +167,7 @@ def mixture_of_moments(
     return MomentMixture(weights, mean + away, variances, within, values / level, edge, fault)
 
 
-def _mean_noise(values: NDArray[np.float64], q: int) -> float:
+def _mean_noise(values: NDArray[np.floating], q: int) -> float:
     """Mean of the eigenvalues (falling) beyond q; of columns that are equal what rounding is."""
     return float(max(values[q:].mean(), np.finfo(np.float64).eps * values[0]))
 
