@@ -190,11 +190,13 @@ def check_magnitude(X: Any) -> None:
     ValueError
         Naming X.
     """
-    values = np.abs(X.data if issparse(X) else X)
+    values = X.data if issparse(X) else np.asarray(X)
     most = LARGEST[values.dtype]
-    if (values > most).any():
+    low = np.fmin.reduce(values, axis=None, initial=0.0)  # a table of sizes would be a copy of X
+    largest = max(np.fmax.reduce(values, axis=None, initial=0.0), -low)
+    if largest > most:
         raise ValueError(
-            f"X holds numbers up to {np.nanmax(values):.3g} in size: beyond {most:g} their "
+            f"X holds numbers up to {largest:.3g} in size: beyond {most:g} their "
             f"products are no finite numbers in {values.dtype}. Scale the columns of X."
         )
 
