@@ -257,6 +257,7 @@ class TensorFeatures(
             given = self._read(
                 X, y, sample_weight, run, resume=kept is not None, seen=kept, classes=classes
             )
+            self._check_outputs(given, kept)
             seen = absorb(
                 given.rows, kept[0] if kept else None, self.n_components, rng=rng, run=run
             )
@@ -375,6 +376,17 @@ class TensorFeatures(
             numeric=False,
             targets=partial(self._targets, **how),
         )
+
+    def _check_outputs(self, given: Given, kept: Any) -> None:
+        """ValueError where y has other columns than that of earlier calls of `partial_fit`."""
+        if kept is None:
+            return
+        n_before = len(kept[0].columns.centre) - given.rows.n_features
+        if given.rows.n_outputs != n_before:
+            raise ValueError(
+                f"y has {given.rows.n_outputs} columns, but that of the first call of partial_fit "
+                f"had {n_before}."
+            )
 
     def _assign(self, given: Given, found: Any) -> Self:
         """Put what was found on the estimator, all at once, where the data are."""

@@ -92,6 +92,12 @@ def test_a_graph_may_be_given(points, name, kind):
     assert not made.__sklearn_tags__().input_tags.pairwise
 
 
+def test_a_tolerance_beyond_single_precision(points):
+    X, y = points
+    loose = spectral_estimators.LabelSpreading(tol=1e300).fit(X.astype(np.float32), y)
+    assert np.isfinite(loose.label_distributions_).all()
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_single_precision_is_kept(points, name):
     X, y = points

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import Rows
@@ -294,7 +293,8 @@ def _largest_singular(R: Matrix) -> tuple[float, Vector, Vector]:
     if size == 0:
         return 0.0, np.zeros(k), np.zeros(k)
     scaled = R / size  # squares neither overflow nor vanish
-    v = eigh(scaled.T @ scaled, subset_by_index=[k - 1, k - 1])[1][:, 0]
+    # all of them: LAPACK's search for the last alone finds none where a matrix falls in blocks
+    v = np.linalg.eigh(scaled.T @ scaled).eigenvectors[:, -1]
     image = scaled @ v
     norm = float(np.linalg.norm(image))
     return norm * size, image / norm, v

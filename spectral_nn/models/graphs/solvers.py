@@ -160,12 +160,12 @@ def conjugate_gradients(system: System, *, tol: float, max_iter: int) -> Solutio
     z = np.zeros_like(system.right)
     left = system.right.copy()  # the residual
     toward, before = left.copy(), _squares(left)
-    size, floor = system.sizes(left).sum(), _floor(system, tol)
+    size, floor = float(system.sizes(left).sum()), _floor(system, tol)
     for n_iter in range(1, max_iter + 1):
         if size <= floor:
             left = system.step(z) - z
             sizes = system.sizes(left)
-            size = sizes.sum()
+            size = float(sizes.sum())
             if size <= floor:
                 return _finish_small_rows(system, z, sizes, tol, max_iter, n_iter)
             toward, before = left.copy(), _squares(left)

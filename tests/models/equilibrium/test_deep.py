@@ -117,6 +117,13 @@ def test_the_norm_is_capped_at_every_scale(scale, rng):
     assert np.linalg.norm(W, 2) == pytest.approx(min(norm, 0.9), rel=1e-13)
 
 
+def test_the_norm_of_two_blocks_whose_norms_are_close():
+    one = 1 - np.array([147, 63, 12, 36]) * 1e-16
+    R = -np.array([[one[0], 0, one[1], 0], [0, one[2], 0, one[3]]] * 2)
+    W, _ = cap_norm(R, 0.9)
+    assert np.linalg.norm(W, 2) == pytest.approx(0.9, rel=1e-13)
+
+
 def test_the_gradient_of_the_cap(rng):
     R, G = rng.standard_normal((2, 5, 5))
     _, pull_back = cap_norm(R, 0.9)
