@@ -14,7 +14,14 @@ from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import refuse_chunks, warn_of_epochs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._progress import epoch_line, listener, reports_steps
-from spectral_estimators._reading import Encoder, as_array, read_inputs, read_rows, told_columns
+from spectral_estimators._reading import (
+    Encoder,
+    as_array,
+    check_answers,
+    read_inputs,
+    read_rows,
+    told_columns,
+)
 from spectral_estimators._sklearn_compat import (
     CallbackSupportMixin,
     Interval,
@@ -138,7 +145,7 @@ class BaseEquilibrium(CallbackSupportMixin, MovableMixin, SpectralEstimator):
         with np.errstate(all="ignore"):
             answers = self._answer(self._model().on(like), table)
         self._warn_of_motion(answers)
-        return answers.outputs
+        return check_answers(answers.outputs)
 
     def _warn_of_motion(self, answers: Answers) -> None:
         if not answers.converged:

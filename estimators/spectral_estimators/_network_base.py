@@ -30,6 +30,7 @@ from spectral_estimators._reading import (
     Encoder,
     Given,
     as_array,
+    check_answers,
     read_inputs,
     read_rows,
     told_columns,
@@ -408,7 +409,8 @@ class BaseNetwork(CallbackSupportMixin, SensitivityMixin, MovableMixin, Spectral
             n = len(network.coefs)
             table, *parts = same_precision(table, *network.coefs, *network.intercepts)
             network = replace(network, coefs=tuple(parts[:n]), intercepts=tuple(parts[n:]))
-        return network.predict(table)
+        with np.errstate(all="ignore"):
+            return check_answers(network.predict(table))
 
     def _assign(
         self,

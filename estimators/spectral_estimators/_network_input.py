@@ -210,9 +210,14 @@ def fit_classes(y: Any) -> LabelBinarizer:
 def columns(y: Any, dtype: Any) -> NDArray:
     """Numbers as columns (n, q); ValueError naming y if it holds none."""
     try:
-        Y = np.asarray(y, dtype=dtype, order="C")
+        with np.errstate(over="ignore"):
+            Y = np.asarray(y, dtype=dtype, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers: {error}") from error
+    if not np.isfinite(Y).all():
+        raise ValueError(
+            f"y holds numbers beyond {Y.dtype}, the precision of X. Scale y, or give X in float64."
+        )
     return Y[:, None] if Y.ndim == 1 else Y
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "Given",
     "as_array",
     "by_chunks",
+    "check_answers",
     "read_inputs",
     "read_rows",
     "told_columns",
@@ -113,6 +114,23 @@ def by_chunks(function: Callable[[Any], Any], X: Any) -> Any:
             "or inside dask's map_partitions."
         )
     return function(X)
+
+
+def check_answers(outputs: Any) -> Any:
+    """Outputs of a network, where all are finite numbers.
+
+    Raises
+    ------
+    ValueError
+        Naming X.
+    """
+    xp = get_namespace(outputs)
+    if not bool(xp.all(xp.isfinite(outputs))):
+        raise ValueError(
+            f"What the fitted network gives for X is beyond {numpy_dtype(outputs.dtype)}: X holds "
+            "numbers far larger than those of fit. Scale X as it was scaled there."
+        )
+    return outputs
 
 
 def read_rows(

@@ -220,7 +220,7 @@ class TopicEvaluationMixin:
         if not isinstance(n_groups, Integral) or n_groups < 2:
             raise ValueError(f"n_groups must be a whole number of at least 2; got {n_groups!r}.")
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._read(X, run, resume=True)
+            given = self._read(X, run, "standard_errors", resume=True)
             return topic_errors(
                 given.rows,
                 self._topics(),

@@ -432,7 +432,14 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
         values = {"weights_": found.parameters.weights, "means_": law.means}
         values["covariances_"] = law.covariances
         values["precisions_cholesky_"] = root = _precision_root(law)
-        values["precisions_"] = root @ np.swapaxes(root, -1, -2) if law.correlated else root**2
+        with np.errstate(over="ignore"):
+            precisions = root @ np.swapaxes(root, -1, -2) if law.correlated else root**2
+        if not np.isfinite(precisions).all():
+            raise ValueError(
+                f"The columns of X vary by so little, with reg_covar={self.reg_covar:g}, that one "
+                "over a variance is no finite number. Scale the columns of X."
+            )
+        values["precisions_"] = precisions
         told_columns(self, given)
         for name, value in values.items():
             setattr(self, name, at_home(value.astype(given.dtype), home))

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
@@ -13,7 +14,13 @@ from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
 from spectral_estimators._network_input import layer_sizes
 from spectral_estimators._progress import epoch_line, listener, reports_steps
-from spectral_estimators._reading import as_array, read_inputs, read_rows, told_columns
+from spectral_estimators._reading import (
+    as_array,
+    check_answers,
+    read_inputs,
+    read_rows,
+    told_columns,
+)
 from spectral_estimators._sklearn_compat import (
     CallbackSupportMixin,
     Interval,
@@ -278,7 +285,8 @@ class SpikingClassifier(CallbackSupportMixin, ClassOutputs, MovableMixin, Spectr
     def _outputs(self, X: Any) -> Array:
         """Outputs (n, q) for rows in memory."""
         network, table = self._read(X)
-        return network.predict(table)
+        with np.errstate(all="ignore"):
+            return check_answers(network.predict(table))
 
     def _read(self, X: Any) -> tuple[SpikingNetwork, Any]:
         """The network of the fitted attributes, whoever set them, and X, in one library."""

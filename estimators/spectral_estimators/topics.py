@@ -278,7 +278,7 @@ class LatentDirichletAllocation(
         check_constraints(self)
         check_device(self)
         with runner_at(home_of(X), self.n_jobs, self.device, is_remote(X)) as run:
-            given = self._read(X, run, resume=False)
+            given = self._read(X, run, "fit", resume=self._goes_on())
             K, evidence = self._count_topics(given)
             options = self._options(K, given.n_features, self._init_for(given, K))
             tell = listener(self, self._line) or silent
@@ -311,7 +311,7 @@ class LatentDirichletAllocation(
         check_device(self)
         first = not hasattr(self, "components_")
         run = SerialRunner()
-        given = self._read(X, run, resume=not first)
+        given = self._read(X, run, "partial_fit", resume=not first)
         rows = given.rows
         K = self._fixed_number() if first else len(self.components_)
         init = self._init_for(given, K) if first else "random"
@@ -369,16 +369,22 @@ class LatentDirichletAllocation(
         """
         return self.fit(X).transform(X, normalize=normalize)
 
-    def _read(self, X: Any, run: Any, *, resume: bool) -> Given:
+    def _goes_on(self) -> bool:
+        """Whether `fit` starts from the topics that are there."""
+        return self.warm_start and hasattr(self, "components_")
+
+    def _read(self, X: Any, run: Any, method: str, *, resume: bool) -> Given:
         """Documents as a table, checked."""
         given = read_rows(self, X, None, None, run, resume=resume, numeric=True, targets=None)
-        whom = f"{type(self).__name__}.{'partial_fit' if resume else 'fit'}"
-        return Given(**(vars(given) | {"rows": check_counts(given.rows, whom)}))
+        rows = check_counts(given.rows, f"{type(self).__name__}.{method}")
+        return Given(**(vars(given) | {"rows": rows}))
 
     def _count_topics(self, given: Given) -> tuple[int, TopicEvidence | None]:
         """Number of topics, and why, where it was to be chosen."""
         if self.n_components != "auto":
             return self._fixed_number(), None
+        if self._goes_on():
+            return len(self.components_), self.report_.evidence
         if self.init != "tensor" or holds_fractions(given.rows):
             raise ValueError(
                 "n_components='auto' reads topics off moments of counts: it needs init='tensor' "
@@ -397,7 +403,12 @@ class LatentDirichletAllocation(
 
     def _init_for(self, given: Given, K: int) -> Any:
         """Where topics start: "tensor", "random", or an array."""
-        if self.warm_start and hasattr(self, "components_"):
+        if self._goes_on():
+            if len(self.components_) != K:
+                raise ValueError(
+                    f"n_components={K}, but the {len(self.components_)} topics of an earlier fit "
+                    "are the start where warm_start=True. Set warm_start=False."
+                )
             return np.asarray(self.components_, dtype=np.float64)
         if not isinstance(self.init, str):
             shape = (K, given.n_features)

@@ -161,7 +161,9 @@ def find_missing(values: np.ndarray, masked: np.ndarray, missing: float | str | 
     """
     if missing is None:
         return masked
-    return masked | (np.isnan(values) if missing != missing else values == missing)
+    if missing == missing:
+        return masked | (values == missing)
+    return masked | np.isnan(values) if values.dtype.kind == "f" else masked
 
 
 def _column(values: Any, name: str) -> Any:

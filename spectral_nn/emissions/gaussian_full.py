@@ -328,9 +328,9 @@ class TiedGaussian(FullGaussian):
         white = (means @ whitener).astype(dtype)
         constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
         constant = constant - 0.5 * (white * white).sum(axis=1)
-        turned = (whitener / scale[:, None]).astype(dtype)
+        whitener = whitener.astype(dtype)
         for some in _blocks(rows, 2 * means.shape[1]):
-            u = (x[some] - centre).astype(dtype, copy=False) @ turned
+            u = ((x[some] - centre) / scale).astype(dtype, copy=False) @ whitener
             found = u @ white.T
             found += constant.astype(dtype) - 0.5 * (u * u).sum(axis=1)[:, None]
             out[some] = found

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from spectral_nn.data import symbols as coding
-from spectral_nn.data.symbols import alphabet, encode
+from spectral_nn.data.symbols import alphabet, encode, find_missing
 from tests.oracles import emission_table
 
 
@@ -28,6 +28,8 @@ def test_missing_by_value_nan_and_mask():
     assert_array_equal(encode(np.array([0, 255], dtype=np.uint8), 2, missing=255), [0, 2])
     assert_array_equal(encode(np.array([0, 1], dtype=np.uint8), 2, missing=-1), [0, 1])
     assert alphabet([9, 9], missing=9) == -1
+    words, none = np.array(["a", "b"]), np.zeros(2, bool)
+    assert_array_equal(find_missing(words, none, np.nan), none)
 
 
 @pytest.mark.parametrize(

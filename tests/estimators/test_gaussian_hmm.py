@@ -118,6 +118,8 @@ def test_priors_of_other_shapes_are_refused(rng):
         model = GaussianHMM(2, kind, covars_prior=np.ones(shape))
         with pytest.raises(ValueError, match="covars_prior must be a number, or an array"):
             model.fit(X)
+    with pytest.raises(ValueError, match=r"covars_prior holds 1e\+300"):
+        GaussianHMM(2, covars_prior=1e300).fit(X)
 
 
 @pytest.mark.parametrize("kind", TYPES)

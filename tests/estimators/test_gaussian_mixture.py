@@ -191,6 +191,18 @@ def test_warm_starts_go_on(blobs):
         model.fit(blobs[:, :2])
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_unit_of_the_columns_is_no_matter(blobs, kind):
+    how = {"covariance_type": kind, "random_state": 0, "reg_covar": 0.0}
+    one = GaussianMixture(3, **how).fit(blobs)
+    for unit in (2.0**-400, 2.0**200):
+        two = GaussianMixture(3, **how).fit(blobs * unit)
+        np.testing.assert_allclose(two.means_ / unit, one.means_, rtol=1e-3, atol=1e-3)
+        assert two.init_ == one.init_
+    with pytest.raises(ValueError, match="Scale the columns of X"):
+        GaussianMixture(3, **how).fit(blobs * 2.0**-530)
+
+
 def test_samples_look_like_the_rows(blobs):
     model = GaussianMixture(3, random_state=0).fit(blobs)
     X, y = model.sample(20_000)

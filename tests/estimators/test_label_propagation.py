@@ -170,6 +170,14 @@ def test_rows_that_no_label_reaches_are_told(name, solver):
     assert np.isfinite(model.predict_proba([[1e6]])).all()
 
 
+def test_eigenvectors_of_a_graph_without_edges():
+    X = 1e6 * np.arange(20.0)[:, None]
+    y = np.where(np.arange(20) < 8, np.arange(20) % 2, -1)
+    with pytest.warns(UserWarning, match="12 of 20 rows have no path"):
+        model = LabelPropagation(solver="eigen", n_eigenvectors=3).fit(X, y)
+    np.testing.assert_allclose(model.label_distributions_[8:], 0.5)
+
+
 def test_rows_without_weights_get_the_shares_of_known_labels():
     W = np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])
     model = LabelPropagation("precomputed").fit(W, [0, -1, 1])

@@ -189,6 +189,13 @@ def test_cross_validation(answers):
     assert np.isfinite(scores).all()
 
 
+def test_few_bits_for_the_number_of_classes(answers):
+    X, _ = answers
+    small = MultiViewMixture(np.int8(2), random_state=0).fit(X)
+    plain = MultiViewMixture(2, random_state=0).fit(X)
+    np.testing.assert_array_equal(small.weights_, plain.weights_)
+
+
 def test_bad_input(answers):
     X, _ = answers
     model = MultiViewMixture(2, random_state=0).fit(X)

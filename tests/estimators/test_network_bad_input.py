@@ -165,6 +165,16 @@ class TestRegressor:
         with pytest.raises(ValueError, match="Input y contains"):
             make(MLPRegressor).fit(X, spoilt(y, value, 3))
 
+    def test_rows_far_beyond_those_of_fit(self):
+        net = make(MLPRegressor).fit(X, y)
+        net.coefs_[0][:] = 2.0
+        with pytest.raises(ValueError, match="network gives for X is beyond float64"):
+            net.predict(np.full((2, X.shape[1]), 1.7e308))
+
+    def test_targets_beyond_the_precision_of_the_rows(self):
+        with pytest.raises(ValueError, match="y holds numbers beyond float32, the precision of X"):
+            make(MLPRegressor).fit(X.astype(np.float32), 1e200 * y)
+
     def test_targets_that_are_no_numbers(self):
         with pytest.raises(ValueError, match="could not convert string to float"):
             make(MLPRegressor).fit(X, LABELS.astype(object))

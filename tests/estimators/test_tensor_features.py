@@ -189,7 +189,7 @@ class TestInstalments:
     def test_other_outputs_than_before(self):
         X, y = self.sample()
         features = TensorFeatures(2, random_state=0).partial_fit(X[:2000], y[:2000])
-        with pytest.raises(ValueError, match="y has 2 columns, but that of the first call .* had 1"):
+        with pytest.raises(ValueError, match="y has 2 columns, but that of the first"):
             features.partial_fit(X[2000:4000], np.stack([y, y], axis=1)[2000:4000])
         assert features.report_.n_effective == pytest.approx(2000)
 

@@ -100,6 +100,11 @@ def test_a_warm_start_goes_on_from_the_topics(planted):
     lda.fit(X)
     assert lda.init_ == "given"
     assert lda.history_[-1] > before
+    with pytest.raises(ValueError, match="79 features"):
+        lda.fit(X[:, 1:])
+    with pytest.raises(ValueError, match="n_components=3, but the 4 topics of an earlier fit"):
+        lda.set_params(n_components=3).fit(X)
+    assert lda.set_params(n_components="auto").fit(X).components_.shape == (4, 80)
 
 
 def test_topics_may_be_given_and_seeded(planted):

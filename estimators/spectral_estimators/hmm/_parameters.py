@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_estimators._sklearn_compat import Interval
+from spectral_estimators.hmm._rows import LARGEST
 from spectral_nn.arrays import to_numpy
 
 __all__ = [
@@ -176,7 +177,7 @@ def as_floats(value: Any, name: str) -> np.ndarray:
 
 
 def broadcastable(value: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray:
-    """An array of finite numbers that broadcasts to the first shape, or has one of the others.
+    """An array of numbers up to `LARGEST` that broadcasts to the first shape, or has another.
 
     Raises
     ------
@@ -192,6 +193,11 @@ def broadcastable(value: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray
         raise ValueError(
             f"{name} must be a number, or an array of finite numbers that broadcasts to "
             f"{shapes[0]}; got {value!r}."
+        )
+    if np.abs(array).max(initial=0.0) > LARGEST:
+        raise ValueError(
+            f"{name} holds {np.abs(array).max():.3g}: beyond {LARGEST:g} sums with it are not "
+            "finite. Scale the columns of X, and priors with them."
         )
     return array
 

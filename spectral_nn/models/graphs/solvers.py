@@ -224,6 +224,8 @@ def expand_in_eigenvectors(
         how: dict[str, Any] = {"k": n_eigenvectors, "which": "LA", "maxiter": max_iter}
         how["ncv"] = min(n, max(2 * n_eigenvectors + 1, _MIN_BASIS))
         start = rng.standard_normal(n).astype(system.right.dtype)
+        if np.linalg.norm(apply(start)) == 0:  # no edges: all eigenvalues are zero
+            return Solution(system.right.copy(), n_products, 0.0, True)
         try:
             values, vectors = eigsh(operator, v0=start, **how)
         except ArpackNoConvergence as error:

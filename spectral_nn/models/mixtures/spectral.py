@@ -173,11 +173,14 @@ def _mean_noise(values: NDArray[np.floating], q: int) -> float:
 
 
 def _noise_scale(covariance: NDArray[np.float64], q: int, noise: str) -> NDArray[np.float64]:
-    """Deviations of the noise in columns: of a factor analysis with q factors, or all the same."""
+    """Deviations of the noise in columns: of a factor analysis with q factors, or all the same.
+
+    Of noise that is all the same the power of two next to it, so that nothing is rounded.
+    """
     total = covariance.diagonal()
     p = total.size
     if noise == "one" or p - q < np.sqrt(p + q):
-        return np.ones(p)
+        return np.full(p, np.exp2(np.round(np.log2(total.mean()) / 2)))
     least = _FLOOR * total
     deviation = np.sqrt(total)
     values = np.linalg.eigvalsh(covariance / np.outer(deviation, deviation))

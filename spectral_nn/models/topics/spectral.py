@@ -114,7 +114,7 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     kept = np.maximum(raw, 0.0)
     size = np.abs(raw).sum()
     with np.errstate(divide="ignore"):
-        prior = 4 * alpha0 * (alpha0 + 1) / (alpha0 + 2) ** 2 / weights**2
+        prior = 4 * (alpha0 / (alpha0 + 2)) * ((alpha0 + 1) / (alpha0 + 2)) / weights**2
     return SpectralTopics(
         (kept / kept.sum(axis=0)).T,
         prior,
