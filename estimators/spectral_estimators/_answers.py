@@ -60,7 +60,10 @@ def categories_of(values: NDArray, missing: NDArray[np.bool_], name: str) -> NDA
             f"{name} holds answers of several kinds: {', '.join(kinds)}. Give all as strings, or "
             "all as numbers."
         ) from None
-    return np.array(found.tolist()) if found.dtype.kind == "O" else found
+    found = np.array(found.tolist()) if found.dtype.kind == "O" else found
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(f"{name} holds infinity. Set it to NaN if it stands for no answer.")
+    return found
 
 
 def codes_of(

@@ -278,7 +278,7 @@ class FullGaussian:
         if np.dtype(wanted) != np.float32:
             return np.float64
         least = np.linalg.eigvalsh(covariances)[:, :1]
-        return precision_for(means, 1 / least, wanted)
+        return precision_for(means, 1 / least, wanted) if least.min() > 0 else np.float64
 
     def _spread(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
         """Covariances, or roots of them, of all states (K, p, p) from those that are kept."""

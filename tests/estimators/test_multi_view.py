@@ -189,6 +189,12 @@ def test_cross_validation(answers):
     assert np.isfinite(scores).all()
 
 
+def test_infinity_is_no_answer(answers):
+    X = np.array([[0.0, 1.0], [np.inf, 0.0], [1.0, 1.0]], dtype=object)
+    with pytest.raises(ValueError, match="column 0 of X holds infinity"):
+        MultiViewMixture(2).fit(X)
+
+
 def test_few_bits_for_the_number_of_classes(answers):
     X, _ = answers
     small = MultiViewMixture(np.int8(2), random_state=0).fit(X)
