@@ -454,9 +454,14 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
 
     def _parameters(self) -> MixtureParameters:
         """What was fitted, on the host in double precision."""
-        values = [self.weights_, self.means_, self.covariances_]
-        weights, means, covariances = (np.asarray(to_numpy(v), dtype=np.float64) for v in values)
-        return MixtureParameters(weights, LAWS[self.covariance_type](means, covariances))
+        values = [self.weights_, self.means_, self.covariances_, self.precisions_cholesky_]
+        weights, means, covariances, root = (to_numpy(v).astype(np.float64) for v in values)
+        law = LAWS[self.covariance_type]
+        if law.correlated and to_numpy(self.covariances_).dtype == np.float32:
+            # In single precision a covariance may not be positive any more; that of its root is.
+            inverse = np.linalg.inv(root)
+            covariances = np.swapaxes(inverse, -1, -2) @ inverse
+        return MixtureParameters(weights, law(means, covariances))
 
     def _of_rows(self, function: Any, X: Any) -> Any:
         """A function of joint log-probabilities (n, K) of rows in memory, where they are."""

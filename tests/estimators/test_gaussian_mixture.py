@@ -203,6 +203,14 @@ def test_the_unit_of_the_columns_is_no_matter(blobs, kind):
         GaussianMixture(3, **how).fit(blobs * 2.0**-530)
 
 
+def test_covariances_that_single_precision_rounds_to_none(blobs):
+    rows = blobs @ np.diag([1e5, 1e5, 1e5, 1.0]) @ np.linalg.qr(np.vander(np.arange(4.0)))[0]
+    model = GaussianMixture(3, random_state=0).fit(rows.astype(np.float32))
+    assert np.linalg.eigvalsh(model.covariances_.astype(np.float64)).min() < 0
+    assert np.isfinite(model.score_samples(rows)).all()
+    assert model.score(rows) == pytest.approx(model.lower_bound_, abs=0.1)
+
+
 def test_samples_look_like_the_rows(blobs):
     model = GaussianMixture(3, random_state=0).fit(blobs)
     X, y = model.sample(20_000)

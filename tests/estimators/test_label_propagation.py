@@ -178,6 +178,16 @@ def test_eigenvectors_of_a_graph_without_edges():
     np.testing.assert_allclose(model.label_distributions_[8:], 0.5)
 
 
+def test_eigenvalues_that_are_one_but_for_rounding():
+    """Two rows that hear each other, and of all others next to nothing."""
+    W = np.ones((7, 7))
+    W[5:, :5] = W[:5, 5:] = 1e-17
+    with np.errstate(all="raise"):
+        model = LabelPropagation("precomputed", solver="eigen").fit(W, [0, 1, 1, -1, -1, -1, -1])
+    np.testing.assert_allclose(model.label_distributions_[3:5], [[1 / 3, 2 / 3]] * 2)
+    assert np.isfinite(model.label_distributions_).all()
+
+
 def test_rows_without_weights_get_the_shares_of_known_labels():
     W = np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])
     model = LabelPropagation("precomputed").fit(W, [0, -1, 1])

@@ -60,7 +60,7 @@ class EquilibriumNetwork:
     def from_perceptron(cls, network: Network) -> EquilibriumNetwork:
         """Return a network with one hidden layer as it is: W is zero."""
         U = network.coefs[0]
-        return cls(get_namespace(U).zeros_like(U.T @ U), network)
+        return cls(from_numpy(np.zeros((U.shape[1],) * 2), like=U), network)
 
     def on(self, like: Array) -> EquilibriumNetwork:
         """Return the network in the library, on the device and in the precision of an array."""

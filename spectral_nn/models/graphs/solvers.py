@@ -230,7 +230,10 @@ def expand_in_eigenvectors(
             values, vectors = eigsh(operator, v0=start, **how)
         except ArpackNoConvergence as error:
             values, vectors, converged = error.eigenvalues, error.eigenvectors, False
-    shares = system.alpha * values / (1 - system.alpha * values)
+    # Nothing is left of an eigenvalue that is one but for rounding, as of rows that no label reaches.
+    left = 1 - system.alpha * values
+    least = _ROUNDING * np.finfo(values.dtype).eps
+    shares = np.where(left > least, system.alpha * values / np.maximum(left, least), 0)
     z = system.right + vectors @ (shares[:, None] * (vectors.T @ system.right))
     residual = float(system.sizes(system.step(z) - z).sum())
     return Solution(z, n_products, residual, converged)
