@@ -230,7 +230,7 @@ def expand_in_eigenvectors(
             values, vectors = eigsh(operator, v0=start, **how)
         except ArpackNoConvergence as error:
             values, vectors, converged = error.eigenvalues, error.eigenvectors, False
-    # Nothing is left of an eigenvalue that is one but for rounding, as of rows that no label reaches.
+    # Of an eigenvalue that is one but for rounding nothing is left: no label reaches those rows.
     left = 1 - system.alpha * values
     least = _ROUNDING * np.finfo(values.dtype).eps
     shares = np.where(left > least, system.alpha * values / np.maximum(left, least), 0)
