@@ -33,7 +33,7 @@ class TopicEvaluationMixin:
     n_jobs: int | None
     device: str | None
 
-    def _read(self, X: Any, run: Any, *, resume: bool) -> Given:
+    def _read(self, X: Any, run: Any, method: str, *, resume: bool) -> Given:
         raise NotImplementedError
 
     def _options(self, K: int, n_words: int, init: Any) -> TopicOptions:

@@ -17,12 +17,21 @@ from spectral_nn.moments.frame import Frame
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
 
-__all__ = ["Evidence", "NoMoments", "gather", "rows_needed"]
+__all__ = [
+    "HOPELESS",
+    "ROWS_A_WEIGHT",
+    "Evidence",
+    "NoMoments",
+    "are_hopeless",
+    "gather",
+    "look",
+    "rows_needed",
+]
 
 ROWS_A_WEIGHT = 5  # rows needed for each of d k^2: below, recovery failed or was luck
 MAX_DIMENSIONS = 40  # kept for the tensors: K^3 of memory and more of time
 _ABOVE_NOISE = 1.05
-_HOPELESS = 0.05  # of the rows needed
+HOPELESS = 0.05  # of the rows needed
 _HEAVY = 9.0  # kurtosis; 3 for a Gaussian, 6 for a double exponential
 _SHAPED = 0.5  # distance of a kurtosis from a Gaussian's at which a column is not Gaussian
 _FEW_VALUES = 3
@@ -80,8 +89,7 @@ class Evidence:
     @property
     def hopeless(self) -> bool:
         """Whether rows are so few that the tensors of higher order are mostly noise."""
-        needed = rows_needed(self.seen.frame.n_dimensions, self.n_units)
-        return self.n_effective < _HOPELESS * needed
+        return are_hopeless(self.seen, self.n_units)
 
     def report(self) -> NetworkReport:
         """What reports keep."""
@@ -149,32 +157,19 @@ def rows_needed(d: int, k: int) -> int:
     return ROWS_A_WEIGHT * d * k**2
 
 
-def gather(
-    rows: Table,
-    n_units: int | None,
-    rng: np.random.Generator,
-    run: Runner,
-    *,
-    n_dimensions: int | None = None,
-) -> Evidence:
-    """Look at the data, and find the subspace that the outputs depend on.
+def are_hopeless(seen: Summary, n_units: int) -> bool:
+    """Whether rows are so few that moments of them say nothing of so many units."""
+    needed = rows_needed(seen.frame.n_dimensions, n_units)
+    return seen.columns.n_effective < HOPELESS * needed
 
-    Parameters
-    ----------
-    rows : table.
-    n_units : k; None for as many as the spectrum supports.
-    rng : draws the signs that make noise of outputs.
-    run : who computes.
-    n_dimensions : K; None for k, as k units live in k dimensions.
+
+def look(rows: Table, run: Runner) -> Summary:
+    """Columns, and the frame that whitens them: two passes, O(n d^2).
 
     Raises
     ------
     NoMoments
         If there is one row only, or no column of X varies.
-
-    Notes
-    -----
-    Five passes, and three over at most 20,000 rows for the noise; O(n d^2 + n d K^2).
     """
     if rows.n_rows < 2:
         raise NoMoments(
@@ -185,6 +180,39 @@ def gather(
         raise NoMoments(
             "X has no column that varies: there is nothing to learn from. Check the data."
         )
+    return seen
+
+
+def gather(
+    rows: Table,
+    n_units: int | None,
+    rng: np.random.Generator,
+    run: Runner,
+    *,
+    n_dimensions: int | None = None,
+    seen: Summary | None = None,
+) -> Evidence:
+    """Look at the data, and find the subspace that the outputs depend on.
+
+    Parameters
+    ----------
+    rows : table.
+    n_units : k; None for as many as the spectrum supports.
+    rng : draws the signs that make noise of outputs.
+    run : who computes.
+    n_dimensions : K; None for k, as k units live in k dimensions.
+    seen : what `look` found, where it has looked.
+
+    Raises
+    ------
+    NoMoments
+        As `look`.
+
+    Notes
+    -----
+    Five passes, and three over at most 20,000 rows for the noise; O(n d^2 + n d K^2).
+    """
+    seen = seen or look(rows, run)
     null = null_rows(rows, seen, rng, run)
     d = seen.frame.n_dimensions
     most = min(d, MAX_DIMENSIONS)

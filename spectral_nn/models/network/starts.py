@@ -16,10 +16,19 @@ from spectral_nn.data.table import Table
 from spectral_nn.models.base import OnStep, silent
 from spectral_nn.models.network.activations import ACTIVATIONS
 from spectral_nn.models.network.dense import Network, flatten, unflatten
-from spectral_nn.models.network.evidence import Evidence, NoMoments, gather
+from spectral_nn.models.network.evidence import (
+    HOPELESS,
+    ROWS_A_WEIGHT,
+    Evidence,
+    NoMoments,
+    are_hopeless,
+    gather,
+    look,
+    rows_needed,
+)
 from spectral_nn.models.network.hermite import read_units
 from spectral_nn.models.network.local import cubic_moments, find_components, mixture_moments
-from spectral_nn.models.network.moments import NetworkMoments, network_moments
+from spectral_nn.models.network.moments import NetworkMoments, Summary, network_moments
 from spectral_nn.models.network.objective import objective_of
 from spectral_nn.models.network.options import NetworkOptions
 from spectral_nn.models.network.race import Start, finite_loss, race, random_starts
@@ -113,10 +122,15 @@ def make_start(
     Eight passes over the rows, O(n d^2 + n d K^2 + n K^4 / 8); decompositions independent of n;
     then 15 steps of L-BFGS from every start on 2^14 rows, more where parameters are many (`race`),
     unless ``max_iter`` is 0, where nothing is iterated on the data and nothing random takes part.
+    Where rows are under a twentieth of those that recovery needs, the start is random: two passes.
     """
     width = options.hidden_layer_sizes
     check_identifiable(width, options.activation)
-    evidence = gather(rows, None if width == "auto" else width[0], rng, run)
+    seen, n_units = look(rows, run), None if width == "auto" else width[0]
+    may_draw = options.init == "tensor" and options.trainer.max_iter > 0
+    if may_draw and n_units is not None and are_hopeless(seen, n_units):
+        return _at_random(rows, seen, n_units, options, rng)
+    evidence = gather(rows, n_units, rng, run, seen=seen)
     evidence.warn(rows.n_features, law_known=options.input_score is not None)
     if options.init == "nn-lift":
         return _textbook(rows, evidence, options, rng, run)
@@ -145,6 +159,32 @@ def make_start(
     report = _complete(replace(evidence.report(), reason=reason), starts)
     init = "random" if starts[0].kind == "random" else "tensor"
     return starts[0].network, init, report
+
+
+def _at_random(
+    rows: Table, seen: Summary, n_units: int, options: NetworkOptions, rng: np.random.Generator
+) -> tuple[Network, str, NetworkReport]:
+    """One random start, for rows so few that moments are noise.
+
+    A start from such moments is fast at first, so that it wins a race, but its units lie in the few
+    dimensions that the moments were taken in: it ends no better than a random one.
+    """
+    d, n = seen.frame.n_dimensions, seen.columns.n_effective
+    needed = rows_needed(d, n_units)
+    reason = (
+        f"n={n:.0f} rows for d={d} and k={n_units} units are under {HOPELESS:.0%} of the "
+        f"{ROWS_A_WEIGHT} d k^2 = {needed} that recovery needs: moments of them are noise"
+    )
+    warnings.warn(f"The start is random: {reason}.", RecoveryWarning, stacklevel=2)
+    start = random_starts(rows, n_units, options, rng)[0]
+    report = NetworkReport(
+        winner="random",
+        starts=(StartReport(kind="random"),),
+        n_effective=n,
+        n_needed=needed,
+        reason=reason,
+    )
+    return start.network, "random", report
 
 
 def find_directions(

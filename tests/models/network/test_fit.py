@@ -320,6 +320,19 @@ class TestRace:
         assert found.report.winner == "gaussian"
         assert np.isfinite(found.loss)
 
+    def test_moments_of_too_few_rows_are_not_raced(self):
+        """Under a twentieth of 5 d k^2 = 8640 rows."""
+        X, Y, _ = planted(0, 12, 12, 440)
+        few = quietly(X[:420], Y[:420], 12, max_iter=20)
+        assert few.init == few.report.winner == "random"
+        assert [start.kind for start in few.report.starts] == ["random"]
+        assert "420 rows for d=12 and k=12 units are under 5%" in few.report.reason
+        assert few.report.n_needed == 8640
+        enough = quietly(X, Y, 12, max_iter=20)
+        assert "gaussian" in {start.kind for start in enough.report.starts}
+        alone = quietly(X[:420], Y[:420], 12, max_iter=0)
+        assert alone.init == "tensor"
+
     def test_noise_does_not_hide_the_better_start(self):
         """Judged by what starts explain: the noise is the same for all."""
         X, Y, teacher = planted(0, 15, 5, 16_000, noise=1.0)
@@ -604,7 +617,10 @@ class TestSaidOutLoud:
     def test_more_columns_than_rows(self):
         rng = np.random.default_rng(0)
         X = rng.standard_normal((30, 50))
-        message = self.recovery(self.said(X, np.maximum(X[:, :1], 0), 3))
+        Y = np.maximum(X[:, :1], 0)
+        message = self.recovery(self.said(X, Y, 3))
+        assert "The start is random: n=30 rows for d=29 and k=3 units are under 5%" in message
+        message = self.recovery(doubts(X, Y, 3, max_iter=0)[1])
         assert "singular" in message
         assert "n=30 rows" in message
 
