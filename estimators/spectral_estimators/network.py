@@ -80,8 +80,9 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
     shuffle : bool, default=True
         Whether each epoch over batches takes the rows in a new order.
     random_state : int, RandomState or None
-        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, those of
-        scikit-learn.
+        Equal seeds give equal networks, whatever ``n_jobs``; with ``init="random"``, what is drawn
+        is what scikit-learn draws.  L-BFGS keeps 20 pairs of steps, where scikit-learn's keeps 10:
+        after ten steps they part.
     tol : float, default=1e-4
         L-BFGS stops when no entry of the gradient is larger; other solvers and early stopping when
         ``n_iter_no_change`` steps in a row gained less.  Not relative to y, unless that is far
@@ -113,7 +114,8 @@ class MLPRegressor(RegressorMixin, BaseNetwork):
         "random": plain backpropagation from a random draw, as scikit-learn does it.  Where moments
         can give no start, "tensor" is "random", with a `RecoveryWarning` that says why: with no
         hidden layer or several, with "square" and "identity" units, of which moments show only the
-        span and the quadratic form, and where X has one row only or nothing that varies.
+        span and the quadratic form, where X has one row only or nothing that varies, and where rows
+        are under a twentieth of 5 d k², as on most small tables, unless ``max_iter=0``.
     input_model : {"auto", "gaussian", "mixture", "cubic"} or callable, default="auto"
         What the moments assume of the rows of X.  A callable is a score function of your own:
         called with X (n, d) and theta (d,), it returns S1 (n, d), S2 (n, d, d) and S3 contracted

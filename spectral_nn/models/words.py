@@ -164,6 +164,7 @@ def _project(
     basis = rng.standard_normal((matrix.shape[1], rank), dtype=np.float32)
     for _ in range(n_passes):
         found = run.total(partial(_there_and_back, basis=basis), chunks)
+        found = np.require(found, requirements="A")  # a cluster's need not be, and SciPy 1.18 asks
         basis = linalg.lu(found, permute_l=True, check_finite=False)[0]
     basis = _thin_svd(basis)[0]
     projected = np.concatenate(list(run.map(partial(_multiply, right=basis), chunks)))
