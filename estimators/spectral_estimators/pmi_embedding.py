@@ -361,6 +361,7 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
             )
             rng = spawn_rng(self.random_state)
             found = factorise(information, self.n_components, run, rng=rng)
+        scale = self._scale(found.values)
         if self.verbose:
             sys.stdout.write(
                 f"decomposed: {len(names):,} words, {information.nnz:,} entries above 0\n"
@@ -371,8 +372,19 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
         self.vocabulary_ = {word: row for row, word in enumerate(names)}
         self.singular_values_, self.context_vectors_ = found.values, found.right
         rows = shrink_rows(found, near.sum(axis=1), shrinkage)
-        self.embedding_ = rows * found.values**self.eigenvalue_power
+        self.embedding_ = rows * scale
         return self
+
+    def _scale(self, values: NDArray) -> NDArray:
+        """Singular values to the power that is asked for."""
+        with np.errstate(all="ignore"):
+            scale = values**self.eigenvalue_power
+        if not (np.isfinite(scale).all() and scale.any()):
+            raise ValueError(
+                f"eigenvalue_power={self.eigenvalue_power:g}: singular values of {values.min():.3g} "
+                f"to {values.max():.3g} to that power are beyond {scale.dtype}. Use 0, 0.5 or 1."
+            )
+        return scale
 
     def _count(self, X: Any, before: WordsSeen | None, run: Runner) -> WordsSeen:
         """Count the words of documents, in addition to those of before."""

@@ -309,3 +309,9 @@ def test_bad_settings_are_named(documents, settings):
 def test_counts_whose_sums_overflow_are_refused():
     with pytest.raises(ValueError, match="X holds numbers up to 1e\\+300"):
         PMIEmbedding(1).fit(np.full((3, 3), 1e300))
+
+
+def test_powers_of_singular_values_that_are_no_numbers(documents):
+    for power in (1e12, -1e12):
+        with pytest.raises(ValueError, match="eigenvalue_power=.*are beyond float32"):
+            model(eigenvalue_power=power).fit(documents)

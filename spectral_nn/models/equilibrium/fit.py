@@ -137,8 +137,11 @@ def fit_deep(
     x = objective.flatten(start)
     check_finite(objective.value(x), options.trainer, 0)
     found = train_batches(options.trainer, objective, x, rng=rng, on_step=on_step)
+    check_finite(objective.value(found.x), options.trainer, found.n_iter)
     model = objective.unflatten(found.x)
-    return EquilibriumFit(model, init, found, model.on(rows.like).answer(rows.X, options.iteration))
+    with np.errstate(all="ignore"):  # of states whose squares are too large: they do not converge
+        answers = model.on(rows.like).answer(rows.X, options.iteration)
+    return EquilibriumFit(model, init, found, answers)
 
 
 def _start(
