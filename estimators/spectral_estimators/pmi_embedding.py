@@ -381,8 +381,9 @@ class PMIEmbedding(ClassNamePrefixFeaturesOutMixin, SpectralEstimator):
             scale = values**self.eigenvalue_power
         if not (np.isfinite(scale).all() and scale.any()):
             raise ValueError(
-                f"eigenvalue_power={self.eigenvalue_power:g}: singular values of {values.min():.3g} "
-                f"to {values.max():.3g} to that power are beyond {scale.dtype}. Use 0, 0.5 or 1."
+                f"eigenvalue_power={self.eigenvalue_power:g}: singular values between "
+                f"{values.min():.3g} and {values.max():.3g} to that power are beyond "
+                f"{scale.dtype}. Use 0, 0.5 or 1."
             )
         return scale
 
