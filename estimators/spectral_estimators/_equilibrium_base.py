@@ -48,7 +48,7 @@ class BaseEquilibrium(CallbackSupportMixin, MovableMixin, SpectralEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_fixed_point_iter": [Interval(Integral, 1, None, closed="left")],
-        "fixed_point_tol": [Interval(Real, 0, None, closed="left")],
+        "fixed_point_tol": [Interval(Real, 0, 1, closed="both")],
         "solver": [StrOptions({"adam", "sgd"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -219,7 +219,7 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
             )
         n_init = self.n_init or (N_STARTS if self.init == "tensor" else 1)
         options = ItemsOptions(
-            int(self.n_components),
+            self.n_components,
             self.init,
             n_init,
             self.max_iter,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from spectral_nn.models.report import FitReport, StartReport
 
-__all__ = ["Data", "Fit", "LatentModel", "OnStep", "Start", "silent"]
+__all__ = ["Data", "Fit", "LatentModel", "OnStep", "Options", "Start", "silent"]
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -21,6 +23,17 @@ OnStep = Callable[[str, int, float], None]
 
 def silent(stage: str, step: int, value: float) -> None:
     """Progress that nobody listens to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Settings of a fit. NumPy's numbers become Python's: products with an ``int8`` overflow."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.integer | np.floating):
+                object.__setattr__(self, field.name, value.item())
 
 
 class LatentModel(Protocol[P, S]):

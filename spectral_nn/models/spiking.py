@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import Rows
-from spectral_nn.models.base import OnStep
+from spectral_nn.models.base import OnStep, Options
 from spectral_nn.models.network.dense import flatten, random_network, split, take
 from spectral_nn.models.network.early_stopping import train_batches
 from spectral_nn.models.network.outputs import OUTPUTS
@@ -301,7 +301,7 @@ class SpikingObjective:
 
 
 @dataclass(frozen=True)
-class SpikingOptions:
+class SpikingOptions(Options):
     """What `fit_spiking` is to fit.
 
     Attributes

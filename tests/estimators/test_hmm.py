@@ -263,6 +263,11 @@ def test_refitting_forgets(data, fitted):
     same_model(model, CategoricalHMM(**QUICK).partial_fit(data[0]), rtol=0)
 
 
+def test_few_bits_for_the_number_of_states(data):
+    found = [CategoricalHMM(k, random_state=0).fit(data[0]) for k in (np.int8(3), 3)]
+    same_model(*found, rtol=0)
+
+
 @pytest.mark.filterwarnings("ignore::spectral_estimators.RankWarning")
 def test_auto_keeps_its_evidence(data):
     true = by_hand()

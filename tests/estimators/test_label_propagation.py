@@ -188,6 +188,15 @@ def test_eigenvalues_that_are_one_but_for_rounding():
     assert np.isfinite(model.label_distributions_).all()
 
 
+def test_weights_that_have_no_inverse_are_none():
+    W = np.ones((4, 4)) - np.eye(4)
+    W[3] = W[:, 3] = 1e-310
+    for solver in ("cg", "power", "eigen"):
+        with pytest.warns(UserWarning, match="1 of 4 rows have no path"):
+            model = LabelPropagation("precomputed", solver=solver).fit(W, [0, 1, -1, -1])
+        np.testing.assert_allclose(model.label_distributions_[2:], 0.5)
+
+
 def test_rows_without_weights_get_the_shares_of_known_labels():
     W = np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])
     model = LabelPropagation("precomputed").fit(W, [0, -1, 1])

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.emissions import RowEmission
 from spectral_nn.emissions.simplex import pseudo_counts
+from spectral_nn.models.base import Options
 from spectral_nn.models.chains.statistics import Priors
 
 __all__ = ["HMMOptions", "unseen_weight", "wants_anchors"]
@@ -22,7 +23,7 @@ LARGE_ALPHABET = 1000  # beyond, most symbols belong to few states, and have anc
 
 
 @dataclass(frozen=True, eq=False)
-class HMMOptions:
+class HMMOptions(Options):
     """What to fit.
 
     Attributes

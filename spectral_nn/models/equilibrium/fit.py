@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from spectral_nn.data.rows import Rows
-from spectral_nn.models.base import OnStep
+from spectral_nn.models.base import OnStep, Options
 from spectral_nn.models.equilibrium.deep import EquilibriumNetwork, EquilibriumObjective
 from spectral_nn.models.equilibrium.fixed_point import Answers, Iteration
 from spectral_nn.models.equilibrium.hopfield import (
@@ -31,7 +31,7 @@ Model = TypeVar("Model", EquilibriumNetwork, HopfieldNetwork)
 
 
 @dataclass(frozen=True)
-class DeepOptions:
+class DeepOptions(Options):
     """What `fit_deep` is to fit.
 
     Attributes
@@ -56,7 +56,7 @@ class DeepOptions:
 
 
 @dataclass(frozen=True)
-class HopfieldOptions:
+class HopfieldOptions(Options):
     """What `fit_hopfield` is to fit.
 
     Attributes

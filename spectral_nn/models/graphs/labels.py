@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.models.base import Options
 from spectral_nn.models.graphs.affinity import Graph, find_reached, multiply, scale
 from spectral_nn.models.graphs.solvers import (
     Solution,
@@ -24,7 +25,7 @@ __all__ = ["LabelOptions", "Labels", "clamped_system", "label", "spreading_syste
 
 
 @dataclass(frozen=True)
-class LabelOptions:
+class LabelOptions(Options):
     """How labels get to the vertices that have none.
 
     Attributes
@@ -93,7 +94,9 @@ def label(
     Labels
     """
     labelled = np.asarray(given.any(axis=1))
-    reached = find_reached(graph, labelled, run)
+    # one over a smaller sum of weights is no finite number
+    tied = graph.degrees >= np.finfo(graph.degrees.dtype).tiny
+    reached = find_reached(graph, labelled, run) & (labelled | tied)
     if options.alpha is None:
         free = reached & ~labelled
         system = clamped_system(graph, given, free, loops=options.solver == "power", run=run)

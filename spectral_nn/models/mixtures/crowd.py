@@ -21,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from spectral_nn.data.rows import Rows
 from spectral_nn.emissions.categorical_items import CategoricalItems
-from spectral_nn.models.base import Fit, OnStep, Start, silent
+from spectral_nn.models.base import Fit, OnStep, Options, Start, silent
 from spectral_nn.models.fit import finish, maximise_likelihood
 from spectral_nn.models.mixtures.item_starts import ItemRows, tensor_start
 from spectral_nn.models.mixtures.items import ItemsModel
@@ -34,7 +34,7 @@ __all__ = ["CrowdOptions", "count_votes", "fit_crowd", "infer_labels", "lay_out_
 
 
 @dataclass(frozen=True, eq=False)
-class CrowdOptions:
+class CrowdOptions(Options):
     """Settings of a fit.
 
     Attributes

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spectral_nn.data.rows import Rows
 from spectral_nn.emissions.categorical_items import CategoricalItems, indicators
 from spectral_nn.emissions.simplex import restore_rows
-from spectral_nn.models.base import Fit, OnStep, Start, silent
+from spectral_nn.models.base import Fit, OnStep, Options, Start, silent
 from spectral_nn.models.fit import complete, finish, maximise_likelihood
 from spectral_nn.models.mixtures.item_starts import (
     Evidence,
@@ -48,7 +48,7 @@ class ItemsModel(MixtureModel):
 
 
 @dataclass(frozen=True, eq=False)
-class ItemsOptions:
+class ItemsOptions(Options):
     """Settings of a fit.
 
     Attributes

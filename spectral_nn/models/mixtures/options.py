@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.emissions.gaussian_blocks import BlockGaussian
+from spectral_nn.models.base import Options
 from spectral_nn.models.mixtures.gaussian import LAWS
 
 __all__ = ["MixtureOptions"]
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureOptions:
+class MixtureOptions(Options):
     """Settings of a fit.
 
     Attributes

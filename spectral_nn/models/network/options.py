@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from spectral_nn.models.base import Options
 from spectral_nn.models.network.dense import Network
 from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.models.network.scaling import Penalty, Scaling
@@ -19,7 +20,7 @@ INPUT_MODELS = ("auto", "gaussian", "mixture", "cubic")
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkOptions:
+class NetworkOptions(Options):
     """What to fit.
 
     Attributes

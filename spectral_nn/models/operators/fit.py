@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from spectral_nn.data import Sequences, Source
+from spectral_nn.models.base import Options
 from spectral_nn.models.chains.excerpts import beginning
 from spectral_nn.models.chains.order import hold_out
 from spectral_nn.models.operators.hankel import hankel
@@ -32,7 +33,7 @@ _MOST_WINDOWS = 2**14  # in which negative probabilities are counted
 
 
 @dataclass(frozen=True)
-class OperatorOptions:
+class OperatorOptions(Options):
     """What to fit.
 
     Attributes

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
-from spectral_nn.models.base import OnStep, silent
+from spectral_nn.models.base import OnStep, Options, silent
 from spectral_nn.models.fit import maximise_likelihood
 from spectral_nn.models.tables import TableData
 from spectral_nn.models.topics.collapsed import collapse, memory_of
@@ -53,7 +53,7 @@ _SPREAD = 100.0  # gamma shape of random topics, as in scikit-learn
 
 
 @dataclass(frozen=True, eq=False)
-class TopicOptions:
+class TopicOptions(Options):
     """How topics are fitted.
 
     Attributes
