@@ -1,4 +1,4 @@
-"""One BLAS thread while a fit computes."""
+"""One thread of BLAS, or of OpenMP, while a fit computes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Event, Lock, Thread, local
 from typing import Any
 
-__all__ = ["one_blas_thread"]
+__all__ = ["one_blas_thread", "one_openmp_thread"]
 
 
 @contextmanager
@@ -47,6 +47,24 @@ def one_blas_thread() -> Iterator[None]:
             yield
     finally:
         _depth.value -= 1
+
+
+@contextmanager
+def one_openmp_thread() -> Iterator[None]:
+    """Limit OpenMP, in this thread, to one thread for the length of a block.
+
+    For scikit-learn's k-means on a few thousand rows, whose module has to be imported before.
+    Threads that wait do so in busy loops: on two cores that are at work already, two of them took a
+    hundred times as long as one. And labels then do not depend on how many cores there are.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> with one_openmp_thread():
+    ...     labels = KMeans(2, n_init=1, random_state=0).fit_predict([[0.0], [0.1], [9.0]])
+    """
+    with _controller().limit(limits=1, user_api="openmp"):
+        yield
 
 
 _depth = local()  # blocks that are open in this thread

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from spectral_estimators import CategoricalHMM, MLPRegressor, TensorFeatures
-from spectral_nn.blas import one_blas_thread
+from spectral_estimators import CategoricalHMM, GaussianHMM, MLPRegressor, TensorFeatures
+from spectral_nn.blas import one_blas_thread, one_openmp_thread
 from spectral_nn.runners.base import runner
 from spectral_nn.runners.parts import evaluate
 
@@ -141,3 +142,29 @@ def test_fits_have_the_same_bits_whatever_the_ambient_threads(name):
         set_threads(n_threads)
         found.append(FITS[name]())
     np.testing.assert_array_equal(found[0], found[1])
+
+
+def openmp_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"}
+
+
+def test_k_means_has_one_openmp_thread_and_gives_the_others_back(monkeypatch):
+    seen = set()
+
+    def fit_predict(self, X, sample_weight=None):
+        seen.update(openmp_threads())
+        return np.arange(len(X)) % self.n_clusters
+
+    monkeypatch.setattr(KMeans, "fit_predict", fit_predict)
+    X = np.random.default_rng(0).standard_normal((300, 2))
+    with threadpool_limits(AMBIENT, user_api="openmp"):
+        GaussianHMM(2, init="kmeans", random_state=0).fit(X)
+        assert openmp_threads() == {AMBIENT}
+    assert seen == {1}
+
+
+def test_an_error_gives_the_openmp_threads_back():
+    with threadpool_limits(AMBIENT, user_api="openmp"):
+        with pytest.raises(ZeroDivisionError), one_openmp_thread():
+            raise ZeroDivisionError
+        assert openmp_threads() == {AMBIENT}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from spectral_nn.blas import one_openmp_thread
 from spectral_nn.emissions.simplex import maximise_rows
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.moments.ngrams import NgramCounts
@@ -70,7 +71,8 @@ def history_start(
     )
     embedded = features @ directions.T
     kmeans = KMeans(n_groups, n_init=1, random_state=seed)
-    group = kmeans.fit_predict(embedded, sample_weight=weight)
+    with one_openmp_thread():
+        group = kmeans.fit_predict(embedded, sample_weight=weight)
     emitted = np.zeros((n_components, d))
     np.add.at(emitted, (group[here], windows[:, _LONGEST - 1]), times)
     followed = np.zeros((n_components, n_components))

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.blas import one_openmp_thread
 from spectral_nn.data import Sequences
 from spectral_nn.emissions import LosingEmission, MixedEmission, RowEmission
 from spectral_nn.models.base import Start
@@ -250,7 +251,8 @@ def _cluster(z: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArra
         return rng.permutation(n)[: z.shape[0]]
     seed = int(rng.integers(2**31))
     apart = z + _JITTER * rng.standard_normal(z.shape)
-    return KMeans(n, n_init=1, random_state=seed).fit_predict(apart)
+    with one_openmp_thread():
+        return KMeans(n, n_init=1, random_state=seed).fit_predict(apart)
 
 
 def _labelled(frames: Frames, labels: NDArray[np.int64], K: int) -> Assignment:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spectral_nn.blas import one_openmp_thread
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import Start
 from spectral_nn.models.mixtures.gaussian import GaussianMixtureModel
@@ -124,7 +125,9 @@ def _clusters(
     with warnings.catch_warnings(), config_context(**checked):
         # Of rows of which fewer than K differ.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        means = KMeans(K, n_init=1, random_state=rng, **how).fit(z, sample_weight=_uneven(frame))
+        means = KMeans(K, n_init=1, random_state=rng, **how)
+        with one_openmp_thread():
+            means.fit(z, sample_weight=_uneven(frame))
     return np.eye(K)[means.labels_]
 
 
