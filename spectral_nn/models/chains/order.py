@@ -1,4 +1,4 @@
-"""How many states: held-out likelihood of models of growing size."""
+"""How many states: cross-validated likelihood of models of growing size."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _MOST_ROWS = 2**18  # of larger data the beginning is looked at
 _LEAST_BLOCKS = 50
 _BLOCK = (10, 1000)
 _HELD_OUT = 0.2
+_FOLDS = 5
+_LEAST_PARTS = 6  # to be cut into folds
 _LEAST_GAIN = 3e-6  # nats a symbol, the tolerance of fits: a smaller gain is rounding
 _PATIENCE = 2  # sizes without a gain before the search stops
 
@@ -35,12 +37,12 @@ def choose_n_components(
 ) -> tuple[int, list[OrderEvidence]]:
     """Choose the number of states by the likelihood of held-out blocks.
 
-    The data are cut into blocks of at most 1000 symbols, of which a random fifth is held out.
-    Models of growing K are fitted to the others; a larger K must beat the best smaller one by more
-    than one standard error of the paired differences between blocks (after the one-standard-error
-    rule of Breiman, Friedman, Olshen, Stone, *Classification and Regression Trees*, 1984), and by
-    more than 3e-6 nats a symbol, the tolerance of the fits.  The search stops after two sizes in a
-    row that do not.
+    The data are cut into blocks of at most 1000 symbols, and these dealt at random into five folds,
+    each of which is held out once, from a model of the others.  A larger K must beat the best
+    smaller one by more than one standard error of the paired differences between blocks (after the
+    one-standard-error rule of Breiman, Friedman, Olshen, Stone, *Classification and Regression
+    Trees*, 1984), and by more than 3e-6 nats a symbol, the tolerance of the fits.  The search stops
+    after two sizes in a row that do not.
 
     Parameters
     ----------
@@ -67,20 +69,27 @@ def choose_n_components(
 
     Notes
     -----
-    A `fit_hmm` for every K tried, at most 16 of them, on four fifths of at most 262,144 symbols,
-    and 2 K^2 flops a held-out symbol.
+    Five fits for every K tried, at most 16 of them, on four fifths of at most 262,144 symbols, and
+    2 K^2 flops a held-out symbol.  Of 3,772 daily returns one fold alone chose 2 to 10 states in
+    eight draws; five folds chose 4 in five of the draws, and 5, 6 and 10 in one each, between which
+    the likelihood of these data hardly differs.
     """
     tell, run = on_step or silent, run or SerialRunner()
-    training, held_out = hold_out(beginning(run, source, _MOST_ROWS), rng)
-    rows = held_out.lengths
+    parts = _cut(beginning(run, source, _MOST_ROWS), whole=False)
+    folds = np.array_split(rng.permutation(len(parts)), _FOLDS)
+    rows = parts.lengths
+    n_training = rows.sum() - max(rows[fold].sum() for fold in folds)
     best, reference = 1, np.full(rows.size, -np.inf)
     evidence: list[OrderEvidence] = []
     without_gain = 0
     for n_components in _GRID:
-        if n_components > training.values.shape[0] or without_gain == _PATIENCE:
+        if n_components > n_training or without_gain == _PATIENCE:
             break
-        fit = fit_hmm(training, replace(options, n_components=n_components), rng=rng, run=run)
-        found = log_likelihoods(fit.parameters, held_out)
+        found = np.empty(rows.size)
+        for fold in folds:
+            training = parts[np.setdiff1d(np.arange(rows.size), fold)]
+            fit = fit_hmm(training, replace(options, n_components=n_components), rng=rng, run=run)
+            found[fold] = log_likelihoods(fit.parameters, parts[fold])
         tell("held out, K states", n_components, found.sum())
         if n_components == 1:
             gain, error = np.inf, 0.0
@@ -120,14 +129,20 @@ def hold_out(
     ValueError
         If there are too few.
     """
+    parts = _cut(data, whole=whole)
+    n_held_out = int(np.ceil(_HELD_OUT * len(parts)))
+    order = rng.permutation(len(parts))
+    return parts[np.sort(order[n_held_out:])], parts[np.sort(order[:n_held_out])]
+
+
+def _cut(data: Sequences, *, whole: bool) -> Sequences:
+    """Sequences in blocks, enough of them to hold some out; a ValueError if there are too few."""
     n_rows = data.values.shape[0]
     cut = blocks(data, n_rows if whole else int(np.clip(n_rows // _LEAST_BLOCKS, *_BLOCK)))
     parts = Sequences(data.values, np.append(cut.start, n_rows))
-    n_held_out = int(np.ceil(_HELD_OUT * len(parts)))
-    if n_rows < 10 or n_held_out < 2 or n_held_out == len(parts):
+    if n_rows < 10 or len(parts) < _LEAST_PARTS:
         raise ValueError(
             f"n_components='auto' needs data to hold out, but X has {n_rows} symbols in "
             f"{len(data)} sequences. Give n_components as a number."
         )
-    order = rng.permutation(len(parts))
-    return parts[np.sort(order[n_held_out:])], parts[np.sort(order[:n_held_out])]
+    return parts
