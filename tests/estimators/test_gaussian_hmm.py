@@ -13,7 +13,7 @@ from hmmlearn import hmm as rivals
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from spectral_estimators import GaussianHMM, Sequences, SequenceStream
+from spectral_estimators import GaussianHMM, RankWarning, Sequences, SequenceStream
 
 TYPES = ["spherical", "diag", "tied", "full"]
 
@@ -184,6 +184,17 @@ def test_all_forms_of_the_same_data(fitted):
         again = clone(few).fit(form)
         assert_allclose(again.means_, base.means_, rtol=1e-8, atol=1e-10)
         assert_allclose(again.score(form), base.score(X, [3000, 3000]), rtol=1e-10)
+
+
+def test_more_parameters_than_numbers_are_counted_once():
+    X = np.random.default_rng(0).standard_normal((203, 1))
+    with pytest.warns(UserWarning, match="model of 3719 free parameters to 203 numbers"):
+        GaussianHMM(60, n_iter=1, n_init=1, random_state=0).fit(X)
+    with (
+        pytest.warns(RankWarning, match="n_components=205 states are more than the 203"),
+        pytest.warns(UserWarning, match="parameters to 203 numbers"),
+    ):
+        GaussianHMM(205, n_iter=1, n_init=1, init="random", random_state=0).fit(X)
 
 
 def test_number_of_states_is_found():

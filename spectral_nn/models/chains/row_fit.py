@@ -94,7 +94,8 @@ def pose_rows(
     problem = Problem(shown, options, int(rng.integers(2**31)), n_rows, weighted=weighted)
     engine = problem.engine(run)
     some = engine.excerpt()
-    x = some.values[:, :-1] if options.labelled else some.values
+    x = some.stretches()[0]  # without the context of blocks, which are rows of others
+    x = x[:, :-1] if options.labelled else x
     check_amount(n_rows, int((~np.isnan(x)).any(axis=1).sum()), options.n_components)
     pooled = law(x, options.n_components)
     _check_size(x, pooled)
