@@ -102,10 +102,11 @@ class Evidence:
             n_dimensions=self.frame.n_dimensions,
         )
 
-    def warn(self, n_features: int, *, law_known: bool = False) -> None:
+    def warn(self, n_features: int, *, law_known: bool = False, lost: str = "") -> None:
         """Say what was left out, and what makes recovery doubtful.
 
-        Heavy tails are no reason for doubt where the law of the inputs is known.
+        Heavy tails are no reason for doubt where the law of the inputs is known. `lost` says why a
+        random start is ahead of moments, where one is.
         """
         heavy = 0 if law_known else self.heavy
         d, k = self.seen.frame.n_dimensions, self.n_units
@@ -145,8 +146,9 @@ class Evidence:
                 kinds.append(f"{self.discrete} columns of X hold few values")
             doubts.append(" and ".join(kinds) + ", for which no model of the inputs is reliable")
         if doubts:
+            start = f"The start is random ({lost})" if lost else "The moments give a start"
             warnings.warn(
-                "The moments give a start, not a recovery of weights: " + "; ".join(doubts) + ".",
+                f"{start}, not a recovery of weights: " + "; ".join(doubts) + ".",
                 RecoveryWarning,
                 stacklevel=2,
             )

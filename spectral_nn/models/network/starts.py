@@ -131,8 +131,9 @@ def make_start(
     if may_draw and n_units is not None and are_hopeless(seen, n_units):
         return _at_random(rows, seen, n_units, options, rng)
     evidence = gather(rows, n_units, rng, run, seen=seen)
-    evidence.warn(rows.n_features, law_known=options.input_score is not None)
+    warn = partial(evidence.warn, rows.n_features, law_known=options.input_score is not None)
     if options.init == "nn-lift":
+        warn()
         return _textbook(rows, evidence, options, rng, run)
     tell("moments", 0, float("nan"))
     moments = _moments(rows, evidence, options.input_model, rng, run)
@@ -158,6 +159,7 @@ def make_start(
         starts.sort(key=finite_loss)
     report = _complete(replace(evidence.report(), reason=reason), starts)
     init = "random" if starts[0].kind == "random" else "tensor"
+    warn(lost=reason if init == "random" else "")
     return starts[0].network, init, report
 
 
@@ -175,7 +177,11 @@ def _at_random(
         f"n={n:.0f} rows for d={d} and k={n_units} units are under {HOPELESS:.0%} of the "
         f"{ROWS_A_WEIGHT} d k^2 = {needed} that recovery needs: moments of them are noise"
     )
-    warnings.warn(f"The start is random: {reason}.", RecoveryWarning, stacklevel=2)
+    warnings.warn(
+        f"The start is random: {reason}. init='random' says that you know.",
+        RecoveryWarning,
+        stacklevel=2,
+    )
     start = random_starts(rows, n_units, options, rng)[0]
     report = NetworkReport(
         winner="random",
@@ -344,7 +350,8 @@ def _complete(report: NetworkReport, starts: list[Start]) -> NetworkReport:
     )
     factors = best.factors
     assert factors is not None
-    warn_of_doubt(factors)
+    if winner.factors is not None:
+        warn_of_doubt(winner.factors)
     return replace(
         with_figures(report, factors),
         winner=winner.kind,

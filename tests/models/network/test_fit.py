@@ -308,6 +308,19 @@ class TestRace:
         assert found.report.starts[0].kind == "random"
         assert worst_angle(found.network, teacher) < 1
 
+    def test_doubts_are_told_of_the_start_that_won(self, monkeypatch):
+        """Where it is random, nothing is said of decompositions, which made nothing of the fit."""
+        X, Y, teacher = planted(0, 8, 3, 300)
+        lucky = network_starts.Start("random", teacher)
+        monkeypatch.setattr(network_starts, "random_starts", lambda *_: [lucky])
+        found, messages = doubts(X, Y, 3, max_iter=20)
+        assert found.init == "random"
+        ((category, message),) = messages
+        assert category is RecoveryWarning
+        assert message.startswith("The start is random (")
+        assert "standard errors" in message
+        assert "n=300 rows for d=8 and k=3 units" in message
+
     def test_a_hopeless_start_loses(self, monkeypatch):
         X, Y, _ = planted(0, 8, 3, 6000)
         nothing = Network(
