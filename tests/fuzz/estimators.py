@@ -135,7 +135,7 @@ SUBJECTS = [
         cuts(*NUMBERS_LAWS, labels=False),
         {"transformer": se.Lagged(2)},
         ("transform",),
-        {"transformer": [se.Lagged(1), FunctionTransformer(np.abs, validate=True)]},
+        {"transformer": [se.Lagged(1), FunctionTransformer(np.asarray, validate=True)]},
     ),
     Subject(se.Lagged, _rows(*NUMBERS_LAWS, weight=False), {}, ("transform",)),
     Subject(

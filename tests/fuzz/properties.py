@@ -29,6 +29,8 @@ def only_named_warnings():
         # scikit-learn's own checks, of infinities of both signs and of labels that are huge
         for module in ("numpy._core.fromnumeric", "sklearn"):
             warnings.filterwarnings("ignore", "invalid value", RuntimeWarning, module)
+        # and its scores, of answers to rows that the fit has not seen
+        warnings.filterwarnings("ignore", "overflow", RuntimeWarning, "sklearn")
         warnings.filterwarnings("ignore", "X is impossible under the start", UserWarning)
         warnings.filterwarnings("ignore", "X (does not have|has) .*feature names", UserWarning)
         warnings.filterwarnings("ignore", r"(?s).*\d", UserWarning)
