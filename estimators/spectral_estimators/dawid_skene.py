@@ -362,8 +362,10 @@ class DawidSkene(
         row, column = np.nonzero(~is_missing(table))
         if reset and row.size == 0:
             raise ValueError("X has no labels: all of it is missing.")
-        tasks = np.arange(table.shape[0])
-        return _Labels(row, column, table[row, column], tasks, _columns(X, table.shape[1]))
+        # What was fitted to a frame may be given an array, and the other way round.
+        names = feature_names(X) if reset else getattr(self, "feature_names_in_", None)
+        tasks, workers = np.arange(table.shape[0]), _workers(names, table.shape[1])
+        return _Labels(row, column, table[row, column], tasks, workers)
 
     def _is_long(self, X: Any) -> bool:
         return self.layout == "long" or (self.layout == "auto" and _has_names(X))
@@ -403,9 +405,8 @@ def _has_names(X: Any) -> bool:
     return all(name in names for name in _LONG)
 
 
-def _columns(X: Any, n_columns: int) -> NDArray:
-    """Names of the columns of X, or their numbers where it has none, or two of one name."""
-    names = feature_names(X)
+def _workers(names: NDArray | None, n_columns: int) -> NDArray:
+    """Names of columns, or their numbers where they have none, or two have one name."""
     if names is None or len(set(names)) < n_columns:
         return np.arange(n_columns)
     return np.array(names.tolist())

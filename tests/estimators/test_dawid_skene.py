@@ -191,4 +191,9 @@ def test_workers_of_a_wide_frame_are_its_columns():
     assert named.workers_.tolist() == ["zoe", "cat", "bob"]
     assert plain.workers_.tolist() == [0, 2, 3]
     assert_array_equal(named.confusion_matrices_, plain.confusion_matrices_)
-    assert_array_equal(named.predict_proba(frame), plain.predict_proba(X))
+    shares = plain.predict_proba(X)
+    assert_array_equal(named.predict_proba(frame), shares)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_array_equal(named.predict_proba(X), shares)
+    with pytest.warns(UserWarning, match="has feature names"):
+        assert_array_equal(plain.predict_proba(frame), shares)
