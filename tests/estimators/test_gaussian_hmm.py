@@ -296,8 +296,8 @@ def test_bad_covariances(kind, covars, words):
 @pytest.mark.parametrize(
     ("X", "words"),
     [
-        ([[1.0], [np.nan]], "NaN"),
-        ([[1.0], [np.inf]], "infinity"),
+        ([[1.0], [np.nan]], r"NaN.*declare it with missing=np\.nan\."),
+        ([[1.0], [-np.inf]], r"infinity.*set it to NaN and declare that with missing=np\.nan\."),
         ([["a"]], "numbers"),
         (np.zeros((3, 0)), "0 feature"),
         (np.full((4, 2), np.nan), "NaN"),

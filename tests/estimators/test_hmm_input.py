@@ -273,6 +273,16 @@ def test_strings_that_cannot_be_used_say_why(cut):
         (pd.Series(["a", "b", None, "a"]), {}, r"X\[2\] is nan, but other symbols are strings"),
         (np.array(["a", "b", 3, "a"], dtype=object), {}, r"X\[2\] is 3, but other symbols"),
         (
+            np.array([-1, "a", "b"], dtype=object),
+            {"missing": -1},
+            r"X\[0\] is -1, but other symbols are strings.*missing='\?': a number is none",
+        ),
+        (
+            np.array([None, "a", "b"], dtype=object),
+            {},
+            r"X\[0\] is None, but other symbols are strings.*missing='\?'",
+        ),
+        (
             SequenceStream([["a"] * 4, [1] * 4], chunk_tokens=4),
             {},
             "hold strings, and some numbers",
