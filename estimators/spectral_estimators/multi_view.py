@@ -42,6 +42,7 @@ __all__ = ["MultiViewMixture"]
 _MANY_CATEGORIES = 50
 _LEAST_ROWS = 10  # to a category, on average: K classes share them
 
+
 class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
     r"""Latent classes of rows whose columns are categorical and independent within each class.
 

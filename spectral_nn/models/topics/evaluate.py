@@ -10,7 +10,7 @@ from spectral_nn.models.topics.variational import infer_shares
 
 __all__ = ["coherence", "complete_documents", "top_words"]
 
-_ROUNDING = 1e-4  # by which probabilities of many words in single precision may sum to less than one
+_ROUNDING = 1e-4  # by which sums of many probabilities in single precision may be off one
 
 
 def complete_documents(
