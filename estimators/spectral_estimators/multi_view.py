@@ -463,9 +463,9 @@ def _warn_of_rare_categories(
         return
     at = rare[0]
     name = f"column {at}" if names is None else f"column {names[at]!r}"
-    others = f", and {rare.size - 1} more columns are like it" if rare.size > 1 else ""
+    others = f", the first of {rare.size} such columns," if rare.size > 1 else ""
     warnings.warn(
-        f"{name} of X has {sizes[at]} categories in {n_answers[at]} answers{others}: too few of "
+        f"{name} of X{others} has {sizes[at]} categories in {n_answers[at]} answers: too few of "
         "each to tell classes by, and a fit takes time in proportion. Cut numbers into bins "
         "(KBinsDiscretizer), or give them to MultiViewGaussianMixture; leave out columns of ids.",
         UserWarning,

@@ -280,7 +280,7 @@ def test_a_column_of_numbers_or_ids_is_named(answers):
     with pytest.warns(UserWarning, match=words) as said:
         model.fit(frame.assign(age=ages))
     assert said[0].filename == __file__
-    with pytest.warns(UserWarning, match=r"column 0 of X has 800 .*, and 1 more columns .* ids"):
+    with pytest.warns(UserWarning, match=r"column 0 of X, the first of 2 .*, has 800 .* ids"):
         model.fit(np.column_stack([np.arange(800), ages, X]))
     model.fit(frame.assign(age=ages.round(-1)))
     model.fit(frame.assign(town=rng.integers(0, 60, 800)))  # 13 rows each

@@ -183,7 +183,7 @@ def _check_variation(x: NDArray[np.float64], n_components: int) -> None:
         return
     shown = ", ".join(f"{value:g}" for value in most[:5])
     warnings.warn(
-        f"None of the {most.size} columns of X varies: the {len(x)} rows that starts are made of "
+        f"No column of X varies: the {len(x)} rows that starts are made of "
         f"are all ({shown}{', ...' if most.size > 5 else ''}), which does not tell "
         f"n_components={n_components} states apart. Use n_components=1, or look for the columns "
         "that X should have had.",
