@@ -63,7 +63,7 @@ class RankError(ValueError):
 
 
 class RecoveryWarning(UserWarning):
-    """Hidden weights cannot be expected to be those of the network that made the data.
+    """Hidden weights or classes cannot be expected to be those that made the data.
 
     The fit goes on: from moments all the same, or from a random start where they can give none.
     The message gives the figures.

@@ -41,8 +41,17 @@ def _is_nothing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def categories_of(values: NDArray, missing: NDArray[np.bool_], name: str) -> NDArray:
+def categories_of(
+    values: NDArray, missing: NDArray[np.bool_], name: str, advice: str = ""
+) -> NDArray:
     """Distinct values that are not missing, sorted.
+
+    Parameters
+    ----------
+    values : array
+    missing : array of bool
+    name : of the values, for errors.
+    advice : what else may be the matter where they are of several kinds.
 
     Raises
     ------
@@ -58,7 +67,7 @@ def categories_of(values: NDArray, missing: NDArray[np.bool_], name: str) -> NDA
         kinds = sorted({type(value).__name__ for value in kept})
         raise ValueError(
             f"{name} holds answers of several kinds: {', '.join(kinds)}. Give all as strings, or "
-            "all as numbers."
+            f"all as numbers.{advice}"
         ) from None
     found = np.array(found.tolist()) if found.dtype.kind == "O" else found
     if found.dtype.kind == "f" and not np.isfinite(found).all():

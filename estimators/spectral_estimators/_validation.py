@@ -1,5 +1,6 @@
 """From the sequences that users pass to what the core takes, with errors that name the argument."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial, wraps
@@ -47,6 +48,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _SPARSE_ALPHABET = 1 << 20  # inferred alphabets beyond this must be filled by the data
+_FEW_STRINGS = 20  # may differ by chance, or because somebody tries out what a model does
 
 
 def is_table(X: Any) -> bool:
@@ -239,6 +241,11 @@ def surveyed(
     ValueError
         If nothing was observed, the largest symbol is out of all proportion to the data, or some
         are numbers and some strings.
+
+    Warns
+    -----
+    UserWarning
+        If there are more than 20 strings, no two of them equal.
     """
     source, looked = look_through(source, partial(_look, missing=missing), run)
     found, n = [one for one, _ in looked], sum(rows for _, rows in looked)
@@ -250,6 +257,14 @@ def surveyed(
     if largest < 0:
         raise ValueError(f"Every one of the {n} observations in X is missing.")
     if symbols is not None:
+        if symbols.size == n > _FEW_STRINGS:
+            warnings.warn(
+                f"X holds {n} strings, no two of them equal, such as {str(symbols[0])!r}. Each "
+                "string is one symbol, and a list of strings is one sequence. Split sentences into "
+                "tokens, a list for each sentence: X = [text.split() for text in X].",
+                UserWarning,
+                stacklevel=8,
+            )
         return source, symbols.size, symbols
     if largest >= max(_SPARSE_ALPHABET, 16 * n):
         raise ValueError(

@@ -25,6 +25,7 @@ from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
     check_constraints,
+    feature_names,
     output_container,
     with_input_tags,
 )
@@ -42,6 +43,10 @@ from spectral_nn.models.mixtures.model import MixtureParameters
 __all__ = ["DawidSkene"]
 
 _LONG = ("task", "worker", "label")
+_HINT_OF_LONG = (
+    "If each row is one label, that is the long layout: give the columns task, worker and label in "
+    'this order with layout="long", or under these names.'
+)
 
 
 class _Labels(NamedTuple):
@@ -50,15 +55,16 @@ class _Labels(NamedTuple):
     Attributes
     ----------
     task, worker, label : arrays (n,)
-        Tasks as codes; workers and labels as the user has them.
-    tasks : array
-        What the codes of tasks stand for.
+        Tasks and workers as codes; labels as the user has them.
+    tasks, workers : arrays
+        What these codes stand for.
     """
 
     task: NDArray[np.int64]
-    worker: NDArray
+    worker: NDArray[np.int64]
     label: NDArray
     tasks: NDArray
+    workers: NDArray
 
 
 class DawidSkene(
@@ -98,7 +104,8 @@ class DawidSkene(
     classes_ : array (L,)
         The labels, sorted.
     workers_ : array (W,)
-        Those with labels: names, or in the wide layout numbers of columns.
+        Those with labels: their names, sorted; in the wide layout the columns, by name if X is a
+        data frame, else by number.
     confusion_matrices_ : array (W, L, L)
         ``[w, k, v]``: probability that worker w says ``classes_[v]`` where ``classes_[k]`` is true.
     class_prior_ : array (L,)
@@ -206,14 +213,21 @@ class DawidSkene(
         -----
         ConvergenceWarning
             If ``max_iter`` steps were not enough.
+        UserWarning
+            If ``layout="auto"`` reads X as wide, and no label occurs in two of its columns.
         """
         check_constraints(self)
         X = self._columns_of(X)
         given = self._read(X, reset=True)
         nothing = np.zeros(given.label.shape, dtype=bool)
-        classes = categories_of(given.label, nothing, "X")
+        wide_by_default = self.layout == "auto" and not self._is_long(X)
+        advice = f" {_HINT_OF_LONG}" if wide_by_default else ""
+        classes = categories_of(given.label, nothing, "X", advice)
         label = codes_of(given.label, nothing, classes, "X").astype(np.int64)
-        workers, worker = np.unique(given.worker, return_inverse=True)
+        if wide_by_default:
+            _warn_if_nothing_is_shared(given, label, classes)
+        seen, worker = np.unique(given.worker, return_inverse=True)
+        workers = given.workers[seen]
         shape = (given.tasks.size, workers.size, classes.size)
         x = lay_out_labels(given.task, worker, label, shape)
         options = CrowdOptions(
@@ -315,8 +329,10 @@ class DawidSkene(
         given = self._read(self._columns_of(X), reset=False)
         nothing = np.zeros(given.label.shape, dtype=bool)
         label = codes_of(given.label, nothing, self.classes_, "X").astype(np.int64)
-        known = np.isin(given.worker, self.workers_)
-        worker = np.searchsorted(self.workers_, given.worker[known])
+        places = {name: place for place, name in enumerate(self.workers_.tolist())}
+        place = np.array([places.get(name, -1) for name in given.workers.tolist()])
+        known = place[given.worker] >= 0
+        worker = place[given.worker[known]]
         shape = (given.tasks.size, self.workers_.size, self.classes_.size)
         x = lay_out_labels(given.task[known], worker, label[known], shape)
         L = self.classes_.size
@@ -346,7 +362,10 @@ class DawidSkene(
         row, column = np.nonzero(~is_missing(table))
         if reset and row.size == 0:
             raise ValueError("X has no labels: all of it is missing.")
-        return _Labels(row, column, table[row, column], np.arange(table.shape[0]))
+        # What was fitted to a frame may be given an array, and the other way round.
+        names = feature_names(X) if reset else getattr(self, "feature_names_in_", None)
+        tasks, workers = np.arange(table.shape[0]), _workers(names, table.shape[1])
+        return _Labels(row, column, table[row, column], tasks, workers)
 
     def _is_long(self, X: Any) -> bool:
         return self.layout == "long" or (self.layout == "auto" and _has_names(X))
@@ -368,8 +387,9 @@ class DawidSkene(
         whole = np.zeros(len(table), dtype=bool)
         tasks = categories_of(table[:, 0], whole, "the column of tasks in X")
         task = codes_of(table[:, 0], whole, tasks, "the column of tasks in X").astype(np.int64)
-        kinds = [np.array(table[:, j].tolist()) for j in (1, 2)]
-        return _Labels(task, kinds[0], kinds[1], tasks)
+        names, label = (np.array(table[:, j].tolist()) for j in (1, 2))
+        workers, worker = np.unique(names, return_inverse=True)
+        return _Labels(task, worker, label, tasks, workers)
 
     @property
     def _n_features_out(self) -> int:
@@ -383,3 +403,27 @@ def _has_names(X: Any) -> bool:
     """Whether X is a frame with the columns of the long layout."""
     names = list(getattr(X, "columns", ()))
     return all(name in names for name in _LONG)
+
+
+def _workers(names: NDArray | None, n_columns: int) -> NDArray:
+    """Names of columns, or their numbers where they have none, or two have one name."""
+    if names is None or len(set(names)) < n_columns:
+        return np.arange(n_columns)
+    return np.array(names.tolist())
+
+
+def _warn_if_nothing_is_shared(given: _Labels, label: NDArray[np.int64], classes: NDArray) -> None:
+    """Warn where two columns or more have labels, and none of these occurs in two of them."""
+    n_columns = np.unique(given.worker).size
+    pairs = np.unique(label * given.workers.size + given.worker).size
+    if n_columns < 2 or pairs > classes.size:
+        return
+    shown = ", ".join(repr(one) for one in classes[:5].tolist())
+    warnings.warn(
+        f"X was read as wide, a column for each worker, but no label occurs in two of its "
+        f"{n_columns} columns: together they hold {classes.size} labels "
+        f"({shown}{', ...' if classes.size > 5 else ''}). {_HINT_OF_LONG} If workers do share no "
+        'label, layout="wide" says so.',
+        UserWarning,
+        stacklevel=4,
+    )

@@ -28,6 +28,7 @@ from spectral_estimators._sklearn_compat import (
     Interval,
     StrOptions,
     check_constraints,
+    feature_names,
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
@@ -37,6 +38,9 @@ from spectral_nn.models.mixtures.items import N_STARTS, ItemsOptions, fit_items,
 from spectral_nn.models.mixtures.model import MixtureParameters
 
 __all__ = ["MultiViewMixture"]
+
+_MANY_CATEGORIES = 50
+_LEAST_ROWS = 10  # to a category, on average: K classes share them
 
 
 class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
@@ -203,6 +207,10 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
             If ``max_iter`` steps were not enough.
         RankWarning
             If there are no other starts than moments, and they show fewer than K classes.
+        RecoveryWarning
+            If fewer than three columns vary: other classes then explain X as well.
+        UserWarning
+            If a column has more than 50 categories, of fewer than ten rows each on average.
         """
         check_constraints(self)
         answers = read_answers(self, X, reset=True)
@@ -217,6 +225,8 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
                 "Expected n_samples >= n_components but got n_components = "
                 f"{self.n_components}, n_samples = {len(codes)}. Use fewer classes."
             )
+        if isinstance(self.categories, str):
+            _warn_of_rare_categories(codes, categories, feature_names(X))
         n_init = self.n_init or (N_STARTS if self.init == "tensor" else 1)
         options = ItemsOptions(
             self.n_components,
@@ -440,3 +450,24 @@ def _encode(
     """Codes of all items."""
     names = (f"column {j} of X" for j in range(X.shape[1]))
     return np.stack(list(map(codes_of, X.T, missing.T, categories, names)), axis=1)
+
+
+def _warn_of_rare_categories(
+    codes: NDArray[np.float64], categories: list[NDArray], names: NDArray | None
+) -> None:
+    """Warn of the first column most of whose categories have hardly a row to each class."""
+    n_answers = (~np.isnan(codes)).sum(axis=0)
+    sizes = np.array([cats.size for cats in categories])
+    rare = np.flatnonzero((sizes > _MANY_CATEGORIES) & (sizes * _LEAST_ROWS > n_answers))
+    if not rare.size:
+        return
+    at = rare[0]
+    name = f"column {at}" if names is None else f"column {names[at]!r}"
+    others = f", the first of {rare.size} such columns," if rare.size > 1 else ""
+    warnings.warn(
+        f"{name} of X{others} has {sizes[at]} categories in {n_answers[at]} answers: too few of "
+        "each to tell classes by, and a fit takes time in proportion. Cut numbers into bins "
+        "(KBinsDiscretizer), or give them to MultiViewGaussianMixture; leave out columns of ids.",
+        UserWarning,
+        stacklevel=4,
+    )

@@ -20,7 +20,7 @@ import numpy as np
 
 from spectral_nn.data.cuts import Place
 
-__all__ = ["CHUNK", "alphabet", "encode", "find_missing"]
+__all__ = ["CHUNK", "advise_on_missing", "alphabet", "encode", "find_missing"]
 
 CHUNK = 1 << 20  # rows looked at together: temporaries stay in megabytes for any n
 _STRINGS = "SUT"  # kinds of NumPy's arrays of strings
@@ -166,6 +166,14 @@ def find_missing(values: np.ndarray, masked: np.ndarray, missing: float | str | 
     return masked | np.isnan(values) if values.dtype.kind == "f" else masked
 
 
+def advise_on_missing(value: float) -> str:
+    """What to do about a number that is not allowed, if it stands for "not observed"."""
+    if np.isinf(value):
+        return "Remove it, mask it, or set it to NaN and declare that with missing=np.nan."
+    declared = "np.nan" if np.isnan(value) else str(value)
+    return f"Remove it, mask it, or declare it with missing={declared}."
+
+
 def _column(values: Any, name: str) -> Any:
     """``values`` as one column, shape (n,)."""
     values = np.asanyarray(values)
@@ -185,11 +193,10 @@ def _column(values: Any, name: str) -> Any:
 
 
 def _holds_strings(column: Any) -> bool:
-    """Whether a column holds strings; of objects the first that is not masked tells."""
+    """Whether a column holds strings, a single one of objects that are not masked."""
     if column.dtype.kind != "O":
         return column.dtype.kind in _STRINGS
-    seen = np.flatnonzero(~np.ma.getmaskarray(column))
-    return seen.size > 0 and isinstance(column[seen[0]], str)
+    return any(isinstance(value, str) for value in np.ma.compressed(column))
 
 
 def _strings(column: Any, place: Place) -> Any:
@@ -207,8 +214,9 @@ def _strings(column: Any, place: Place) -> Any:
     for i, word in enumerate(words):
         if not isinstance(word, str):
             raise ValueError(
-                f"{place.at(i)} is {word!r}, but other symbols are strings. Remove it, or mask it "
-                "(np.ma.masked_array)."
+                f"{place.at(i)} is {word!r}, but other symbols are strings. Remove it, mask it "
+                "(np.ma.masked_array), or write a string in its place that is no symbol, and "
+                "declare this with missing, such as missing='?': a number is none of the strings."
             )
     return np.ma.masked_array(np.array(words), gone)
 
@@ -282,13 +290,12 @@ def _reject(entry: str, value: Any) -> None:
             "model is of symbols: whole numbers from 0. Discretise X (KBinsDiscretizer), or take a "
             "model of real numbers, such as GaussianHMM."
         )
-    if np.isfinite(value):
-        what, declared = "Negative values", str(value)
-    else:
-        what, declared = ("NaN", "np.nan") if np.isnan(value) else ("Infinity", "np.inf")
+    what = "Negative values"
+    if not np.isfinite(value):
+        what = "NaN" if np.isnan(value) else "Infinity"
     raise ValueError(
         f"{what} in data: {entry} is {value}, but symbols are whole numbers from 0. "
-        f"Remove it, mask it, or declare it with missing={declared}."
+        f"{advise_on_missing(value)}"
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "between_frames",
     "find_means",
     "has_mass",
+    "has_spread",
     "moments_of",
     "normal_cdf",
 ]
@@ -35,6 +36,9 @@ __all__ = [
 LOG_2_PI = float(np.log(2 * np.pi))
 
 _LEAST_MASS = 2.0**-52  # of all observations: a state with less has none
+_LEAST_ROWS = 1e-2  # observations of a state that tell its variance
+_LEAST_SHARE = 1e-4  # or this share of all, where weights make them fewer
+_MOST_GROWTH = 4.0  # of a variance beyond a step: one without observations would stay there
 
 
 class GaussianPrior(NamedTuple):
@@ -199,7 +203,7 @@ class DiagonalGaussian:
         """Posterior mode of means, and of variances given these; what has no mass stays."""
         prior = prior or GaussianPrior()
         centre, scale = self._frame
-        seen = has_mass(sums.weight)
+        seen = has_spread(sums.weight, prior.weight)
         means = (self.means - centre) / scale
         if "m" in prior.free:
             means = find_means(sums, prior, centre, scale, means)
@@ -233,7 +237,8 @@ class DiagonalGaussian:
     def relax(self, new: Self, power: float) -> Self:
         """Means beyond `new` in a straight line, variances on a logarithmic scale."""
         with np.errstate(over="ignore", under="ignore"):
-            covariances = new.covariances * (new.covariances / self.covariances) ** (power - 1)
+            growth = (new.covariances / self.covariances) ** (power - 1)
+            covariances = new.covariances * np.minimum(growth, _MOST_GROWTH)
         usable = np.isfinite(covariances) & (covariances > 0)
         return replace(
             self,
@@ -388,12 +393,22 @@ def find_means(
 
 
 def has_mass(weight: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which states (axis 0) have a share of the observations that is more than rounding.
+    """Which states (axis 0) have a share of the observations that is more than rounding."""
+    return weight > _LEAST_MASS * weight.sum(axis=0)
+
+
+def has_spread(
+    weight: NDArray[np.float64], of_prior: NDArray[np.float64] | float
+) -> NDArray[np.bool_]:
+    """Which states (axis 0) have observations enough for a variance.
 
     A prior with scatter and no weight, the default, would have the variance of a state grow as
-    one over its mass: a state that the data are leaving would overflow.
+    one over its mass: of a state that the data are leaving, without bound. Under the default a
+    hundredth of an observation leaves it at the variance of all data.
     """
-    return weight > _LEAST_MASS * weight.sum(axis=0)
+    total = weight.sum(axis=0)
+    least = np.minimum(_LEAST_ROWS, _LEAST_SHARE * total)
+    return has_mass(weight) & (weight + of_prior > least)
 
 
 def normal_cdf(

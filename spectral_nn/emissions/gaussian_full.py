@@ -21,7 +21,7 @@ from spectral_nn.emissions.gaussian import (
     GaussianSums,
     between_frames,
     find_means,
-    has_mass,
+    has_spread,
     moments_of,
     normal_cdf,
 )
@@ -187,9 +187,10 @@ class FullGaussian:
             about += _state_weight(prior, away)[:, None, None] * _outer(away, away)
         scatter = sums.second + self._pool(about - cross - cross.transpose(0, 2, 1))
         total = self._pool(sums.weight[:, None, None])
-        seen = has_mass(total)
+        weight = np.reshape(prior.weight, (-1, 1, 1))
+        seen = has_spread(total, weight)
         scatter = scatter * np.outer(scale, scale) + _as_matrices(prior.scatter, means.shape[1])
-        total = total + np.reshape(prior.weight, (-1, 1, 1))
+        total = total + weight
         new = _floored(scatter / np.where(seen, total, 1.0), prior.floor)
         kept = self.covariances.reshape(new.shape)
         return replace(found, covariances=self._share(np.where(seen, new, kept)))

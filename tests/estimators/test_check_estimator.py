@@ -125,6 +125,8 @@ def expected_failed_checks(estimator):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:Fitting a model of:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds fractions:UserWarning")
+@pytest.mark.filterwarnings("ignore:X was read as wide:UserWarning")
+@pytest.mark.filterwarnings("ignore:column .* of X.* has .* categories:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*documents have fewer than three tokens:UserWarning")
 @pytest.mark.filterwarnings("ignore:.* rows have no path to a label:UserWarning")
 @parametrize_with_checks(

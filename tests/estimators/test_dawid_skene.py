@@ -157,3 +157,43 @@ def test_bad_input():
     mixed = np.array([["a", 1], ["a", "a"]], dtype=object)
     with pytest.raises(ValueError, match="answers of several kinds"):
         DawidSkene().fit(mixed)
+
+
+PICTURES = pd.DataFrame({"picture": list("ppqq"), "who": list("abab"), "answer": list("xxyx")})
+
+
+def test_a_long_table_under_other_names_is_not_read_as_wide_in_silence():
+    words = r"no label occurs in two of its 3 columns: .* 6 labels .* layout=\"long\""
+    with pytest.warns(UserWarning, match=words) as said:
+        DawidSkene().fit(PICTURES)
+    assert said[0].filename == __file__
+    named = DawidSkene(layout="long").fit(PICTURES)
+    assert named.classes_.tolist() == ["x", "y"]
+    assert named.workers_.tolist() == ["a", "b"]
+    DawidSkene(layout="wide").fit(PICTURES)  # the user says so
+    DawidSkene().fit([["x", "x", None], ["y", None, "x"]])
+
+
+def test_numbers_of_tasks_beside_strings_are_a_hint_of_the_long_layout():
+    numbered = PICTURES.assign(picture=[0, 0, 1, 1])
+    words = r"several kinds: int, str. .* columns task, worker and label .*layout=\"long\""
+    with pytest.raises(ValueError, match=words):
+        DawidSkene().fit(numbered)
+    with pytest.raises(ValueError, match=r"all as numbers\.$"):
+        DawidSkene(layout="wide").fit(numbered)
+
+
+def test_workers_of_a_wide_frame_are_its_columns():
+    _, X, _ = crowd(3, n_tasks=200, n_workers=4)
+    X[:, 1] = np.nan
+    frame = pd.DataFrame(X, columns=["zoe", "ann", "cat", "bob"])
+    named, plain = DawidSkene().fit(frame), DawidSkene().fit(X)
+    assert named.workers_.tolist() == ["zoe", "cat", "bob"]
+    assert plain.workers_.tolist() == [0, 2, 3]
+    assert_array_equal(named.confusion_matrices_, plain.confusion_matrices_)
+    shares = plain.predict_proba(X)
+    assert_array_equal(named.predict_proba(frame), shares)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_array_equal(named.predict_proba(X), shares)
+    with pytest.warns(UserWarning, match="has feature names"):
+        assert_array_equal(plain.predict_proba(frame), shares)

@@ -114,6 +114,10 @@ def test_missing_observations_are_steps(model):
     [
         ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         ({"steps": 1.5}, "steps must be a whole number"),
+        ({"steps": "10"}, "steps must be a whole number of at least 1, got '10'"),
+        ({"steps": None}, "steps must be a whole number of at least 1, got None"),
+        ({"steps": np.inf}, "steps must be a whole number"),
+        ({"steps": np.nan}, "steps must be a whole number"),
         ({"steps": 1, "quantiles": (0.5, 1.0)}, "quantiles must be a row of levels between 0"),
         ({"steps": 1, "quantiles": (0.5, np.nan)}, "quantiles must be"),
         ({"steps": 1, "quantiles": 0.5}, "quantiles must be"),
@@ -150,7 +154,24 @@ def test_summaries_agree_with_the_methods(model):
     assert_allclose(found.mean_stay, [10, 10 / 3], rtol=1e-12)
     assert_allclose(found.stationary, [0.75, 0.25], rtol=1e-12)
     assert_allclose(found.mean, model._emission(2).mean())
-    assert len(str(found).splitlines()) == 7 + 2 + 2
+    of_symbols = isinstance(model, CategoricalHMM)
+    assert len(str(found).splitlines()) == 7 + 2 + of_symbols + 2
+    assert ("probability of a symbol" in str(found)) == of_symbols
+
+
+def test_columns_of_a_summary_are_named_by_symbol():
+    model = CategoricalHMM(2)
+    model.startprob_, model.transmat_ = START, TRANS
+    model.emissionprob_ = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    numbers = model.summary([0, 1, 2])
+    assert numbers.symbols.tolist() == [0, 1, 2]
+    model.symbols_ = ["fog", "sun", "thunderstorm"]
+    found = model.summary(["fog", "sun", "sun"])
+    head, names, *states = str(found).splitlines()[8:]
+    assert head.endswith("probability of a symbol")
+    assert names.split() == list(found.symbols) == model.symbols_
+    assert [len(line) for line in states] == [len(names)] * 2
+    assert states[0].split()[-3:] == ["0.7", "0.2", "0.1"]
 
 
 def test_icl_counts_a_split_of_one_state_against_it():

@@ -144,7 +144,8 @@ def fitted(model):
         for i, one in enumerate(value if isinstance(value, (list, tuple)) else [value]):
             if isinstance(one, np.ndarray) and "time" not in name:
                 arrays[f"{name}[{i}]"] = one
-    arrays.pop("feature_names_in_[0]", None)
+    for names in ("feature_names_in_[0]", "workers_[0]"):
+        arrays.pop(names, None)
     return arrays
 
 

@@ -319,8 +319,8 @@ def test_bad_covariances(kind, covars, words):
 @pytest.mark.parametrize(
     ("X", "words"),
     [
-        ([[1.0], [np.nan]], "NaN"),
-        ([[1.0], [np.inf]], "infinity"),
+        ([[1.0], [np.nan]], r"NaN.*declare it with missing=np\.nan\."),
+        ([[1.0], [-np.inf]], r"infinity.*set it to NaN and declare that with missing=np\.nan\."),
         ([["a"]], "numbers"),
         (np.zeros((3, 0)), "0 feature"),
         (np.full((4, 2), np.nan), "NaN"),
@@ -425,6 +425,33 @@ class TestFull(InItsPlace, THEIRS.TestGaussianHMMWithFullCovars):
     pass
 
 
+@pytest.mark.parametrize("kind", ["diag", "spherical", "tied", "full"])
+def test_columns_that_do_not_vary_are_said(kind):
+    """And a state that is left without observations keeps a variance like that of the data."""
+    words = r"No column of X varies: the 50 rows .* \(1, 3\).* n_components=2"
+    with pytest.warns(UserWarning, match=words) as said:
+        model = GaussianHMM(2, kind, random_state=0).fit(np.tile([1.0, 3.0], (50, 1)))
+    assert said[0].filename == __file__
+    assert model.covars_.max() < 20  # a column that does not vary is taken for one of variance 1
+    assert_allclose(model.means_, [[1, 3], [1, 3]])
+    GaussianHMM(1, kind).fit(np.ones((50, 1)))
+
+
+@pytest.mark.parametrize("kind", ["diag", "full"])
+def test_a_state_that_the_data_leave_keeps_a_variance_like_theirs(rng, kind):
+    X = rng.standard_normal((50, 2))
+    X[:, 1] = 1.0
+    model = GaussianHMM(2, kind, random_state=0).fit(X)
+    assert model.predict_proba(X).sum(axis=0).min() < 0.01
+    assert model.covars_.max() < 20
+
+
 def test_numbers_whose_squares_vanish_are_refused(rng):
     with pytest.raises(ValueError, match="A column of X has the variance"):
         GaussianHMM(2).fit(1e-160 * rng.normal(size=(50, 2)))
+
+
+def test_more_parameters_than_numbers_are_said_where_fit_is_called(rng):
+    with pytest.warns(UserWarning, match="Fitting a model of 35 free parameters to 18 num") as said:
+        GaussianHMM(3, "full", n_iter=1, n_init=1, random_state=0).fit(rng.normal(size=(6, 3)))
+    assert said[0].filename == __file__

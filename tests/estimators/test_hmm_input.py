@@ -218,6 +218,18 @@ def test_strings_with_labels_and_what_is_missing(cut):
     same_model(CategoricalHMM(**QUICK, missing=0).fit(WORDS), cut)  # the number is no string
 
 
+def test_strings_that_are_sentences_are_not_taken_for_symbols_in_silence():
+    weather = np.random.default_rng(0).choice(["sun", "rain", "fog", "snow"], (100, 6))
+    texts = sorted({" ".join(words) for words in weather})
+    words = rf"X holds {len(texts)} strings, no two of them equal, such as 'fog .*text\.split\(\)"
+    with pytest.warns(UserWarning, match=words) as said:
+        CategoricalHMM(**QUICK).fit(texts)
+    assert said[0].filename == __file__
+    CategoricalHMM(**QUICK).fit([text.split() for text in texts])
+    CategoricalHMM(**QUICK).fit([*texts, texts[0]])
+    CategoricalHMM(**QUICK).fit(list("abcdefgh"))
+
+
 def test_the_first_part_fixes_the_symbols(cut):
     model = CategoricalHMM(**QUICK).partial_fit(WORDS[:2]).partial_fit(WORDS[2:])
     same_model(model, CategoricalHMM(**QUICK).partial_fit(ARRAYS))
@@ -260,6 +272,16 @@ def test_strings_that_cannot_be_used_say_why(cut):
         (WORDS, {"n_features": 2}, "without n_features.*OrdinalEncoder"),
         (pd.Series(["a", "b", None, "a"]), {}, r"X\[2\] is nan, but other symbols are strings"),
         (np.array(["a", "b", 3, "a"], dtype=object), {}, r"X\[2\] is 3, but other symbols"),
+        (
+            np.array([-1, "a", "b"], dtype=object),
+            {"missing": -1},
+            r"X\[0\] is -1, but other symbols are strings.*missing='\?': a number is none",
+        ),
+        (
+            np.array([None, "a", "b"], dtype=object),
+            {},
+            r"X\[0\] is None, but other symbols are strings.*missing='\?'",
+        ),
         (
             SequenceStream([["a"] * 4, [1] * 4], chunk_tokens=4),
             {},

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
-from spectral_estimators import MultiViewMixture, RankError
+from spectral_estimators import MultiViewMixture, RankError, RecoveryWarning
 
 YES = np.array([[0.9, 0.8, 0.7, 0.9, 0.1, 0.8], [0.2, 0.1, 0.3, 0.1, 0.6, 0.2]])
 
@@ -170,6 +170,7 @@ def test_a_prior_leaves_nothing_impossible():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::spectral_estimators.RecoveryWarning")
 def test_a_prior_below_one_may_make_rows_impossible_on_the_way():
     X = np.array([[1, 3], [0, 2], [3, 3], [0, 1], [3, 3]])
     how = {"item_probs_prior": 1e-300, "max_iter": 5, "n_init": 3, "random_state": 0}
@@ -267,3 +268,30 @@ def test_labels_of_planted_classes_in_order(answers):
     cost = ((mine[:, None] - others[None]) ** 2).sum(axis=2)
     rows, columns = linear_sum_assignment(cost)
     assert cost[rows, columns].max() < 1e-2
+
+
+def test_a_column_of_numbers_or_ids_is_named(answers):
+    X, _ = answers
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(20, 60, len(X)).round(1)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = MultiViewMixture(2, n_init=1, init="random", random_state=0)
+    words = rf"column 'age' of X has {np.unique(ages).size} categories in 800 answers: .*Gaussian"
+    with pytest.warns(UserWarning, match=words) as said:
+        model.fit(frame.assign(age=ages))
+    assert said[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"column 0 of X, the first of 2 .*, has 800 .* ids"):
+        model.fit(np.column_stack([np.arange(800), ages, X]))
+    model.fit(frame.assign(age=ages.round(-1)))
+    model.fit(frame.assign(town=rng.integers(0, 60, 800)))  # 13 rows each
+
+
+@pytest.mark.parametrize("columns", [[0], [0, 1], [0, 1, 1]])
+def test_fewer_than_three_items_do_not_tell_classes(answers, columns):
+    X = answers[0][:, columns]
+    X[:, 2:] = "no"  # a column of one answer is no item
+    words = rf"X has {min(len(columns), 2)} columns of two .* n_components=3"
+    with pytest.warns(RecoveryWarning, match=words) as said:
+        MultiViewMixture(3, random_state=0).fit(X)
+    assert said[0].filename == __file__
+    MultiViewMixture(1).fit(X)

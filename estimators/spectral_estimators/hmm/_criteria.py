@@ -90,7 +90,7 @@ class HMMCriteria(HMMInference):
             ``aic``, ``bic``, ``icl``; for each state ``occupancy`` (share of the positions, by
             posteriors), ``mean_stay`` (positions; inf if it is never left), ``start``,
             ``stationary`` and ``mean`` (K, p) of an observation, for symbols their probabilities
-            (K, d).  All are NumPy's.
+            (K, d), whose names are ``symbols`` (d,).  All are NumPy's.
 
         Examples
         --------
@@ -109,4 +109,5 @@ class HMMCriteria(HMMInference):
             parameters,
             self._coded(X, lengths, parameters.emission).pieces(),
             lambda values: self._n_observed(values, parameters.emission),
+            getattr(self, "symbols_", None),
         )

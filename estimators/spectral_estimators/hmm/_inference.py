@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -275,8 +276,8 @@ class HMMInference(MovableMixin, SpectralEstimator, ABC):
         >>> ahead.quantiles.shape  # steps, columns, levels
         (2, 1, 2)
         """
-        if steps < 1 or steps != int(steps):
-            raise ValueError(f"steps must be a whole number of at least 1, got {steps}.")
+        if not isinstance(steps, Real) or not steps >= 1 or steps % 1:
+            raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}.")
         levels = None if quantiles is None else np.asarray(quantiles, dtype=np.float64)
         if levels is not None and (levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all()):
             raise ValueError(

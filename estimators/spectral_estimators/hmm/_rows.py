@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spectral_estimators._validation import labels_of, look_through
 from spectral_nn.data import Place, Sequences, Source
-from spectral_nn.data.symbols import encode, find_missing
+from spectral_nn.data.symbols import advise_on_missing, encode, find_missing
 from spectral_nn.runners.base import Runner
 
 __all__ = [
@@ -166,7 +166,7 @@ def _encode(values: Any, place: Place, rules: RowRules) -> NDArray[np.float64]:
             what = "Negative values"
         raise ValueError(
             f"{what} in data: {place.at(int(at))} is {value} in column {column}, but "
-            f"{rules.words}. Remove it, mask it, or declare it with missing=."
+            f"{rules.words}. {advise_on_missing(value)}"
         )
     rows[gone] = np.nan
     return rows if rules.whole is None else rules.whole(rows, place)

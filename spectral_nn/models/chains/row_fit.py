@@ -75,6 +75,11 @@ def fit_rows(
     ValueError
         If every observation is missing.
 
+    Warns
+    -----
+    UserWarning
+        If there are fewer numbers than free parameters, or no column varies.
+
     Notes
     -----
     Two passes before EM begins: one counts rows, the other gathers 2^19 of them at most. Starts are
@@ -99,6 +104,8 @@ def pose_rows(
     check_amount(n_rows, int((~np.isnan(x)).any(axis=1).sum()), options.n_components)
     pooled = law(x, options.n_components)
     _check_size(x, pooled)
+    if not options.labelled:
+        _check_variation(x, options.n_components)
     problem = replace(problem, options=settled(options, pooled))
     return PosedRows(problem, engine, some, pooled)  # E-steps, and so the engine, know no prior
 
@@ -166,8 +173,24 @@ def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
             f"Fitting a model of {n_free} free parameters to {n_seen} numbers will result in a "
             "degenerate solution. Use fewer states, or covariances of fewer parameters.",
             UserWarning,
-            stacklevel=8,
+            stacklevel=9,
         )
+
+
+def _check_variation(x: NDArray[np.float64], n_components: int) -> None:
+    """Warn where all rows are equal, so that they do not tell states apart."""
+    least, most = np.fmin.reduce(x), np.fmax.reduce(x)
+    if n_components == 1 or len(x) == 1 or (most > least).any():
+        return
+    shown = ", ".join(f"{value:g}" for value in most[:5])
+    warnings.warn(
+        f"No column of X varies: the {len(x)} rows that starts are made of "
+        f"are all ({shown}{', ...' if most.size > 5 else ''}), which does not tell "
+        f"n_components={n_components} states apart. Use n_components=1, or look for the columns "
+        "that X should have had.",
+        UserWarning,
+        stacklevel=9,
+    )
 
 
 def _given(pooled: RowEmission, options: HMMOptions) -> Start[HMMParameters] | None:

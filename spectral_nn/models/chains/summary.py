@@ -44,6 +44,8 @@ class HMMSummary:
         Distribution of states that the transitions leave as it is.
     mean : ndarray of shape (K, p)
         Expectation of an observation in each state; for symbols (K, d), their probabilities.
+    symbols : ndarray of shape (d,), or None
+        What the columns of ``mean`` are the probabilities of; None where observations are rows.
     """
 
     n_components: int
@@ -58,6 +60,7 @@ class HMMSummary:
     start: NDArray[np.float64]
     stationary: NDArray[np.float64]
     mean: NDArray[np.float64]
+    symbols: NDArray | None = None
 
     def __str__(self) -> str:
         """The model, then a line for each state; of wide means the first columns."""
@@ -72,9 +75,17 @@ class HMMSummary:
         lines = [f"{name:<14}  {value:>{width}}" for name, value in figures]
         shown = self.mean[:, :_MOST_COLUMNS]
         more = " ..." if shown.shape[1] < self.mean.shape[1] else ""
-        lines += ["", "state  occupancy  mean stay   start  stationary  mean of an observation"]
+        head = "state  occupancy  mean stay   start  stationary  "
+        wide = 9
+        if self.symbols is None:
+            lines += ["", head + "mean of an observation"]
+        else:
+            names = [str(symbol) for symbol in self.symbols[:_MOST_COLUMNS]]
+            wide = max(wide, *map(len, names))
+            named = " ".join(f"{name:>{wide}}" for name in names)
+            lines += ["", head + "probability of a symbol", " " * len(head) + named + more]
         for k in range(self.n_components):
-            mean = " ".join(f"{value:9.4g}" for value in shown[k])
+            mean = " ".join(f"{value:{wide}.4g}" for value in shown[k])
             lines.append(
                 f"{k:5}  {self.occupancy[k]:9.3f}  {self.mean_stay[k]:9.4g}  {self.start[k]:6.3f}  "
                 f"{self.stationary[k]:10.3f}  {mean}{more}"
@@ -124,6 +135,7 @@ def summarise(
     parameters: HMMParameters,
     pieces: Iterable[Sequences],
     n_observed: Callable[[NDArray], int],
+    symbols: NDArray | None = None,
 ) -> HMMSummary:
     """Walk once over data, piece by piece.
 
@@ -135,6 +147,8 @@ def summarise(
         Codes or rows, without labels.
     n_observed : callable
         From the values of a piece to how many of them are not missing.
+    symbols : ndarray of shape (d,), optional
+        Names of the symbols; None: 0 .. d - 1, or observations are rows.
 
     Returns
     -------
@@ -158,7 +172,8 @@ def summarise(
     BIC             16.87
     ICL             17.32
     <BLANKLINE>
-    state  occupancy  mean stay   start  stationary  mean of an observation
+    state  occupancy  mean stay   start  stationary  probability of a symbol
+                                                             0         1
         0      0.497         10   1.000       0.000        0.9       0.1
         1      0.503        inf   0.000       1.000        0.1       0.9
     """
@@ -172,6 +187,9 @@ def summarise(
         log_likelihood += float(found.sum())
         of_paths += float(find_paths(parameters, piece)[1].sum())
         n += n_observed(piece.values)
+    mean = parameters.emission.mean()
+    if symbols is None and not parameters.emission.rows:
+        symbols = np.arange(mean.shape[1])
     leaving = 1 - parameters.transmat.diagonal()
     with np.errstate(divide="ignore"):
         mean_stay = 1 / np.maximum(leaving, 0.0)
@@ -187,5 +205,6 @@ def summarise(
         mean_stay=mean_stay,
         start=parameters.startprob,
         stationary=stationary(parameters.transmat),
-        mean=parameters.emission.mean(),
+        mean=mean,
+        symbols=None if symbols is None else np.asarray(symbols),
     )

@@ -25,7 +25,7 @@ from spectral_nn.models.mixtures.item_starts import (
 from spectral_nn.models.mixtures.model import MixtureModel, MixtureParameters, MixtureStatistics
 from spectral_nn.models.mixtures.report import ClassesReport
 from spectral_nn.models.mixtures.together import advance_together, expect_together, posteriors
-from spectral_nn.results import RankWarning
+from spectral_nn.results import RankWarning, RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.halving import Round, successive_halving
 
@@ -35,6 +35,7 @@ N_STARTS = 48
 _N_TENSOR = 6  # of them, each from another deal of the items
 _RACE = ((48, 15), (20, 25), (8, 60))  # starts, EM steps each
 _RACE_ROWS = 2**13
+_N_VIEWS = 3  # that identify classes
 _MAX_COLUMNS = 512  # of indicators that are not kept as a sparse matrix
 
 
@@ -125,6 +126,8 @@ def fit_items(
     -----
     RankWarning
         If there are no other starts than moments, and they show fewer than K classes.
+    RecoveryWarning
+        If fewer than three items have two categories or more.
 
     Notes
     -----
@@ -137,6 +140,7 @@ def fit_items(
     pooled = _pooled(table, n_categories)
     rows = ItemRows(chunks, table.sample(_RACE_ROWS), pooled, run)
     starts, evidence = _make_starts(rows, options, rng)
+    _warn_of_few_items(options.n_components, n_categories)
     shown = tuple(one.report() for one in evidence or ())
     report = ClassesReport(n_distinct_rows=table.n_rows, moments=shown)
     if options.n_iter == 0:
@@ -176,6 +180,19 @@ def _make_starts(
     if not others:
         _warn_of_rank(K, [evidence for _, evidence in found])
     return [start for start, _ in found] + others, [evidence for _, evidence in found]
+
+
+def _warn_of_few_items(K: int, n_categories: tuple[int, ...]) -> None:
+    """Warn where there are no three views, whatever the number of rows."""
+    n_items = sum(n > 1 for n in n_categories)
+    if K > 1 and n_items < _N_VIEWS:
+        warnings.warn(
+            f"X has {n_items} columns of two categories or more, and n_components={K}: fewer than "
+            f"{_N_VIEWS} of them do not say what the classes are, as other classes explain X as "
+            "well. Add columns, or use n_components=1.",
+            RecoveryWarning,
+            stacklevel=5,
+        )
 
 
 def _warn_of_rank(K: int, evidence: list[Evidence]) -> None:

@@ -10,6 +10,8 @@ from spectral_nn.models.topics.variational import infer_shares
 
 __all__ = ["coherence", "complete_documents", "top_words"]
 
+_ROUNDING = 1e-4  # by which sums of many probabilities in single precision may be off one
+
 
 def complete_documents(
     X: sparse.csr_array,
@@ -30,7 +32,7 @@ def complete_documents(
     X : csr_array of shape (n, V)
         Counts, whole numbers, of documents that took no part in the fit.
     topics : ndarray of shape (K, V)
-        Positive probabilities of words.
+        Positive probabilities of words; each row sums to one.
     prior : ndarray of shape (K,)
         Dirichlet parameters of the shares of a document.
     rng : Generator
@@ -48,7 +50,7 @@ def complete_documents(
     Raises
     ------
     ValueError
-        If ``prior`` and ``topics`` differ in K.
+        If a row of ``topics`` does not sum to one, or ``prior`` and ``topics`` differ in K.
 
     See Also
     --------
@@ -72,7 +74,20 @@ def complete_documents(
     >>> nats, n = complete_documents(X, topics, np.full(2, 0.1), np.random.default_rng(0))
     >>> round(float(np.exp(-nats.sum() / n.sum())), 1)
     2.0
+
+    Topics of another package, here scikit-learn's, whose rows are counts:
+
+    >>> from sklearn.decomposition import LatentDirichletAllocation
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.multinomial(60, rng.dirichlet(np.full(3, 0.3), 400) @ rng.dirichlet(np.ones(50), 3))
+    >>> lda = LatentDirichletAllocation(3, random_state=0).fit(X[:300])
+    >>> topics = lda.components_ / lda.components_.sum(axis=1, keepdims=True)
+    >>> prior = np.full(3, lda.doc_topic_prior_)
+    >>> nats, n = complete_documents(csr_array(X[300:]), topics, prior, np.random.default_rng(0))
+    >>> bool(30 < np.exp(-nats.sum() / n.sum()) < 50)
+    True
     """
+    _check_topics(topics)
     X = sparse.csr_array(X)
     seen = sparse.csr_array(X, dtype=np.float64, copy=True)
     seen.data = rng.binomial(X.data.astype(np.int64), 0.5).astype(np.float64)
@@ -89,6 +104,24 @@ def complete_documents(
         return np.bincount(document, values, minlength=n).astype(np.float64)
 
     return by_document(told[kept] * np.log(likelihood)), by_document(told[kept])
+
+
+def _check_topics(topics: NDArray[np.float64]) -> None:
+    """Check that rows are probabilities; else likelihoods are beyond one, and models incomparable.
+
+    Raises
+    ------
+    ValueError
+        Naming topics.
+    """
+    sums = np.sum(topics, axis=1)
+    off = ~(np.abs(sums - 1) <= _ROUNDING)
+    if off.any():
+        k = int(np.argmax(off))
+        raise ValueError(
+            f"topics must hold probabilities of words, but row {k} sums to {sums[k]:.6g}, and not "
+            "to 1. Divide rows by their sums: topics / topics.sum(axis=1, keepdims=True)."
+        )
 
 
 def coherence(
