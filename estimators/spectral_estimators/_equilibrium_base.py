@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import refuse_chunks, warn_of_epochs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
+from spectral_estimators._network_input import check_weight_range
 from spectral_estimators._progress import epoch_line, listener, reports_steps
 from spectral_estimators._reading import (
     Encoder,
@@ -30,7 +31,7 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array
+from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.base import OnStep
 from spectral_nn.models.equilibrium.fit import EquilibriumFit
@@ -108,6 +109,7 @@ class BaseEquilibrium(CallbackSupportMixin, MovableMixin, SpectralEstimator):
             how: dict[str, Any] = {"numeric": self._numeric, "targets": self._targets}
             given = read_rows(self, X, y, sample_weight, run, resume=False, **how)
             assert isinstance(given.rows, Rows)
+            check_weight_range(to_numpy(given.rows.weight))
             result = self._fit_rows(given.rows, given.settings["out_activation_"], run, on_step)
         told_columns(self, given)
         self._assign(result, given.settings, like=given.rows.like)

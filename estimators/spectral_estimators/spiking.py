@@ -12,7 +12,7 @@ from spectral_estimators._base import SpectralEstimator
 from spectral_estimators._batches import make_batch_trainer, refuse_chunks, warn_of_epochs
 from spectral_estimators._class_outputs import ClassOutputs
 from spectral_estimators._devices import MovableMixin, home_of, runner_at
-from spectral_estimators._network_input import layer_sizes
+from spectral_estimators._network_input import check_weight_range, layer_sizes
 from spectral_estimators._progress import epoch_line, listener, reports_steps
 from spectral_estimators._reading import (
     as_array,
@@ -29,7 +29,7 @@ from spectral_estimators._sklearn_compat import (
     with_input_tags,
 )
 from spectral_estimators._validation import spawn_rng
-from spectral_nn.arrays import Array
+from spectral_nn.arrays import Array, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.models.spiking import (
     Neuron,
@@ -251,6 +251,7 @@ class SpikingClassifier(CallbackSupportMixin, ClassOutputs, MovableMixin, Spectr
             how: dict[str, Any] = {"numeric": False, "targets": self._targets}
             given = read_rows(self, X, y, sample_weight, run, resume=False, **how)
             assert isinstance(given.rows, Rows)
+            check_weight_range(to_numpy(given.rows.weight))
             options = SpikingOptions(
                 hidden_layer_sizes=sizes,
                 neuron=self._neuron(),

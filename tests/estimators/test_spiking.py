@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import scale
 
-from spectral_estimators import SpikingClassifier
+from spectral_estimators import EquilibriumMLPClassifier, SpikingClassifier
 from spectral_nn.arrays import to_numpy
 
 QUICK = {"hidden_layer_sizes": (16,), "n_steps": 8, "learning_rate_init": 0.02, "random_state": 0}
@@ -168,3 +168,10 @@ def test_a_loss_that_is_no_number_leaves_nothing_behind(iris):
         net.fit(*iris)
     with pytest.raises(NotFittedError):
         net.predict(iris[0])
+
+
+def test_weights_whose_sum_is_no_number():
+    X, y = np.eye(6), np.arange(6) % 2
+    for kind in (SpikingClassifier, EquilibriumMLPClassifier):
+        with pytest.raises(ValueError, match="sample_weight must lie between"):
+            kind(max_iter=1).fit(X, y, np.full(6, 1e308))
