@@ -132,7 +132,7 @@ def explain_shortfall(found: SpectralTopics, n_components: int) -> str:
         memory = third_moment_bytes(n_components) / 2**30
         return (
             f"moments of X are read for {n} topics at most, not n_components={n_components}: the "
-            f"third moment would take {memory:.1f} GiB, and several times that where it is summed."
+            f"third moment would take {memory:.1f} GiB several times, and many minutes."
         )
     values = found.eigenvalues
     next_one = min(n, values.size - 1)
