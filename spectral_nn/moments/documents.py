@@ -9,52 +9,31 @@ from zlib import crc32
 
 import array_api_compat
 import numpy as np
-from scipy import sparse
 
 from spectral_nn.additive import Additive
 from spectral_nn.arrays import Array, from_numpy, get_namespace, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
+from spectral_nn.moments.document_pairs import (
+    WordSums,
+    find_basis,
+    long_documents,
+    project_pairs,
+    sum_pairs,
+)
 from spectral_nn.runners.base import Runner
 
 __all__ = [
-    "OVERSAMPLING",
     "DocumentMoments",
     "DocumentSums",
     "TripleSums",
-    "WordSums",
-    "count_pairs",
     "count_triples",
     "document_moments",
-    "find_range",
     "normalise",
 ]
 
-MIN_TOKENS = 3
-"""Of a document that has a triple of words."""
-
-OVERSAMPLING = 20
-"""Directions of a basis beyond the number of topics."""
-
 _BLOCK = 1 << 20  # numbers, of products of two projections
-
-
-@dataclass(frozen=True, eq=False)
-class WordSums(Additive):
-    r"""What a look along some directions tells of the pairs of words.
-
-    Attributes
-    ----------
-    n_documents, n_short, n_tokens : float
-        Documents of three tokens or more, shorter ones, and tokens of all; by their weights.
-    pairs : array (V, r)
-        Sum of :math:`(c c^T - \mathrm{diag}\,c)\, \Omega / (L (L - 1))`.
-    """
-
-    n_documents: float
-    n_short: float
-    n_tokens: float
-    pairs: Array
+_LEAST_ROWS = 256  # of such a block: fewer, and adding up sums takes longer than making them
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,69 +122,20 @@ class DocumentMoments(NamedTuple):
     n_tokens: float
 
 
-class _Documents(NamedTuple):
-    """Documents with a triple of words; every second row of a chunk has another sign."""
-
-    X: Array
-    weight: Array
-    length: Array
-    sign: Array
-    n_short: float
-    n_tokens: float
-
-
-def count_pairs(chunk: Rows, directions: Array) -> WordSums:
-    """Pairs of words in the documents of a chunk, along directions (V, r)."""
-    return _count_pairs(_long_enough(chunk), chunk, directions)
-
-
-def _count_pairs(documents: _Documents, chunk: Rows, directions: Array) -> WordSums:
-    X, weight, length, _, short, tokens = documents
-    xp = get_namespace(weight)
-    scale = weight / (length * (length - 1))
-    pairs = X.T @ (scale[:, None] * (X @ directions)) - (X.T @ scale)[:, None] * directions
-    return WordSums(float(xp.sum(weight)), short, tokens, pairs)
-
-
 def count_triples(chunk: Rows, basis: Array) -> DocumentSums:
     """Words, pairs and triples in the documents of a chunk, projected on a basis (V, r)."""
-    documents = _long_enough(chunk)
+    documents = long_documents(chunk)
     X, weight, length, *_ = documents
     scale = weight / (length * (length - 1) * (length - 2))
     projected = X @ basis
     scaled = scale[:, None] * projected
     return DocumentSums(
-        _count_pairs(documents, chunk, basis),
+        sum_pairs(documents, basis),
         X.T @ (weight / length),
         TripleSums(_sum_triples(projected, scaled), X.T @ scaled, X.T @ scale),
-        _subtract_halves(documents, projected, basis),
+        project_pairs(documents, documents.sign * weight, projected, basis),
         crc32(np.ascontiguousarray(to_numpy(basis[0, :])).tobytes()),
     )
-
-
-def _subtract_halves(documents: _Documents, projected: Array, basis: Array) -> Array:
-    """Pairs of every second document less those of the others, (r, r)."""
-    X, weight, length, sign, *_ = documents
-    scale = sign * weight / (length * (length - 1))
-    return projected.T @ (scale[:, None] * projected) - basis.T @ ((X.T @ scale)[:, None] * basis)
-
-
-def _long_enough(chunk: Rows) -> _Documents:
-    """The documents of a chunk that have three tokens, in double precision."""
-    X, weight = chunk.X, chunk.weight
-    if hasattr(X, "tocsr"):
-        X = sparse.csr_array(X, dtype=np.float64)
-    xp = get_namespace(weight)
-    double = xp.float64
-    X = X if hasattr(X, "tocsr") else xp.astype(X, double)
-    weight = xp.astype(weight, double)
-    length = X.sum(axis=1) if hasattr(X, "tocsr") else xp.sum(X, axis=1)
-    kept = length >= MIN_TOKENS
-    sign = from_numpy(np.where(np.arange(length.shape[0]) % 2, -1.0, 1.0), like=weight)
-    whole = float(xp.sum(weight * length)), float(xp.sum(xp.where(kept, 0.0, weight)))
-    if not bool(xp.all(kept)):
-        X, weight, length, sign = X[kept], weight[kept], length[kept], sign[kept]
-    return _Documents(X, weight, length, sign, whole[1], whole[0])
 
 
 def _sum_triples(projected: Array, scaled: Array) -> Array:
@@ -215,47 +145,13 @@ def _sum_triples(projected: Array, scaled: Array) -> Array:
     low, high = (from_numpy(index, like=projected) for index in np.triu_indices(r))
     low, high = xp.astype(low, xp.int64), xp.astype(high, xp.int64)
     total = xp.zeros((low.shape[0], r), dtype=xp.float64, device=array_api_compat.device(projected))
-    step = max(1, _BLOCK // low.shape[0])
+    step = max(_LEAST_ROWS, _BLOCK // low.shape[0])
     for begin in range(0, n, step):
         end = min(begin + step, n)
         block = projected[begin:end, :]
         pairs = xp.take(block, low, axis=1) * xp.take(block, high, axis=1)
         total = total + pairs.T @ scaled[begin:end, :]
     return total
-
-
-def find_range(
-    table: Table, rank: int, run: Runner, *, n_power: int = 0, rng: np.random.Generator
-) -> Array:
-    r"""Find an orthonormal basis (V, rank) of where the pairs of words are.
-
-    Parameters
-    ----------
-    table : Rows or ChunkedRows
-        Counts of words, one document a row.
-    rank : int
-        At most V.
-    run : Runner
-        Who computes.
-    n_power : int, default=0
-        Products with the second moment after the first, each a pass over the documents.
-    rng : Generator
-        Draws the first directions.
-
-    Notes
-    -----
-    ``n_power + 1`` passes, each ``O(nnz rank)``.
-    Halko, Martinsson and Tropp, *Finding structure with randomness*, SIAM Review 53 (2011),
-    algorithm 4.4.
-    """
-    draws = rng.standard_normal((table.n_features, rank))
-    directions = from_numpy(draws, like=table.like)
-    xp = get_namespace(directions)
-    directions = xp.astype(directions, xp.float64)
-    for _ in range(n_power + 1):
-        found = run.total(partial(count_pairs, directions=directions), table.chunks())
-        directions = xp.linalg.qr(found.pairs)[0]
-    return directions
 
 
 def document_moments(
@@ -273,7 +169,7 @@ def document_moments(
     table : Rows or ChunkedRows
         Counts of words, one document a row.
     n_components : int
-        K; the basis has 20 more directions.
+        K; the basis has 20 more directions, or fewer: see `find_basis`.
     run : Runner
         Who computes.
     n_power : int, default=0
@@ -299,11 +195,10 @@ def document_moments(
 
     where the last two terms take away triples that use a token twice.
 
-    ``n_power + 2`` passes. Cost: ``O(nnz r)`` each, and ``O((n + V) r^3 / 2)`` in the last, with
-    r = K + 20.
+    ``n_power + 2`` passes, and one more where K is above 50. Cost: ``O(nnz r)`` each, and
+    ``O((n + V) r^3 / 2)`` in the last; r is 20 more than the topics that documents can show.
     """
-    rank = min(n_components + OVERSAMPLING, table.n_features)
-    basis = find_range(table, rank, run, n_power=n_power, rng=rng)
+    basis = find_basis(table, n_components, run, n_power=n_power, rng=rng)
     sums = run.total(partial(count_triples, basis=basis), table.chunks())
     return normalise(sums, basis) if sums.seen.n_documents > 0 else None
 
@@ -337,7 +232,8 @@ def _unpack(triples: Array) -> Array:
 
 def _repeated(sums: TripleSums, basis: Array) -> Array:
     """What triples that use a token twice or three times add to the sum of all, (r, r, r)."""
-    twice = _unpack(_sum_triples(basis, sums.repeats))  # [i, j, l], symmetric in i and j
+    # The sum over places, below, counts a token that is used three times thrice: by 2/3 once each.
+    repeats = sums.repeats - 2 / 3 * sums.words[:, None] * basis
+    twice = _unpack(_sum_triples(basis, repeats))  # [i, j, l], symmetric in i and j
     xp = get_namespace(twice)
-    each = twice + xp.permute_dims(twice, (1, 2, 0)) + xp.permute_dims(twice, (2, 0, 1))
-    return each - 2 * _unpack(_sum_triples(basis, sums.words[:, None] * basis))
+    return twice + xp.permute_dims(twice, (1, 2, 0)) + xp.permute_dims(twice, (2, 0, 1))

@@ -203,10 +203,37 @@ def test_more_topics_than_the_moments_carry(planted):
     few = X[:60]
     with pytest.raises(RankError, match=r"carry \d+ topics, not n_components=50.*eigenvalues"):
         LatentDirichletAllocation(50, max_iter=0, random_state=0).fit(few)
-    with pytest.warns(RankWarning, match="start at random"):
+    with pytest.warns(RankWarning, match="start at random") as told:
         lda = LatentDirichletAllocation(50, random_state=0).fit(few)
     assert lda.components_.shape == (50, 80)
-    assert 0 < lda.report_.workable < 50
+    n = lda.report_.workable
+    assert 0 < n < 50
+    text = str(told[0].message)
+    assert f"carry {n} topics, not n_components=50" in text
+    assert f"{50 - n} of 50 topics start at random" in text
+    assert "init='random', which spares the time" in text
+
+
+def test_moments_take_no_more_memory_than_the_documents_can_fill():
+    rng = np.random.default_rng(0)
+    X = planted_documents(planted_topics(4, 400, rng), np.full(4, 0.25), 40, 40, rng)
+    with pytest.warns(RankWarning, match="of 200 topics start at random"):
+        lda = LatentDirichletAllocation(200, max_iter=1, random_state=0).fit(X)
+    assert lda.components_.shape == (200, 400)
+    assert max(lda.moments_.third.shape) <= 40 + 20
+
+
+def test_more_topics_than_moments_are_read_for(planted, monkeypatch):
+    _, X = planted
+    for module in ("moments.document_pairs", "models.topics.spectral"):
+        monkeypatch.setattr(f"spectral_nn.{module}.MAX_TOPICS", 3)
+    match = r"read for 3 topics at most, not n_components=4: the third moment would take .* GiB"
+    with pytest.warns(RankWarning, match=match + r".* 1 of 4 topics start at random.*'random'"):
+        lda = LatentDirichletAllocation(4, random_state=0).fit(X)
+    assert lda.components_.shape == (4, 80)
+    assert lda.moments_.third.shape == (23,) * 3
+    with pytest.raises(RankError, match=match):
+        LatentDirichletAllocation(4, max_iter=0, random_state=0).fit(X)
 
 
 def test_short_documents_are_counted_and_told(planted):

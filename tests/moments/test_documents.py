@@ -9,7 +9,8 @@ from scipy import sparse
 from spectral_nn.additive import tree_sum
 from spectral_nn.arrays import to_numpy
 from spectral_nn.data.rows import Rows
-from spectral_nn.moments.documents import count_triples, document_moments, find_range, normalise
+from spectral_nn.moments.document_pairs import find_range
+from spectral_nn.moments.documents import count_triples, document_moments, normalise
 from spectral_nn.runners.base import SerialRunner
 
 RUN = SerialRunner()

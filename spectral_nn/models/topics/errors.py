@@ -24,13 +24,8 @@ from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.topics.spectral import find_topics
 from spectral_nn.models.uncertainty import jackknife_errors, student_half
-from spectral_nn.moments.documents import (
-    OVERSAMPLING,
-    DocumentSums,
-    count_triples,
-    find_range,
-    normalise,
-)
+from spectral_nn.moments.document_pairs import find_basis
+from spectral_nn.moments.documents import DocumentSums, count_triples, normalise
 from spectral_nn.results import RankError
 from spectral_nn.runners.base import Runner
 
@@ -114,10 +109,10 @@ def topic_errors(
 
     Notes
     -----
-    Two passes and ``G + 1`` decompositions; memory 16 G V (K + 20) bytes.
+    The passes of moments and ``G + 1`` decompositions; memory ``G (16 V (K + 20) + 4 (K + 20)^3)``
+    bytes.
     """
-    rank = min(len(topics) + OVERSAMPLING, table.n_features)
-    basis = find_range(table, rank, run, rng=rng)
+    basis = find_basis(table, len(topics), run, rng=rng)
     statistic = partial(_count_groups, basis=basis, n_groups=n_groups)
     groups: tuple[DocumentSums, ...] = run.total(statistic, table.chunks()).groups
     total = reduce(add, groups)

@@ -22,7 +22,7 @@ from spectral_nn.models.tables import TableData
 from spectral_nn.models.topics.collapsed import collapse, memory_of
 from spectral_nn.models.topics.priors import TopicPriors
 from spectral_nn.models.topics.report import TopicReport
-from spectral_nn.models.topics.spectral import SpectralTopics, find_topics
+from spectral_nn.models.topics.spectral import SpectralTopics, explain_shortfall, find_topics
 from spectral_nn.models.topics.variational import (
     TopicModel,
     TopicParameters,
@@ -226,7 +226,7 @@ def _start(
     moments = document_moments(table, K, run, rng=rng)
     if moments is None:
         _no_moments(
-            "no document of X has three tokens, and moments are of triples of words.", strict
+            "no document of X has three tokens, and moments are of triples of words.", K, K, strict
         )
         return _random(K, V, _count_tokens(table, run), rng)
     spectral = find_topics(moments, K, options.alpha0)
@@ -238,7 +238,9 @@ def _start(
             UserWarning,
             stacklevel=4,
         )
-    _check_rank(spectral, K, strict)
+    n_random = K - len(spectral.topics)
+    if n_random:
+        _no_moments(explain_shortfall(spectral, K), n_random, K, strict)
     if strict and spectral.residual > _MAX_RESIDUAL:
         warnings.warn(
             f"{spectral.residual:.0%} of the third moment is not explained by {K} topics: there "
@@ -248,7 +250,7 @@ def _start(
         )
     if not spectral.workable:
         return _random(K, V, moments.n_tokens, rng)
-    drawn = _random(K - len(spectral.topics), V, moments.n_tokens, rng)
+    drawn = _random(n_random, V, moments.n_tokens, rng)
     topics = np.concatenate([spectral.topics, drawn.topics])
     order = _match_prior(topics, options.priors)
     return _Start(
@@ -272,23 +274,16 @@ def _random(K: int, V: int, n_tokens: float, rng: np.random.Generator) -> _Start
     return _Start(topics / topics.sum(axis=1, keepdims=True), n_tokens, "random")
 
 
-def _check_rank(spectral: SpectralTopics, K: int, strict: bool) -> None:
-    """RankError, or a warning where refinement follows, if moments carry fewer topics."""
-    if spectral.workable >= K:
-        return
-    values = ", ".join(f"{value:.2g}" for value in spectral.eigenvalues[: K + 1])
-    _no_moments(
-        f"the moments of X carry {spectral.workable} topics, not n_components={K}: beyond, the "
-        f"second moment is within its noise (its eigenvalues: {values}).",
-        strict,
-    )
-
-
-def _no_moments(figures: str, strict: bool) -> None:
-    """Say that moments do not carry what they are asked for."""
+def _no_moments(figures: str, n_random: int, K: int, strict: bool) -> None:
+    """RankError, or a warning where refinement follows: moments carry fewer topics."""
     if strict:
         raise RankError(f"{figures} Set fewer n_components, or max_iter above 0.")
-    warnings.warn(f"{figures} The other topics start at random.", RankWarning, stacklevel=6)
+    warnings.warn(
+        f"{figures} {n_random} of {K} topics start at random. Set fewer n_components, or "
+        "init='random', which spares the time that moments take.",
+        RankWarning,
+        stacklevel=5,
+    )
 
 
 def _match_prior(topics: NDArray[np.float64], priors: TopicPriors) -> NDArray[np.intp]:

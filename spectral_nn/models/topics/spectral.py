@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
+from spectral_nn.moments.document_pairs import MAX_TOPICS, count_workable, third_moment_bytes
 from spectral_nn.moments.documents import DocumentMoments
 from spectral_nn.tensors import diagonalise_tensor
 
-__all__ = ["SpectralTopics", "find_topics"]
+__all__ = ["SpectralTopics", "explain_shortfall", "find_topics"]
 
 
 class SpectralTopics(NamedTuple):
@@ -68,7 +68,7 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     Returns
     -------
     SpectralTopics
-        Of K topics, or of as many as are workable.
+        Of K topics, or of as many as are workable, 236 at most.
 
     See Also
     --------
@@ -97,8 +97,8 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     pairs = (pairs + pairs.T) / 2
     values, vectors = np.linalg.eigh(pairs - a1 * np.outer(projected, projected))
     values, vectors = values[::-1], vectors[:, ::-1]
-    workable = _count_workable(values, vectors, noise)
-    k = min(n_components, workable)
+    workable = count_workable(values, vectors, noise)
+    k = min(n_components, workable, MAX_TOPICS)
     if k == 0:
         nothing = np.empty(0)
         return SpectralTopics(np.empty((0, m.size)), nothing, np.nan, values, 0, np.nan)
@@ -125,15 +125,22 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     )
 
 
-def _count_workable(
-    values: NDArray[np.float64], vectors: NDArray[np.float64], noise: NDArray[np.float64]
-) -> int:
-    """How many leading eigenvectors of a moment with some noise can be whitened along."""
-    positive = values > values.size * 2.0**-52 * abs(values[0])
-    whitener = vectors[:, positive] / np.sqrt(values[positive])
-    whitened = whitener.T @ noise @ whitener
-    norms = (np.linalg.norm(whitened[:k, :k], 2) for k in range(1, len(whitened) + 1))
-    return sum(1 for _ in takewhile(lambda norm: norm < 1, norms))
+def explain_shortfall(found: SpectralTopics, n_components: int) -> str:
+    """Say why moments show fewer topics than `n_components`."""
+    n = len(found.topics)
+    if n < found.workable:
+        memory = third_moment_bytes(n_components) / 2**30
+        return (
+            f"moments of X are read for {n} topics at most, not n_components={n_components}: the "
+            f"third moment would take {memory:.1f} GiB several times, and many minutes."
+        )
+    values = found.eigenvalues
+    next_one = min(n, values.size - 1)
+    return (
+        f"the moments of X carry {n} topics, not n_components={n_components}: beyond, the second "
+        f"moment is within its noise (of its eigenvalues, the first is {values[0]:.2g}, number "
+        f"{next_one + 1} {values[next_one]:.2g})."
+    )
 
 
 def _symmetric(T: NDArray[np.float64]) -> NDArray[np.float64]:
