@@ -152,7 +152,7 @@ class LatentDirichletAllocation(
     Notes
     -----
     Moments take two passes over the documents, O(nnz (K + 20)) each, and O((n + V) (r + 20)^3) for
-    the r topics that they carry, 236 at most; above 50 topics, they take a pass more. A pass of
+    the r topics that they carry, 150 at most; above 50 topics, they take a pass more. A pass of
     refinement takes O(nnz K). Sparse X stays sparse. Where the model holds, starts from moments
     find topics that random starts merge; on real text random starts of "collapsed" end about as
     well, later.
@@ -269,7 +269,7 @@ class LatentDirichletAllocation(
         Warns
         -----
         RankWarning
-            If they do not, or K is above 236, and some topics start at random.
+            If they do not, or K is above 150, and some topics start at random.
         RecoveryWarning
             If ``max_iter=0``, and topics leave a good part of the moments unexplained.
         UserWarning

@@ -30,7 +30,6 @@ __all__ = [
     "long_documents",
     "project_pairs",
     "sum_pairs",
-    "third_moment_bytes",
 ]
 
 MIN_TOKENS = 3
@@ -39,8 +38,9 @@ MIN_TOKENS = 3
 OVERSAMPLING = 20
 """Directions of a basis beyond the number of topics."""
 
-MAX_TOPICS = 236
-"""That moments are read for: a third moment along 20 directions more takes 128 MiB."""
+MAX_TOPICS = 150
+"""That moments are read for: a sweep of a decomposition takes O(K^4), half a second there, and noisy
+tensors take up to a hundred of them."""
 
 _FEW = 70  # directions: triples along all of them cost less than the pass that would leave some out
 
@@ -231,8 +231,3 @@ def count_workable(
     whitened = whitener.T @ noise @ whitener
     sizes = range(1, len(whitened) + 1)
     return bisect_left(sizes, 1.0, key=lambda k: float(np.linalg.norm(whitened[:k, :k], 2)))
-
-
-def third_moment_bytes(n_components: int) -> int:
-    """Memory of a third moment that so many topics are read off."""
-    return 8 * (n_components + OVERSAMPLING) ** 3

@@ -11,7 +11,6 @@ from spectral_nn.moments.document_pairs import (
     OVERSAMPLING,
     count_workable,
     find_basis,
-    third_moment_bytes,
 )
 from spectral_nn.moments.documents import document_moments
 from spectral_nn.runners.base import SerialRunner
@@ -65,10 +64,6 @@ def test_documents_words_and_memory_bound_the_directions(
     monkeypatch.setattr(document_pairs, "find_range", note)
     find_basis(Rows.of(np.ones((n_documents, n_words))), 5000, RUN, rng=_rng())
     assert asked == [expected]
-
-
-def test_third_moments_take_128_mebibytes_at_most():
-    assert third_moment_bytes(MAX_TOPICS) == 1 << 27
 
 
 def test_workable_directions_are_those_before_noise_has_a_norm_of_one():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectral_nn.arrays import to_numpy
-from spectral_nn.moments.document_pairs import MAX_TOPICS, count_workable, third_moment_bytes
+from spectral_nn.moments.document_pairs import MAX_TOPICS, count_workable
 from spectral_nn.moments.documents import DocumentMoments
 from spectral_nn.tensors import diagonalise_tensor
 
@@ -68,7 +68,7 @@ def find_topics(moments: DocumentMoments, n_components: int, alpha0: float = 1.0
     Returns
     -------
     SpectralTopics
-        Of K topics, or of as many as are workable, 236 at most.
+        Of K topics, or of as many as are workable, 150 at most.
 
     See Also
     --------
@@ -129,10 +129,9 @@ def explain_shortfall(found: SpectralTopics, n_components: int) -> str:
     """Say why moments show fewer topics than `n_components`."""
     n = len(found.topics)
     if n < found.workable:
-        memory = third_moment_bytes(n_components) / 2**30
         return (
-            f"moments of X are read for {n} topics at most, not n_components={n_components}: the "
-            f"third moment would take {memory:.1f} GiB several times, and many minutes."
+            f"moments of X are read for {n} topics at most, not n_components={n_components}, as "
+            "the time of a decomposition grows with the fourth power of their number."
         )
     values = found.eigenvalues
     next_one = min(n, values.size - 1)
