@@ -1,6 +1,5 @@
 """What shells of models that learn batch by batch share: rows in memory, a trainer, a warning."""
 
-import warnings
 from dataclasses import fields
 from typing import Any
 
@@ -10,6 +9,7 @@ from spectral_estimators._tables import is_chunked
 from spectral_nn.trainers import TRAINERS
 from spectral_nn.trainers.base import Minimum
 from spectral_nn.trainers.minibatch import MiniBatchTrainer
+from spectral_nn.warn import warn
 
 __all__ = ["make_batch_trainer", "refuse_chunks", "warn_of_epochs"]
 
@@ -35,10 +35,9 @@ def make_batch_trainer(estimator: Any) -> MiniBatchTrainer:
 def warn_of_epochs(estimator: Any, minimum: Minimum) -> None:
     """Warn the caller of ``fit`` that its epochs were not enough, if they were not."""
     if estimator.max_iter and not minimum.converged:
-        warnings.warn(
+        warn(
             f"The fit by solver={estimator.solver!r} ended before it converged to "
             f"tol={estimator.tol:g}: {minimum.message}. Raise max_iter={estimator.max_iter} or "
             "tol, or scale the columns of X.",
             ConvergenceWarning,
-            stacklevel=4,
         )

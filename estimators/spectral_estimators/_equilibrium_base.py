@@ -1,6 +1,5 @@
 """What the estimators with equilibria share: settings, the fit, and what it leaves behind."""
 
-import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -38,6 +37,7 @@ from spectral_nn.models.equilibrium.fit import EquilibriumFit
 from spectral_nn.models.equilibrium.fixed_point import Answers, Iteration
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.sgd import LEARNING_RATES
+from spectral_nn.warn import warn
 
 __all__ = ["BaseEquilibrium"]
 
@@ -151,12 +151,11 @@ class BaseEquilibrium(CallbackSupportMixin, MovableMixin, SpectralEstimator):
 
     def _warn_of_motion(self, answers: Answers) -> None:
         if not answers.converged:
-            warnings.warn(
+            warn(
                 f"States still moved after max_fixed_point_iter={self.max_fixed_point_iter} steps: "
                 f"the last changed a row by {answers.residual:.2g} of its norm, which is above "
                 f"fixed_point_tol={self.fixed_point_tol:g}. {self._remedy}",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     _remedy: ClassVar[str]

@@ -1,6 +1,5 @@
 """Graphs and partly known labels, checked, with errors that name the argument."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from spectral_estimators._answers import is_missing
 from spectral_estimators._network_input import DTYPES, LARGEST, check_magnitude
 from spectral_nn.models.graphs.affinity import Graph, make_graph, symmetrise
+from spectral_nn.warn import warn
 
 __all__ = ["check_exponents", "check_weights", "neighbor_graph", "read_labels", "weighted_graph"]
 
@@ -168,11 +168,10 @@ def weighted_graph(weights: Any, name: str, solver: str) -> Graph:
         return graph
     apart, largest = abs(graph.weights - graph.weights.T).max(), graph.weights.max()
     if apart > _ROUNDING * np.finfo(graph.weights.dtype).eps * largest:
-        warnings.warn(
+        warn(
             f"{name} is not symmetric: weights of an edge there and back differ by up to {apart:g},"
             f" the largest weight is {largest:g}. solver={solver!r} takes their mean; "
             "solver='power' follows directions.",
             UserWarning,
-            stacklevel=4,
         )
     return symmetrise(graph)

@@ -1,6 +1,5 @@
 """Laws of the inputs that a user knows: checked against the data, and turned into scores."""
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from spectral_nn.data.table import Table
 from spectral_nn.moments.independent import IndependentScore
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
+from spectral_nn.warn import warn
 
 __all__ = ["LAW_CONSTRAINTS", "score_of_laws"]
 
@@ -167,12 +167,11 @@ def _check_fit(laws: list[Any], rows: Table) -> None:
         if together.max() > limits[1]:
             doubts.append(f"columns {i} and {j} have the correlation {together.max():.3f}")
     if doubts:
-        warnings.warn(
+        warn(
             f"input_distribution does not fit X: {'; '.join(doubts)} ({n} rows looked at, of which "
             f"chance makes {limits[0]:.3f} and {limits[1]:.3f} at the most). The start is as wrong "
             "as these laws are.",
             RecoveryWarning,
-            stacklevel=2,
         )
 
 

@@ -1,7 +1,5 @@
 """What `LabelPropagation` and `LabelSpreading` have in common."""
 
-import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -39,6 +37,7 @@ from spectral_nn.models.graphs.affinity import (
 )
 from spectral_nn.models.graphs.labels import LabelOptions, Labels, label
 from spectral_nn.runners.base import Runner
+from spectral_nn.warn import warn
 
 __all__ = ["LabelBase"]
 
@@ -221,7 +220,6 @@ class LabelBase(ClassifierMixin, SpectralEstimator):
 
     def _warn(self, graph: Graph, given: NDArray, found: Labels) -> None:
         """Say of what the fit was not sure."""
-        warn = partial(warnings.warn, stacklevel=3)
         if not found.converged:
             advice = "max_iter or n_eigenvectors" if self.solver == "eigen" else "max_iter or tol"
             warn(

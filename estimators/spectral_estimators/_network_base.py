@@ -1,6 +1,5 @@
 """What `MLPRegressor` and `MLPClassifier` share: settings, the fit, and what it leaves behind."""
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -61,6 +60,7 @@ from spectral_nn.trainers import TRAINERS, Adam, Trainer
 from spectral_nn.trainers.minibatch import MiniBatchTrainer
 from spectral_nn.trainers.rules.base import Rule, RuleTrainer
 from spectral_nn.trainers.sgd import LEARNING_RATES
+from spectral_nn.warn import warn
 
 __all__ = ["BaseNetwork"]
 
@@ -236,12 +236,11 @@ class BaseNetwork(CallbackSupportMixin, SensitivityMixin, MovableMixin, Spectral
                 for setting in fields(getattr(options.trainer, "optimizer", options.trainer))
                 if setting.name.startswith("max_")
             )
-            warnings.warn(
+            warn(
                 f"The fit by solver={options.trainer.name!r} ended before it converged to "
                 f"tol={self.tol:g}: {result.message}. Raise {limits} or tol, or scale the "
                 "columns of X.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

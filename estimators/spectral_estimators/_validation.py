@@ -1,6 +1,5 @@
 """From the sequences that users pass to what the core takes, with errors that name the argument."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial, wraps
@@ -27,6 +26,7 @@ from spectral_nn.data.symbols import alphabet, encode
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
 from spectral_nn.stored import is_stored
+from spectral_nn.warn import warn
 
 __all__ = [
     "chained",
@@ -258,12 +258,11 @@ def surveyed(
         raise ValueError(f"Every one of the {n} observations in X is missing.")
     if symbols is not None:
         if symbols.size == n > _FEW_STRINGS:
-            warnings.warn(
+            warn(
                 f"X holds {n} strings, no two of them equal, such as {str(symbols[0])!r}. Each "
                 "string is one symbol, and a list of strings is one sequence. Split sentences into "
                 "tokens, a list for each sentence: X = [text.split() for text in X].",
                 UserWarning,
-                stacklevel=8,
             )
         return source, symbols.size, symbols
     if largest >= max(_SPARSE_ALPHABET, 16 * n):

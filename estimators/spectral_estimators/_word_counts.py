@@ -1,6 +1,5 @@
 """Counts of words, and priors of topics, checked: errors name the argument."""
 
-import warnings
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -16,6 +15,7 @@ from spectral_nn.arrays import get_namespace, is_foreign, to_numpy
 from spectral_nn.data.rows import Rows
 from spectral_nn.data.table import Table
 from spectral_nn.models.topics.priors import TopicPriors
+from spectral_nn.warn import warn
 
 __all__ = ["check_counts", "check_positive", "counts_in_memory", "holds_fractions", "read_priors"]
 
@@ -46,11 +46,10 @@ def holds_fractions(table: Table) -> bool:
     bad = entries != np.floor(entries)
     if not bad.any():
         return False
-    warnings.warn(
+    warn(
         f"X holds fractions, such as {float(entries[bad].flat[0]):.3g}. Moments are of counts: "
         "topics start at random. Give counts of words, before any tf-idf, or set init='random'.",
         UserWarning,
-        stacklevel=5,
     )
     return True
 

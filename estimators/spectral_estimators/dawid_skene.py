@@ -1,6 +1,5 @@
 """`DawidSkene`: true labels, and how reliable workers are, from the labels of a crowd."""
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -39,6 +38,7 @@ from spectral_nn.models.mixtures.crowd import (
     lay_out_labels,
 )
 from spectral_nn.models.mixtures.model import MixtureParameters
+from spectral_nn.warn import warn
 
 __all__ = ["DawidSkene"]
 
@@ -243,11 +243,10 @@ class DawidSkene(
             found = fit_crowd(x, options, rng=spawn_rng(self.random_state), **how)
             shares = infer_labels(found.parameters, x)
         if self.max_iter and not found.converged:
-            warnings.warn(
+            warn(
                 f"EM was still gaining after max_iter={self.max_iter} steps. Raise max_iter, or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         law: Any = found.parameters.emission
         set_columns(self, X)
@@ -419,11 +418,10 @@ def _warn_if_nothing_is_shared(given: _Labels, label: NDArray[np.int64], classes
     if n_columns < 2 or pairs > classes.size:
         return
     shown = ", ".join(repr(one) for one in classes[:5].tolist())
-    warnings.warn(
+    warn(
         f"X was read as wide, a column for each worker, but no label occurs in two of its "
         f"{n_columns} columns: together they hold {classes.size} labels "
         f"({shown}{', ...' if classes.size > 5 else ''}). {_HINT_OF_LONG} If workers do share no "
         'label, layout="wide" says so.',
         UserWarning,
-        stacklevel=4,
     )

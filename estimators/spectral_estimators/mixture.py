@@ -1,7 +1,6 @@
 """`GaussianMixture`: mixtures of Gaussians, from moments and clusters, refined by likelihood."""
 
 import math
-import warnings
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -45,6 +44,7 @@ from spectral_nn.models.mixtures.model import (
     posterior,
 )
 from spectral_nn.models.mixtures.options import MixtureOptions
+from spectral_nn.warn import warn
 
 __all__ = ["GaussianMixture", "moments_init"]
 
@@ -259,11 +259,10 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
                 how["on_step"] = tell
             found = fit_mixture(given.rows, self._options(given.n_features), **how)
         if not found.converged and self.max_iter > 0:
-            warnings.warn(
+            warn(
                 "Best performing initialization did not converge. Try different init parameters, "
                 "or increase max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self._assign(given, found, home_of(X))
 

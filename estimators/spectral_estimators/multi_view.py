@@ -1,6 +1,5 @@
 """`MultiViewMixture`: classes that explain the answers to several items, from moments first."""
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -36,6 +35,7 @@ from spectral_nn.emissions.categorical_items import CategoricalItems
 from spectral_nn.models.base import Fit, silent
 from spectral_nn.models.mixtures.items import N_STARTS, ItemsOptions, fit_items, infer_classes
 from spectral_nn.models.mixtures.model import MixtureParameters
+from spectral_nn.warn import warn
 
 __all__ = ["MultiViewMixture"]
 
@@ -243,11 +243,10 @@ class MultiViewMixture(CallbackSupportMixin, DensityMixin, SpectralEstimator):
             how: dict[str, Any] = {"rng": rng, "run": run, "on_step": listener(self) or silent}
             found = fit_items(codes, weight, n_categories, options, **how)
         if self.max_iter and not found.converged:
-            warnings.warn(
+            warn(
                 f"EM was still gaining after max_iter={self.max_iter} steps. Raise max_iter, or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         set_columns(self, X)
         self.categories_ = categories
@@ -464,10 +463,9 @@ def _warn_of_rare_categories(
     at = rare[0]
     name = f"column {at}" if names is None else f"column {names[at]!r}"
     others = f", the first of {rare.size} such columns," if rare.size > 1 else ""
-    warnings.warn(
+    warn(
         f"{name} of X{others} has {sizes[at]} categories in {n_answers[at]} answers: too few of "
         "each to tell classes by, and a fit takes time in proportion. Cut numbers into bins "
         "(KBinsDiscretizer), or give them to MultiViewGaussianMixture; leave out columns of ids.",
         UserWarning,
-        stacklevel=4,
     )

@@ -1,6 +1,5 @@
 """`TensorFeatures`: directions that moments find, as a supervised dimension reduction."""
 
-import warnings
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -46,6 +45,7 @@ from spectral_nn.models.network.jackknife import (
     direction_errors,
 )
 from spectral_nn.models.network.options import INPUT_MODELS
+from spectral_nn.warn import warn
 
 __all__ = ["TensorFeatures"]
 
@@ -335,12 +335,11 @@ class TensorFeatures(
             found = direction_errors(rows, to_numpy(self.components_), n_groups=n_groups, run=run)
         at = int(np.argmax(found.distances))
         if found.distances[at] > _FAR:
-            warnings.warn(
+            warn(
                 f"Direction {at} is {found.distances[at]:.1f} standard errors from the one that "
                 "the moments of X and y show. Give what fit was given; or the rows are too few "
                 "for the moments to carry this direction.",
                 UserWarning,
-                stacklevel=2,
             )
         return found
 

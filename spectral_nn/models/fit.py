@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ from spectral_nn.results import DegenerateError
 from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult, em
 from spectral_nn.trainers.halving import Round, successive_halving
+from spectral_nn.warn import warn
 
 __all__ = ["advance", "best_first", "complete", "finish", "fit", "maximise_likelihood"]
 
@@ -216,12 +216,11 @@ def finish(result: EMResult[P], starts: list[Start[P]], report: FitReport) -> Fi
         If the data are impossible under the start.
     """
     if result.history[-1:] == [-math.inf]:
-        warnings.warn(
+        warn(
             "X is impossible under the start: the objective is -inf. Look for zeros in the parts "
             "that init_params or params leave as they are (startprob_, transmat_, emissionprob_), "
             "or let fit make its own start.",
             UserWarning,
-            stacklevel=5,
         )
     return complete(Fit(result.parameters, result.history, result.converged, report), starts)
 

@@ -39,7 +39,7 @@ OVERSAMPLING = 20
 """Directions of a basis beyond the number of topics."""
 
 MAX_TOPICS = 150
-"""That moments are read for: a sweep of a decomposition takes O(K^4), half a second there, and noisy
+"""That moments are read for: a sweep of a decomposition is O(K^4), half a second there, and noisy
 tensors take up to a hundred of them."""
 
 _FEW = 70  # directions: triples along all of them cost less than the pass that would leave some out

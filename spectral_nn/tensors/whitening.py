@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 from spectral_nn.arrays import Array, get_namespace, to_numpy
 from spectral_nn.results import RankWarning
+from spectral_nn.warn import warn
 
 __all__ = ["Whitening", "whiten", "whiten_cross"]
 
@@ -94,12 +94,11 @@ def whiten(M2: Array, n_components: int, *, rtol: float | None = None) -> Whiten
         )
     floor = (n * float(xp.finfo(M2.dtype).eps) if rtol is None else rtol) * first
     if last < floor:
-        warnings.warn(
+        warn(
             f"M2 has a numerical rank below n_components={n_components}: eigenvalue "
             f"{n_components} is {last:.3g}, {last / first:.3g} times the first ({first:.3g}). "
             f"It was raised to {floor:.3g}; fewer components would be safer.",
             RankWarning,
-            stacklevel=2,
         )
     root = xp.sqrt(xp.clip(eigenvalues[:n_components], min=floor))
     return Whitening(U / root, U * root, eigenvalues)

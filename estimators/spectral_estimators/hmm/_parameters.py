@@ -1,6 +1,5 @@
 """Checks of the parameters and the settings of a hidden Markov model; errors name the argument."""
 
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from spectral_estimators._sklearn_compat import Interval
 from spectral_estimators.hmm._rows import LARGEST
 from spectral_nn.arrays import to_numpy
+from spectral_nn.warn import warn
 
 __all__ = [
     "PRIOR",
@@ -263,9 +263,8 @@ def warn_of_overwriting(estimator: Any) -> None:
             continue
         if name not in fitted or not np.array_equal(to_numpy(value), fitted[name]):
             shown = name.lstrip("_")
-            warnings.warn(
+            warn(
                 f"Even though the '{shown}' attribute is set, it will be overwritten during "
                 f"initialization because 'init_params' contains '{letter}'.",
                 UserWarning,
-                stacklevel=6,
             )

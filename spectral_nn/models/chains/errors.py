@@ -13,7 +13,6 @@ alone is right where the model is not.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -30,6 +29,7 @@ from spectral_nn.models.chains.expectation import expect_exact, expect_parts
 from spectral_nn.models.chains.parameters import HMMParameters, n_parameters
 from spectral_nn.models.chains.statistics import HMMStatistics
 from spectral_nn.models.uncertainty import upper_probability
+from spectral_nn.warn import warn
 
 __all__ = ["KINDS", "StandardErrors", "find_standard_errors"]
 
@@ -329,13 +329,12 @@ def _invert(information: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(information / scale)
     least = _LEAST_EIGENVALUE * values.max(initial=0.0)
     if (values < least).any():
-        warnings.warn(
+        warn(
             f"The information about {values.size} parameters is singular: its least eigenvalue is "
             f"{values[0]:.2g}, its largest {values[-1]:.2g}. Either X does not tell some of them "
             "apart (states may be alike), or the model is no maximum of the likelihood. Fit fewer "
             "states, or with a smaller tol.",
             UserWarning,
-            stacklevel=5,
         )
     return (vectors / np.maximum(values, least)) @ vectors.T / scale
 
@@ -344,12 +343,11 @@ def _check_distance(shift: Vector, covariance: NDArray[np.float64]) -> float:
     """How many standard errors a Newton step moves a coordinate at the most, with a warning."""
     distance = float(np.max(np.abs(shift) / np.sqrt(covariance.diagonal()), initial=0.0))
     if distance > _FAR:
-        warnings.warn(
+        warn(
             f"The model is {distance:.2g} standard errors from a maximum of the likelihood of X; "
             f"more than {_FAR} spoils intervals. Fit to the same X, with flat priors, a smaller "
             "tol and dtype='float64'.",
             UserWarning,
-            stacklevel=4,
         )
     return distance
 

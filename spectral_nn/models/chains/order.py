@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from spectral_nn.models.chains.inference import log_likelihoods
 from spectral_nn.models.chains.options import HMMOptions
 from spectral_nn.models.chains.report import OrderEvidence
 from spectral_nn.runners.base import Runner, SerialRunner
+from spectral_nn.warn import warn
 
 _GRID = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 _MOST_ROWS = 2**18  # of larger data the beginning is looked at
@@ -103,12 +103,11 @@ def choose_n_components(
         else:
             without_gain += 1
     if best == _GRID[-1]:
-        warnings.warn(
+        warn(
             f"n_components='auto' stopped at {best}, the largest number of states it tries: the "
             f"last step still gained {evidence[-1].gain:.3g} nats a held-out symbol. The data may "
             "not be those of a hidden Markov model; choose n_components by what you can afford.",
             UserWarning,
-            stacklevel=4,
         )
     return best, evidence
 

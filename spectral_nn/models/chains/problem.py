@@ -16,12 +16,13 @@ from spectral_nn.models.chains.model import ChainModel
 from spectral_nn.models.chains.options import HMMOptions, wants_anchors
 from spectral_nn.models.chains.parameters import HMMParameters
 from spectral_nn.models.chains.report import ChainReport
-from spectral_nn.models.chains.starts import warn_rank
 from spectral_nn.models.fit import finish, fit, maximise_likelihood
 from spectral_nn.moments.ngrams import smooth_frequency
+from spectral_nn.results import RankWarning
 from spectral_nn.runners.base import Runner, SerialRunner
 from spectral_nn.trainers.em import EMResult
 from spectral_nn.trainers.halving import Round
+from spectral_nn.warn import warn
 
 __all__ = ["Problem", "check_amount", "refine", "shown_of"]
 
@@ -129,11 +130,11 @@ def check_amount(n_rows: int, n_observed: int, n_components: int) -> None:
     if not n_observed:
         raise ValueError(f"Every one of the {n_rows} observations in X is missing.")
     if n_components > n_observed:
-        warn_rank(
+        warn(
             f"n_components={n_components} states are more than the {n_observed} observations in X "
             "that are not missing, so the model says little but what X is. Use fewer states or "
             "more data.",
-            stacklevel=7,
+            RankWarning,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from spectral_nn.models.fit import advance
 from spectral_nn.moments.ngrams import count_rows, ngram_chunk, ngram_cut
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.halving import Round
+from spectral_nn.warn import warn
 
 __all__ = ["PosedRows", "fit_rows", "pose_rows", "settled", "solve_rows"]
 
@@ -169,11 +169,10 @@ def _check_size(x: NDArray[np.float64], pooled: RowEmission) -> None:
     K = pooled.n_components
     n_free, n_seen = pooled.n_parameters + K * K - 1, int((~np.isnan(x)).sum())
     if n_free > n_seen:
-        warnings.warn(
+        warn(
             f"Fitting a model of {n_free} free parameters to {n_seen} numbers will result in a "
             "degenerate solution. Use fewer states, or covariances of fewer parameters.",
             UserWarning,
-            stacklevel=9,
         )
 
 
@@ -183,13 +182,12 @@ def _check_variation(x: NDArray[np.float64], n_components: int) -> None:
     if n_components == 1 or len(x) == 1 or (most > least).any():
         return
     shown = ", ".join(f"{value:g}" for value in most[:5])
-    warnings.warn(
+    warn(
         f"No column of X varies: the {len(x)} rows that starts are made of "
         f"are all ({shown}{', ...' if most.size > 5 else ''}), which does not tell "
         f"n_components={n_components} states apart. Use n_components=1, or look for the columns "
         "that X should have had.",
         UserWarning,
-        stacklevel=9,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +34,7 @@ from spectral_nn.models.chains.spectral import (
 from spectral_nn.models.chains.symbol_starts import random_start
 from spectral_nn.moments.ngrams import NgramCounts
 from spectral_nn.results import RankWarning
+from spectral_nn.warn import warn
 
 _SMALLEST_RATIO = 1e-3
 _FEW_UPDATES = 20  # of transitions, where EM goes on
@@ -252,8 +252,9 @@ def _anchored(
     try:
         first = make()
     except ValueError as error:
-        warn_rank(
+        warn(
             f"X has no anchors for n_components={K}: {error} Random starts are used instead.",
+            RankWarning,
         )
         return None
 
@@ -335,9 +336,10 @@ def _checked_moments(
     try:
         moments = whitened_moments(counts, options.n_components, rng)
     except ValueError as error:
-        warn_rank(
+        warn(
             f"X has no moments that n_components={options.n_components} states could be read off: "
-            f"{error} Random starts are used instead."
+            f"{error} Random starts are used instead.",
+            RankWarning,
         )
         return None
     if moments.sigma_ratio < _SMALLEST_RATIO:
@@ -346,16 +348,12 @@ def _checked_moments(
             if options.n_iter and n_starts > 1
             else "Nothing else was tried: give n_iter and n_init their defaults"
         )
-        warn_rank(
+        warn(
             f"the moments of past and future barely carry n_components={options.n_components}: "
             f"sigma_K = {moments.singular_values[options.n_components - 1]:.3g} is "
             f"{moments.sigma_ratio:.3g} of sigma_1, below {_SMALLEST_RATIO}. Directions below that "
             f"are floored, so the decomposition is not to be trusted. {fallback}, or choose fewer "
-            "components."
+            "components.",
+            RankWarning,
         )
     return moments
-
-
-def warn_rank(message: str, stacklevel: int = 10) -> None:
-    """Warn that data carry too little; `stacklevel` calls lead to whoever called the estimator."""
-    warnings.warn(message, RankWarning, stacklevel=stacklevel)

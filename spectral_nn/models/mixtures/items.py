@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from spectral_nn.models.mixtures.together import advance_together, expect_togeth
 from spectral_nn.results import RankWarning, RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.trainers.halving import Round, successive_halving
+from spectral_nn.warn import warn
 
 __all__ = ["ItemsModel", "ItemsOptions", "distinct_rows", "fit_items", "infer_classes", "lay_out"]
 
@@ -186,12 +186,11 @@ def _warn_of_few_items(K: int, n_categories: tuple[int, ...]) -> None:
     """Warn where there are no three views, whatever the number of rows."""
     n_items = sum(n > 1 for n in n_categories)
     if K > 1 and n_items < _N_VIEWS:
-        warnings.warn(
+        warn(
             f"X has {n_items} columns of two categories or more, and n_components={K}: fewer than "
             f"{_N_VIEWS} of them do not say what the classes are, as other classes explain X as "
             "well. Add columns, or use n_components=1.",
             RecoveryWarning,
-            stacklevel=5,
         )
 
 
@@ -200,12 +199,11 @@ def _warn_of_rank(K: int, evidence: list[Evidence]) -> None:
     best = max((one.spectrum for one in evidence), key=lambda one: one.rank)
     if best.rank < K:
         values = np.array2string(best.correlations[:K], precision=3, separator=", ")
-        warnings.warn(
+        warn(
             f"The moments show {best.rank} classes, and n_components={K}: canonical correlations "
             f"between views of the items are {values}, and chance reaches {best.floor:.3g}. Use "
             f"n_components={best.rank}, more rows, or the default n_init.",
             RankWarning,
-            stacklevel=5,
         )
 
 

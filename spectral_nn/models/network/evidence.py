@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.moments.frame import Frame
 from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
+from spectral_nn.warn import warn
 
 __all__ = [
     "HOPELESS",
@@ -114,10 +114,9 @@ class Evidence:
         dropped = np.setdiff1d(np.arange(n_features), self.seen.frame.kept)
         if dropped.size:
             named = ", ".join(map(str, dropped[:8])) + (", ..." if dropped.size > 8 else "")
-            warnings.warn(
+            warn(
                 f"{dropped.size} constant columns of X ({named}) were left out of the moments.",
                 UserWarning,
-                stacklevel=2,
             )
         singular = n_features - dropped.size - d
         if singular:
@@ -147,10 +146,9 @@ class Evidence:
             doubts.append(" and ".join(kinds) + ", for which no model of the inputs is reliable")
         if doubts:
             start = f"The start is random ({lost})" if lost else "The moments give a start"
-            warnings.warn(
+            warn(
                 f"{start}, not a recovery of weights: " + "; ".join(doubts) + ".",
                 RecoveryWarning,
-                stacklevel=2,
             )
 
 

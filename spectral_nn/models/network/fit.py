@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import replace
 from typing import Any, cast
 
@@ -43,6 +42,7 @@ from spectral_nn.trainers.base import (
     check_needs,
 )
 from spectral_nn.trainers.lbfgs import LBFGS
+from spectral_nn.warn import warn
 
 __all__ = ["NetworkFit", "NetworkOptions", "fit_table", "start_table"]
 
@@ -260,7 +260,7 @@ def _start(
     except NoMoments as why:
         if options.init != "tensor" or options.hidden_layer_sizes == "auto":
             raise
-        warnings.warn(f"The start is random: {why}", RecoveryWarning, stacklevel=2)
+        warn(f"The start is random: {why}", RecoveryWarning)
         return _draw_start(rows, options, rng), "random", NetworkReport(winner="random")
 
 

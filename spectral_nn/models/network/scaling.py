@@ -8,7 +8,6 @@ the same function in other variables.  Powers of two round nothing.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from spectral_nn.models.network.report import NetworkReport
 from spectral_nn.moments.extent import Extent, exponents, powers
 from spectral_nn.moments.frame import ColumnMoments, column_moments, extent_of
 from spectral_nn.runners.base import Runner
+from spectral_nn.warn import warn
 
 if TYPE_CHECKING:
     from spectral_nn.models.network.options import NetworkOptions
@@ -308,12 +308,11 @@ def _standardise_targets(
         exponent = 0
     elif exponent < 0 and np.ldexp(alpha, -plain.weights) > columns.weight * size**2:
         exponent = 0
-        warnings.warn(
+        warn(
             f"y has a standard deviation of {size:.3g}, and its squares are small beside the "
             f"penalty alpha={alpha:g}: weights that fit y cost more than they gain. Scale y to "
             "unit variance, or lower alpha.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     if exponent == 0 and np.abs(mean).max() <= far:
         return plain

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,6 +40,7 @@ from spectral_nn.results import RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.tensors.shared_cp import SharedFactors, shared_cp
 from spectral_nn.trainers.lbfgs import lbfgs
+from spectral_nn.warn import warn
 
 __all__ = [
     "check_identifiable",
@@ -131,9 +131,9 @@ def make_start(
     if may_draw and n_units is not None and are_hopeless(seen, n_units):
         return _at_random(rows, seen, n_units, options, rng)
     evidence = gather(rows, n_units, rng, run, seen=seen)
-    warn = partial(evidence.warn, rows.n_features, law_known=options.input_score is not None)
+    say = partial(evidence.warn, rows.n_features, law_known=options.input_score is not None)
     if options.init == "nn-lift":
-        warn()
+        say()
         return _textbook(rows, evidence, options, rng, run)
     tell("moments", 0, float("nan"))
     moments = _moments(rows, evidence, options.input_model, rng, run)
@@ -159,7 +159,7 @@ def make_start(
         starts.sort(key=finite_loss)
     report = _complete(replace(evidence.report(), reason=reason), starts)
     init = "random" if starts[0].kind == "random" else "tensor"
-    warn(lost=reason if init == "random" else "")
+    say(lost=reason if init == "random" else "")
     return starts[0].network, init, report
 
 
@@ -177,10 +177,9 @@ def _at_random(
         f"n={n:.0f} rows for d={d} and k={n_units} units are under {HOPELESS:.0%} of the "
         f"{ROWS_A_WEIGHT} d k^2 = {needed} that recovery needs: moments of them are noise"
     )
-    warnings.warn(
+    warn(
         f"The start is random: {reason}. init='random' says that you know.",
         RecoveryWarning,
-        stacklevel=2,
     )
     start = random_starts(rows, n_units, options, rng)[0]
     report = NetworkReport(
@@ -237,12 +236,11 @@ def _moments(
         if cubic is not None:
             found.append(("cubic", cubic))
     if not found:
-        warnings.warn(
+        warn(
             f"input_model={input_model!r} does not apply to {evidence.n_effective:.0f} rows in the "
             f"{evidence.frame.n_dimensions} dimensions that outputs depend on most (too few rows, "
             'or one component as good as several); "gaussian" takes its place.',
             RecoveryWarning,
-            stacklevel=2,
         )
     return found or [("gaussian", plain)]
 
@@ -384,9 +382,8 @@ def warn_of_doubt(factors: SharedFactors) -> None:
             f"{_CONDITION:g}: some nearly coincide"
         )
     if doubts:
-        warnings.warn(
+        warn(
             f"The decomposition is in doubt: {'; '.join(doubts)}. More rows or fewer units make it "
             "sharper, if the data follow such a network at all.",
             ConvergenceWarning,
-            stacklevel=2,
         )

@@ -14,7 +14,6 @@ the future, in K dimensions.  That a string ends is one more functional of it,
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +24,7 @@ from spectral_nn.models.operators import filter as kernels
 from spectral_nn.models.operators.hankel import Hankel
 from spectral_nn.results import RankWarning
 from spectral_nn.tensors import whiten_cross
+from spectral_nn.warn import warn
 
 __all__ = ["Filtered", "Operators", "draw", "filtered", "solve"]
 
@@ -117,12 +117,11 @@ def solve(hankel: Hankel, rank: int, *, ends: bool, rng: np.random.Generator) ->
     wanted, seed = min(rank + _EXTRA, most), int(rng.integers(2**31))
     u, s, vt = randomized_svd(hankel.cross_moment(), wanted, n_iter=4, random_state=seed)
     if s[rank - 1] < _FLOOR * s[0]:
-        warnings.warn(
+        warn(
             f"n_components={rank}, but the data carry fewer: singular value {rank} of the Hankel "
             f"matrix is {s[rank - 1]:.2g}, the first {s[0]:.2g}. It is floored. Choose fewer "
             "components.",
             RankWarning,
-            stacklevel=5,
         )
     left, right = whiten_cross(u[:, :rank], s[:rank], vt[:rank], floor=_FLOOR)
     found = hankel.project(left, right)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +31,7 @@ from spectral_nn.moments.documents import DocumentMoments, document_moments
 from spectral_nn.results import RankError, RankWarning, RecoveryWarning
 from spectral_nn.runners.base import Runner
 from spectral_nn.runners.parts import load
+from spectral_nn.warn import warn
 
 __all__ = [
     "TopicFit",
@@ -232,21 +232,19 @@ def _start(
     spectral = find_topics(moments, K, options.alpha0)
     n_short, n_all = moments.n_short, moments.n_short + moments.n_documents
     if n_short > _TOLD_SHORT * n_all:
-        warnings.warn(
+        warn(
             f"{n_short:g} of {n_all:g} documents have fewer than three tokens: moments, which are "
             "of triples of words, leave them out. Join documents, or set init='random'.",
             UserWarning,
-            stacklevel=4,
         )
     n_random = K - len(spectral.topics)
     if n_random:
         _no_moments(explain_shortfall(spectral, K), n_random, K, strict)
     if strict and spectral.residual > _MAX_RESIDUAL:
-        warnings.warn(
+        warn(
             f"{spectral.residual:.0%} of the third moment is not explained by {K} topics: there "
             "are more topics, or too few documents. With max_iter above 0 topics are refined.",
             RecoveryWarning,
-            stacklevel=4,
         )
     if not spectral.workable:
         return _random(K, V, moments.n_tokens, rng)
@@ -278,11 +276,10 @@ def _no_moments(figures: str, n_random: int, K: int, strict: bool) -> None:
     """RankError, or a warning where refinement follows: moments carry fewer topics."""
     if strict:
         raise RankError(f"{figures} Set fewer n_components, or max_iter above 0.")
-    warnings.warn(
+    warn(
         f"{figures} {n_random} of {K} topics start at random. Set fewer n_components, or "
         "init='random', which spares the time that moments take.",
         RankWarning,
-        stacklevel=5,
     )
 
 
