@@ -97,19 +97,12 @@ class TestTargets:
     def test_the_minimum_is_that_of_the_formula(self):
         """Where the units are ordinary, the same function has the same minimum."""
         factor, alpha = 2.0**25, 30.0
-        plain = MLPRegressor(
-            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
-        )
-        large = MLPRegressor(
-            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
-        )
+        how = {"hidden_layer_sizes": (), "init": "random", "alpha": alpha, "tol": 1e-10}
+        plain, large, columns = (MLPRegressor(**how, max_iter=500, random_state=0) for _ in "123")
         plain.fit(Z, y)
         large.fit(Z, factor * y)
         assert_allclose(large.coefs_[0], factor * plain.coefs_[0], rtol=1e-3)
         assert_allclose(large.intercepts_[0], factor * plain.intercepts_[0], rtol=1e-3)
-        columns = MLPRegressor(
-            hidden_layer_sizes=(), init="random", alpha=alpha, tol=1e-10, max_iter=500
-        )
         columns.fit(Z * [2.0**40, 1, 1], y)  # the penalty of the first vanishes
         centred = Z - Z.mean(axis=0)
         penalty = np.diag([0, alpha, alpha])
