@@ -26,7 +26,7 @@ from spectral_nn.emissions.gaussian import (
     normal_cdf,
 )
 from spectral_nn.emissions.gaussian_missing import complete_sums, find_holes, marginals
-from spectral_nn.emissions.monomials import precision_for, products, row_blocks
+from spectral_nn.emissions.monomials import farthest, precision_for, products, row_blocks
 
 __all__ = ["FullGaussian", "TiedGaussian"]
 
@@ -329,9 +329,10 @@ class TiedGaussian(FullGaussian):
         white = (means @ whitener).astype(dtype)
         constant = np.log(whitener.diagonal() / scale).sum() - 0.5 * means.shape[1] * LOG_2_PI
         constant = constant - 0.5 * (white * white).sum(axis=1)
-        whitener = whitener.astype(dtype)
+        whitener, far = whitener.astype(dtype), farthest(dtype)
         for some in _blocks(rows, 2 * means.shape[1]):
-            u = ((x[some] - centre) / scale).astype(dtype, copy=False) @ whitener
+            u = (x[some] - centre) / scale
+            u = np.clip(u, -far, far, out=u).astype(dtype, copy=False) @ whitener
             found = u @ white.T
             found += constant.astype(dtype) - 0.5 * (u * u).sum(axis=1)[:, None]
             out[some] = found

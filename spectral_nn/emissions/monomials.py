@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spectral_nn.compiled import Compiled
 
-__all__ = ["precision_for", "products", "row_blocks", "square_lanes", "squares"]
+__all__ = ["farthest", "precision_for", "products", "row_blocks", "square_lanes", "squares"]
 
 _BLOCK_BYTES = 2**18  # of monomials, which then stay in the second-level cache
 _SAFE = 1e3  # largest term of a log-density of which single precision loses less than 1e-4 nats
@@ -60,7 +60,7 @@ def squares(
     """
     n, p = x.shape
     found = np.empty((n, 2 * p + 1), dtype=dtype)
-    if not _square(np.ascontiguousarray(x), centre, 1 / scale, found):
+    if not _square(np.ascontiguousarray(x), centre, 1 / scale, farthest(dtype), found):
         return found
     return np.concatenate([found[:, :-1], ~np.isnan(x)], axis=1)
 
@@ -87,8 +87,13 @@ def products(
     """
     n, p = x.shape
     found = np.empty((n, p * (p + 1) // 2 + p + 1), dtype=dtype)
-    _multiply(np.ascontiguousarray(x), centre, 1 / scale, found)
+    _multiply(np.ascontiguousarray(x), centre, 1 / scale, farthest(dtype), found)
     return found
+
+
+def farthest(dtype: DTypeLike) -> float:
+    """Where u is cut off: products of it, and of what weighs them, are finite numbers."""
+    return float(np.finfo(dtype).max) ** 0.25
 
 
 @Compiled
@@ -113,7 +118,7 @@ def square_lanes(rows, out):
 
 
 @Compiled
-def _square(x, centre, inverse, out):
+def _square(x, centre, inverse, farthest, out):
     """Write squares, columns and a one; whether anything is missing, which is written as zero."""
     n, p = x.shape
     n_missing = 0
@@ -123,7 +128,8 @@ def _square(x, centre, inverse, out):
         for j in range(p):
             value = (x[i, j] - centre[j]) * inverse[j]
             n_missing += value != value
-            u[j] = value if value == value else 0.0
+            value = value if value == value else 0.0
+            u[j] = min(max(value, -farthest), farthest)
         for j in range(p):
             row[j] = u[j] * u[j]
         for j in range(p):
@@ -133,14 +139,14 @@ def _square(x, centre, inverse, out):
 
 
 @Compiled
-def _multiply(x, centre, inverse, out):
+def _multiply(x, centre, inverse, farthest, out):
     """Write products of each row, its columns and a one."""
     n, p = x.shape
     u = np.empty(p, dtype=out.dtype)
     for i in range(n):
         row = out[i]
         for j in range(p):
-            u[j] = (x[i, j] - centre[j]) * inverse[j]
+            u[j] = min(max((x[i, j] - centre[j]) * inverse[j], -farthest), farthest)
         at = np.uint64(0)  # an index without a sign lets the loop below use vectors
         for j in range(p):
             for k in range(p - j):

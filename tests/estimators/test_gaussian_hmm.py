@@ -186,6 +186,15 @@ def test_all_forms_of_the_same_data(fitted):
         assert_allclose(again.score(form), base.score(X, [3000, 3000]), rtol=1e-10)
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_rows_far_beyond_those_of_fit(kind, rng):
+    model = GaussianHMM(2, kind, random_state=0).fit(1e-9 * rng.standard_normal((90, 2)))
+    far = np.array([[1e150, -1e150], [0.0, 1e120], [0.0, 0.0]])
+    assert np.isfinite(model.predict_proba(far)).all()
+    assert model.predict(far).shape == (3,)
+    assert model.score(far) < -1e100
+
+
 def test_more_parameters_than_numbers_are_counted_once():
     X = np.random.default_rng(0).standard_normal((203, 1))
     with pytest.warns(UserWarning, match="model of 3719 free parameters to 203 numbers"):
