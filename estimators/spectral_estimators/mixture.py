@@ -453,12 +453,12 @@ class GaussianMixture(CallbackSupportMixin, MovableMixin, DensityMixin, Spectral
 
     def _parameters(self) -> MixtureParameters:
         """What was fitted, on the host in double precision."""
-        values = [self.weights_, self.means_, self.covariances_, self.precisions_cholesky_]
-        weights, means, covariances, root = (to_numpy(v).astype(np.float64) for v in values)
+        kept = [np.asarray(to_numpy(v)) for v in (self.weights_, self.means_, self.covariances_)]
+        weights, means, covariances = (value.astype(np.float64) for value in kept)
         law = LAWS[self.covariance_type]
-        if law.correlated and to_numpy(self.covariances_).dtype == np.float32:
+        if law.correlated and kept[-1].dtype == np.float32:
             # In single precision a covariance may not be positive any more; that of its root is.
-            inverse = np.linalg.inv(root)
+            inverse = np.linalg.inv(to_numpy(self.precisions_cholesky_).astype(np.float64))
             covariances = np.swapaxes(inverse, -1, -2) @ inverse
         return MixtureParameters(weights, law(means, covariances))
 
