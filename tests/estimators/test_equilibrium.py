@@ -200,3 +200,17 @@ def test_bad_settings_of_deep_equilibria(setting, value, iris):
 def test_bad_settings_of_propagation(setting, value, iris):
     with pytest.raises(ValueError, match=setting):
         EquilibriumPropagationClassifier(**{setting: value}).fit(*iris)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_enormous_entry_is_fitted_or_refused():
+    X = np.random.default_rng(6).poisson(3.0, (38, 1)).astype(float)
+    X[0] = 1.7e308
+    y = np.arange(38) % 2
+    for kind in (EquilibriumMLPClassifier, EquilibriumPropagationClassifier):
+        try:
+            model = kind(max_iter=2, random_state=0, learning_rate_init=0.3).fit(X, y)
+        except ValueError as error:
+            assert "finite" in str(error)
+        else:
+            assert np.isfinite(model.coefs_[0]).all()

@@ -199,6 +199,8 @@ def fit_hopfield(
     x = objective.flatten(start)
     check_finite(objective.value(x), options.trainer, 0)
     found = train_batches(options.trainer, objective, x, rng=rng, on_step=on_step)
+    check_finite(objective.value(found.x), options.trainer, found.n_iter)
     model = objective.unflatten(found.x)
-    answers = model.on(rows.like).answer(rows.X, options.iteration, options.dt)
+    with np.errstate(all="ignore"):  # of states whose squares are too large: they do not converge
+        answers = model.on(rows.like).answer(rows.X, options.iteration, options.dt)
     return EquilibriumFit(model, "random", found, answers)
