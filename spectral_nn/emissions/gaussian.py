@@ -224,7 +224,7 @@ class DiagonalGaussian:
         prior: GaussianPrior,
         seen: NDArray[np.bool_],
     ) -> NDArray[np.float64]:
-        variances = scatter / np.where(seen & (weight > 0), weight, 1.0)
+        variances = scatter / np.where(seen, weight, 1.0)
         return np.where(seen, np.maximum(variances, prior.floor), self.covariances)
 
     def log_prior(self, prior: GaussianPrior | None = None) -> float:
